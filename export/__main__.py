@@ -1,0 +1,100 @@
+"""`python -m export …`: draw pictures, train the networks, write them into the model repository, score them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+Cache = Annotated[Path, typer.Option(help="Where drawn pictures and weights are kept.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+CACHE = Path(".cache")
+REPOSITORY = Path("model_repository")
+
+
+@app.command()
+def eyes(
+    count: int = 48, seed: int = 0, side_px: int = 192, out: Path = Path("sheet.jpg"), kind: str | None = None
+) -> None:
+    """Write a contact sheet of drawn pictures with the truth under each."""
+    from typing import cast
+
+    from export import eyes as drawing
+
+    sheet = drawing.contact_sheet(seed, count, side_px, cast(drawing.Kind | None, kind))
+    cv2.imwrite(str(out), sheet[..., ::-1])
+    typer.echo(f"{out}: pictures {seed} to {seed + count - 1}")
+
+
+@app.command()
+def sample(
+    seed: int = 7, width: int = 1600, height: int = 1200, out: Path = Path("orchestrator/embedded/sample.jpg")
+) -> None:
+    """Draw the sharp close-up that the demo uses when it is given no photo."""
+    from export import eyes as drawing
+
+    image = drawing.draw(seed, width, height, "closeup", mild=True).image
+    cv2.imwrite(str(out), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    typer.echo(str(out))
+
+
+@app.command("train-unet")
+def train_unet(
+    pictures: int = 20_000,
+    coarse_steps: int = 6_000,
+    fine_steps: int = 4_000,
+    coarse_px: int = 128,
+    side_px: int = 256,
+    seed: int = 1,
+    device: Device = "cpu",
+    cache: Cache = CACHE,
+) -> None:
+    """Train the segmentation network on drawn pictures; weights go to CACHE/iris_unet.pt."""
+    from export.train_unet import Stage, train
+
+    stages = [Stage(coarse_px, 16, coarse_steps, 2e-3), Stage(side_px, 8, fine_steps, 8e-4)]
+    train(cache / "iris_unet.pt", cache / "drawn", pictures, [s for s in stages if s.steps], seed, device)
+
+
+@app.command("train-enhancer")
+def train_enhancer(
+    pictures: int = 1_200, steps: int = 20_000, seed: int = 2, device: Device = "cpu", cache: Cache = CACHE
+) -> None:
+    """Train the compact ×4 enhancer on drawn irises; weights go to CACHE/realesrgan.pt."""
+    from export.train_enhancer import train
+
+    train(cache / "realesrgan.pt", cache / "drawn", pictures, steps, seed, device)
+
+
+@app.command()
+def publish(
+    name: Annotated[str, typer.Argument(help="iris_unet or realesrgan")],
+    side_px: int = 256,
+    cache: Cache = CACHE,
+    repository: Path = REPOSITORY,
+    version: int = 1,
+) -> None:
+    """Write CACHE/NAME.pt as ONNX into the model repository, after comparing torch with ONNX Runtime."""
+    from export import onnx
+
+    target = repository / name / str(version) / "model.onnx"
+    difference = onnx.export(name, cache / f"{name}.pt", target, side_px)
+    typer.echo(f"{target}: {target.stat().st_size / 1e6:.2f} MB, largest difference to torch {difference:.2g}")
+
+
+@app.command()
+def evaluate(
+    photos: Annotated[Path, typer.Option(help="Folder of photos.")],
+    truth: Annotated[Path | None, typer.Option(help="Folder of masks with the same stem (PNG, iris ≥ 170).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write overlays here to look at.")] = None,
+    repository: Path = REPOSITORY,
+) -> None:
+    """Run the whole segmentation over a folder: refusals and, where there is a truth, IoU."""
+    from export.evaluate import evaluate as run
+
+    run(photos, truth, out, repository)
+
+
+if __name__ == "__main__":
+    app()

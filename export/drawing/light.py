@@ -1,0 +1,90 @@
+"""What the cornea mirrors: windows, ring lights, flashes, screens, skies; and how the scene is lit."""
+
+import cv2
+import numpy as np
+
+from export.drawing.noise import Field, Rng, edge, smooth
+
+
+def _window(rng: Rng, u: Field, v: Field) -> Field:
+    """A bright rectangle bent by the cornea, sometimes with bars and somebody's dark outline in it."""
+    centre = rng.uniform(-0.5, 0.5, 2)
+    angle = rng.normal(0, 0.25)
+    x = (u - centre[0]) * np.cos(angle) + (v - centre[1]) * np.sin(angle)
+    y = -(u - centre[0]) * np.sin(angle) + (v - centre[1]) * np.cos(angle)
+    x = x + rng.uniform(-0.5, 0.5) * y * y
+    y = y + rng.uniform(-0.5, 0.5) * x * x
+    half = rng.uniform(0.06, 0.4, 2)
+    soft = rng.uniform(0.02, 0.12)
+    shape = edge(half[0] - np.abs(x), soft) * edge(half[1] - np.abs(y), soft)
+    if rng.random() < 0.5:
+        bars = int(rng.integers(1, 4))
+        phase = np.abs((x / half[0] * bars / 2) % 1.0 - 0.5) * 2
+        shape = shape * edge(phase - rng.uniform(0.1, 0.35), 0.15)
+        if rng.random() < 0.5:
+            shape = shape * edge(np.abs(y) - 0.05 * half[1], 0.03)
+    if rng.random() < 0.3:
+        shape = shape * np.clip(0.7 + 0.5 * smooth(rng, *u.shape, cells=14), 0, 1)
+    return np.asarray(shape, np.float32)
+
+
+def _ring(rng: Rng, u: Field, v: Field) -> Field:
+    centre = rng.normal(0, 0.12, 2)
+    r = np.hypot(u - centre[0], (v - centre[1]) * rng.uniform(0.95, 1.05))
+    band = edge(rng.uniform(0.03, 0.09) - np.abs(r - rng.uniform(0.15, 0.5)), 0.05)
+    if rng.random() < 0.3:
+        band = band * (0.5 + 0.5 * np.sign(np.sin(np.arctan2(v, u) * rng.integers(8, 40))))
+    return np.asarray(band, np.float32)
+
+
+def _points(rng: Rng, u: Field, v: Field) -> Field:
+    total = np.zeros_like(u)
+    for _ in range(int(rng.integers(1, 5))):
+        centre = rng.uniform(-0.6, 0.6, 2)
+        r = np.hypot(u - centre[0], v - centre[1])
+        size = rng.uniform(0.02, 0.15)
+        total = np.maximum(total, edge(size - r, rng.uniform(0.03, 0.1)))
+        if rng.random() < 0.4:  # glare round it
+            total = np.maximum(total, 0.5 * np.exp(-((r / (size * 3)) ** 2)))
+    return total
+
+
+def _sky(rng: Rng, u: Field, v: Field) -> Field:
+    """A pale veil over the upper part, ragged below like a row of houses or trees."""
+    height, width = u.shape
+    horizon = rng.uniform(-0.6, 0.3) + 0.15 * smooth(rng, 1, width, 1)[0][None, :] * np.ones((height, 1), np.float32)
+    veil = edge(horizon - v - rng.uniform(-0.2, 0.2) * u, rng.uniform(0.05, 0.3))
+    return np.asarray(veil * np.clip(0.7 + 0.4 * smooth(rng, height, width, 8), 0, 1), np.float32)
+
+
+def reflections(rng: Rng, u: Field, v: Field) -> tuple[Field, Field]:
+    """Draw what a cornea at the origin (radius 1) mirrors: (H, W, 3) light to add and its (H, W) opacity."""
+    light = np.zeros((*u.shape, 3), np.float32)
+    opacity = np.zeros(u.shape, np.float32)
+    for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.12, 0.50, 0.28, 0.10]))):
+        kind = rng.choice(4, p=[0.38, 0.14, 0.34, 0.14])
+        shape = (_window, _ring, _points, _sky)[kind](rng, u, v)
+        strength = rng.uniform(0.1, 0.45) if kind == 3 or rng.random() < 0.2 else rng.uniform(0.45, 1.0)
+        tint = np.array([1.0, 1.0, 1.0]) - rng.uniform(0, 0.35, 3) * (rng.random() < 0.5)
+        layer = np.asarray(shape * strength, np.float32)
+        light = light * (1 - layer[..., None]) + layer[..., None] * tint.astype(np.float32)
+        opacity = np.maximum(opacity, layer)
+    reach = 1.0 - edge(np.hypot(u, v) - rng.uniform(0.9, 1.3), 0.3)
+    return np.asarray(light * reach[..., None], np.float32), np.asarray(opacity * reach, np.float32)
+
+
+def lamp(rng: Rng, height: int, width: int) -> Field:
+    """(H, W) brightness of the light falling on the scene: a slope, a soft shadow and a darker rim."""
+    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+    x, y = xs / width - 0.5, ys / height - 0.5
+    angle = rng.uniform(0, 2 * np.pi)
+    field = 1.0 + rng.uniform(0, 0.7) * (x * np.cos(angle) + y * np.sin(angle))
+    if rng.random() < 0.35:
+        field = field * (1.0 - rng.uniform(0.1, 0.5) * edge(smooth(rng, height, width, 2), 0.5))
+    field = field * (1.0 - rng.uniform(0, 0.5) * (x * x + y * y))
+    return np.asarray(np.clip(field, 0.15, 1.8), np.float32)
+
+
+def soften(field: Field, sigma_px: float) -> Field:
+    """Gaussian blur; returns the field itself where the blur is too small to matter."""
+    return field if sigma_px < 0.25 else np.asarray(cv2.GaussianBlur(field, (0, 0), sigma_px), np.float32)

@@ -1,0 +1,1 @@
+"""HTTP, SSE and WebSocket: thin; the use cases are in jobs.py."""

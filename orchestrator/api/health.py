@@ -1,0 +1,45 @@
+"""Health for the orchestrator of containers, metrics for Prometheus. No token needed."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from orchestrator import queue, store
+from orchestrator.api.dependencies import Open
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health/live")
+async def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/health/ready")
+async def ready(services: Open, response: Response) -> dict[str, Any]:
+    """Whether work can be accepted; names what is not ready. Workers are reported, but accepting does not need them."""
+    checks: dict[str, str] = {}
+    try:
+        async with services.db() as db:
+            await store.alive(db)
+        checks["database"] = "ok"
+    except (SQLAlchemyError, OSError) as error:
+        checks["database"] = f"not reachable ({type(error).__name__})"
+    try:
+        checks["workers"] = "ok" if await services.redis.exists(f"{queue.QUEUE}:health-check") else "none seen"
+        checks["queue"] = "ok"
+    except (RedisError, OSError) as error:
+        checks["queue"] = f"not reachable ({type(error).__name__})"
+    good = checks["database"] == checks["queue"] == "ok"
+    response.status_code = 200 if good else 503
+    return {"status": "ready" if good else "not ready", "checks": checks}
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics() -> Response:
+    """Prometheus metrics of this process."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,51 @@
+"""Bearer tokens: who is calling. HS256 with a shared secret, or RS256/ES256 with keys from a JWKS address."""
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+import jwt
+
+from orchestrator.config import Settings
+from orchestrator.errors import SetupError, Unauthorized
+
+
+@cache
+def _jwks(url: str) -> jwt.PyJWKClient:
+    return jwt.PyJWKClient(url, cache_keys=True, timeout=5)
+
+
+def user_of(token: str, settings: Settings) -> UUID:
+    """The user id in `token`. May ask the JWKS address, so call it off the event loop where one is configured.
+
+    Raises:
+        Unauthorized: missing, expired, forged, or its subject is no UUID. Says which.
+    """
+    try:
+        if settings.jwks_url:
+            key: object = _jwks(settings.jwks_url).get_signing_key_from_jwt(token).key
+            algorithms = ["RS256", "ES256"]
+        elif settings.jwt_secret:
+            key, algorithms = settings.jwt_secret.get_secret_value(), ["HS256"]
+        else:
+            raise SetupError("Set IRISVUE_JWT_SECRET or IRISVUE_JWKS_URL.")
+        claims = jwt.decode(
+            token,
+            key,  # type: ignore[arg-type]
+            algorithms=algorithms,
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            options={"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
+        )
+        return UUID(claims["sub"])
+    except jwt.ExpiredSignatureError as error:
+        raise Unauthorized("The token has expired.") from error
+    except jwt.PyJWTError as error:
+        raise Unauthorized("The token is not valid.") from error
+    except ValueError as error:
+        raise Unauthorized("The token's subject must be a user id (UUID).") from error
+
+
+def make_token(user: UUID, secret: str, lifetime: timedelta = timedelta(days=30)) -> str:
+    """Sign a token for `user` with the shared secret (development and tests)."""
+    return jwt.encode({"sub": str(user), "exp": datetime.now(UTC) + lifetime}, secret, algorithm="HS256")

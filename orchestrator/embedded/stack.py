@@ -1,0 +1,229 @@
+"""The whole system on one machine: PostgreSQL, Redis, Triton, the API and workers, in one folder."""
+
+import asyncio
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+from uuid import UUID, uuid5
+
+import asyncpg
+import httpx
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from orchestrator.auth import make_token
+from orchestrator.config import ROOT
+from orchestrator.embedded import parts
+from orchestrator.embedded.parts import HOST, Part
+from orchestrator.embedded.supervisor import Process, Ready, listens
+from orchestrator.errors import ModelUnavailable, SetupError
+from orchestrator.inference.triton import TritonInfer
+
+DEVELOPER = uuid5(UUID(int=0), "irisvue developer")
+DATABASE = "irisvue"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `irisvue up` may be told. `port` 0 takes a free one."""
+
+    folder: Path
+    port: int = 0
+    workers: int = 1
+    inference: Literal["triton", "local"] = "triton"
+    repository: Path = ROOT / "model_repository"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running system: where to call it, with which token, and its processes by name."""
+
+    url: str
+    token: str
+    folder: Path
+    processes: dict[str, Process]
+    env: dict[str, str]
+
+    async def keep_running(self) -> None:
+        """Restart parts that die. Raises PartDied when one keeps dying."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for process in self.processes.values():
+                    group.create_task(process.keep_running())
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+
+@asynccontextmanager
+async def own_folder(folder: Path) -> AsyncIterator[Path]:
+    """Hold the data folder for this process alone. Raises SetupError naming the process that has it."""
+    folder = folder.resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "irisvue.lock").open("a+")
+    except OSError as error:
+        raise SetupError(f"The data folder {folder} can't be used: {error.strerror}. Choose another with --data.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise SetupError(f"Irisvue is already running on {folder} ({lock.read().strip() or 'starting'}).") from None
+        lock.truncate(0)
+        yield folder
+        lock.truncate(0)
+
+
+async def _postgres_ready(dsn: str) -> bool:
+    try:
+        connection = await asyncpg.connect(f"{dsn}/postgres", timeout=2)
+    except (OSError, asyncpg.PostgresError, TimeoutError):
+        return False
+    if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+        await connection.execute(f"CREATE DATABASE {DATABASE}")
+    await connection.close()
+    return True
+
+
+async def _redis_ready(url: str) -> bool:
+    client = Redis.from_url(url)
+    try:
+        return bool(await client.ping())
+    except (RedisError, OSError):
+        return False
+    finally:
+        await client.aclose()
+
+
+async def _triton_ready(url: str) -> bool:
+    if not await listens(int(url.rpartition(":")[2])):
+        return False
+    try:
+        infer = await TritonInfer.connect(url, 2.0)
+    except ModelUnavailable:
+        return False
+    try:
+        return await infer.ready()
+    finally:
+        await infer.aclose()
+
+
+async def _http_ready(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+            return (await client.get(f"{url}/health/ready")).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+async def _worker_ready(log: Path) -> bool:
+    return log.exists() and b"worker ready" in log.read_bytes()
+
+
+async def _migrate(env: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "orchestrator.cli", "migrate"]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*argv, env=os.environ | env, stdout=pipe, stderr=pipe)
+    _, errors = await process.communicate()
+    if process.returncode:
+        raise SetupError(f"The database could not be migrated:\n{errors.decode()[-1500:]}")
+
+
+def _port(wanted: int) -> int:
+    if not wanted:
+        return parts.free_port()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError:
+            raise SetupError(f"Port {wanted} is taken by another program. Choose one with --port.") from None
+    return wanted
+
+
+Tell = Callable[[str], None]
+
+
+@asynccontextmanager
+async def open_stack(options: Options, tell: Tell = lambda words: None) -> AsyncIterator[Stack]:
+    """Start everything in order, each part only when those before it answer; stop it all in reverse.
+
+    Raises:
+        SetupError: the folder or the port is taken, something is missing, or a part did not start (with its log).
+    """
+    async with own_folder(options.folder) as folder:
+        port = _port(options.port)
+        processes: dict[str, Process] = {}
+        url = f"http://{HOST}:{port}"
+        try:
+            env = await _start_servers(options, folder, url, processes, tell)
+            await _start_ours(options, folder, url, env, processes, tell)
+            with (folder / "irisvue.lock").open("w") as note:
+                json.dump({"pid": os.getpid(), "address": url}, note)
+            token = make_token(DEVELOPER, env["IRISVUE_JWT_SECRET"])
+            yield Stack(url, token, folder, processes, env)
+        finally:
+            for process in reversed(processes.values()):
+                await process.stop()
+
+
+async def _start(part: Part, ready: Ready, processes: dict[str, Process]) -> None:
+    processes[part.name] = Process(part)
+    await processes[part.name].start()
+    await processes[part.name].until_ready(ready)
+
+
+async def _start_servers(
+    options: Options, folder: Path, url: str, processes: dict[str, Process], tell: Tell
+) -> dict[str, str]:
+    """PostgreSQL, Redis and Triton; returns the settings for our own processes."""
+    triton = parts.triton(folder, options.repository.resolve()) if options.inference == "triton" else None
+    tell("Starting PostgreSQL")
+    postgres = await asyncio.to_thread(parts.postgres, folder)
+    dsn = f"postgresql://postgres:{parts.secret(folder, 'postgres')}@{HOST}:{postgres.port}"
+    await _start(postgres, partial(_postgres_ready, dsn), processes)
+    tell("Starting Redis")
+    redis = parts.redis(folder)
+    redis_url = f"redis://:{parts.secret(folder, 'redis')}@{HOST}:{redis.port}/0"
+    await _start(redis, partial(_redis_ready, redis_url), processes)
+    env = {
+        "IRISVUE_DATABASE_URL": f"{dsn.replace('postgresql', 'postgresql+asyncpg', 1)}/{DATABASE}",
+        "IRISVUE_REDIS_URL": redis_url,
+        "IRISVUE_STORAGE_URL": f"file://{folder / 'objects'}",
+        "IRISVUE_PUBLIC_URL": url,
+        "IRISVUE_JWT_SECRET": parts.secret(folder, "jwt"),
+        "IRISVUE_LINK_SECRET": parts.secret(folder, "links"),
+        "IRISVUE_INFERENCE": options.inference,
+        "IRISVUE_MODEL_REPOSITORY": str(options.repository.resolve()),
+    }
+    if triton:
+        tell("Starting Triton")
+        env["IRISVUE_TRITON_URL"] = f"{HOST}:{triton.port}"
+        await _start(triton, partial(_triton_ready, env["IRISVUE_TRITON_URL"]), processes)
+    return env
+
+
+async def _start_ours(
+    options: Options, folder: Path, url: str, env: dict[str, str], processes: dict[str, Process], tell: Tell
+) -> None:
+    tell("Migrating the database")
+    await _migrate(env)
+    tell("Starting the API and the workers")
+    logs, port = folder / "logs", url.rpartition(":")[2]
+    ours = [sys.executable, "-m", "orchestrator.cli"]
+    api = Part("api", [*ours, "api", "--host", HOST, "--port", port], logs / "api.log", env, int(port))
+    for name in ["api", *(f"worker-{n}" for n in range(1, options.workers + 1))]:
+        (logs / f"{name}.log").unlink(missing_ok=True)  # readiness is read off the log of this run
+    await _start(api, partial(_http_ready, url), processes)
+    for number in range(1, options.workers + 1):
+        log = logs / f"worker-{number}.log"
+        worker = Part(f"worker-{number}", [*ours, "worker"], log, env)
+        await _start(worker, partial(_worker_ready, log), processes)

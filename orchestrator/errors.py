@@ -1,0 +1,159 @@
+"""One tree of errors. A class's docstring is its default message; people read it, so it says what is wrong for them."""
+
+from typing import ClassVar, Literal
+
+ErrorType = Literal["quality_issue", "transient_error", "server_error"]
+
+BETTER_PHOTO = "Try capturing a new photo in better lighting with your eye centered."
+REPROCESS = 'Tap "Reprocess" to try again.'
+REPROCESS_OR_OTHER = 'Tap "Reprocess" to try again, or try with a different photo.'
+
+
+class IrisvueError(Exception):
+    """Something went wrong. Please try again later."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    error_type: ClassVar[ErrorType] = "server_error"
+    suggestion: ClassVar[str] = REPROCESS_OR_OTHER
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail or (type(self).__doc__ or "").strip().splitlines()[0]
+        super().__init__(self.detail)
+
+
+# What a caller of the API did.
+class Unauthorized(IrisvueError):
+    """A valid bearer token is needed."""
+
+    code, status = "unauthorized", 401
+    suggestion = "Sign in again."
+
+
+class NotFound(IrisvueError):
+    """There is nothing here under this id."""
+
+    code, status = "not_found", 404
+
+
+class Invalid(IrisvueError):
+    """The request is not valid."""
+
+    code, status = "invalid_request", 422
+
+
+class Conflict(IrisvueError):
+    """This is not possible in the present state."""
+
+    code, status = "conflict", 409
+
+
+class TooLarge(IrisvueError):
+    """The photo is too large."""
+
+    code, status = "too_large", 413
+    error_type, suggestion = "quality_issue", "Send a smaller photo."
+
+
+class NotAnImage(IrisvueError):
+    """This is not an image we can read. Send a JPEG, PNG, WebP or HEIC file."""
+
+    code, status = "not_an_image", 415
+    error_type, suggestion = "quality_issue", "Send a JPEG, PNG, WebP or HEIC photo."
+
+
+class Unreadable(IrisvueError):
+    """The image is damaged or empty. Send the original file."""
+
+    code, status = "unreadable", 422
+    error_type, suggestion = "quality_issue", "Send the original photo once more."
+
+
+# What a job ends with. Quality issues keep their own sentence; the photo has to change, so they are never retried.
+class QualityIssue(IrisvueError):
+    """The photo is not good enough"""
+
+    code, status = "quality_issue", 422
+    error_type, suggestion = "quality_issue", BETTER_PHOTO
+
+
+class NoIrisFound(QualityIssue):
+    """Iris not detected in image"""
+
+    code = "no_iris"
+
+
+class IrisTooSmall(QualityIssue):
+    """The iris is too small in the photo. Move closer to the eye."""
+
+    code = "iris_too_small"
+
+
+class TransientError(IrisvueError):
+    """Processing timed out. Please try again."""
+
+    code, status = "transient_error", 503
+    retryable = True
+    error_type, suggestion = "transient_error", REPROCESS
+
+
+class ModelUnavailable(TransientError):
+    """The model server did not answer in time."""
+
+    code = "model_unavailable"
+
+
+class StoreUnavailable(TransientError):
+    """The object store did not answer in time."""
+
+    code = "store_unavailable"
+
+
+class StepTimeout(TransientError):
+    """A step took longer than it may."""
+
+    code = "step_timeout"
+
+
+class ProcessingFailed(IrisvueError):
+    """Something went wrong. Please try again later."""
+
+    code = "processing_failed"
+    retryable = True
+
+
+class BadModelOutput(ProcessingFailed):
+    """A model returned values that can't be right."""
+
+    code = "bad_model_output"
+
+
+class Fenced(Exception):
+    """Another worker has taken this job over; whatever this one still does must not be seen."""
+
+
+class SetupError(IrisvueError):
+    """This machine lacks something that Irisvue needs."""
+
+    code = "setup"
+
+
+PUBLIC_WORDS: dict[ErrorType, str] = {
+    "transient_error": "Processing timed out. Please try again.",
+    "server_error": "Something went wrong. Please try again later.",
+}
+
+
+def classify(error: BaseException) -> IrisvueError:
+    """Turn whatever ended a job into one of this tree; an unknown exception is a failure on our side."""
+    if isinstance(error, IrisvueError):
+        return error
+    if isinstance(error, TimeoutError):
+        return StepTimeout()
+    return ProcessingFailed(f"{type(error).__name__}: {error}")
+
+
+def words_for_people(error: IrisvueError) -> str:
+    """The sentence that the app shows: a quality issue's own, a plain one for everything that is our side's doing."""
+    return PUBLIC_WORDS.get(error.error_type, error.detail)

@@ -1,0 +1,119 @@
+"""Squares cut out of a photo for a network, the way back, and the circle that a mask's outline follows."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.pipeline.images import Mask, Pixels
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square region of a photo in pixels; it may reach over the photo's edge."""
+
+    x: float
+    y: float
+    side: float
+
+    def cut(self, photo: Pixels, side_px: int) -> Pixels:
+        """The region resized to (side_px, side_px, 3); beyond the photo its last pixels go on."""
+        left, top = int(np.floor(self.x)), int(np.floor(self.y))
+        size = max(round(self.side), 1)
+        height, width = photo.shape[:2]
+        inner = photo[max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)]
+        pads = max(-top, 0), max(top + size - height, 0), max(-left, 0), max(left + size - width, 0)
+        scale = side_px / size
+        if scale < 1:  # shrink before padding: a photo is large, the network's input is small
+            pads = tuple(round(p * scale) for p in pads)  # type: ignore[assignment]
+            target = side_px - pads[2] - pads[3], side_px - pads[0] - pads[1]
+            inner = cv2.resize(inner, (max(target[0], 1), max(target[1], 1)), interpolation=cv2.INTER_AREA)
+        out = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.resize(out, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+    def paste(self, values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+        """Lay (S, S) values of this region back onto the photo's grid; 0 outside."""
+        left, top, size = int(np.floor(self.x)), int(np.floor(self.y)), max(round(self.side), 1)
+        large = cv2.resize(values, (size, size), interpolation=cv2.INTER_LINEAR)
+        out = np.zeros((height, width), np.float32)
+        y0, x0, y1, x1 = max(top, 0), max(left, 0), min(top + size, height), min(left + size, width)
+        if y1 > y0 and x1 > x0:
+            out[y0:y1, x0:x1] = large[y0 - top : y1 - top, x0 - left : x1 - left]
+        return out
+
+
+def whole(photo: Pixels) -> Square:
+    """The smallest square that holds the whole photo, centred."""
+    height, width = photo.shape[:2]
+    side = max(height, width)
+    return Square((width - side) / 2, (height - side) / 2, side)
+
+
+@dataclass(frozen=True)
+class Circle:
+    """A circle in pixels, the share of the outline that lies on it, and of the mask that lies in it (0–1)."""
+
+    x: float
+    y: float
+    radius: float
+    on_it: float
+    in_it: float
+
+
+def largest_piece(mask: Mask) -> Mask:
+    """The largest connected piece with its holes filled."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count < 2:
+        return np.zeros_like(mask)
+    piece = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    outlines, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return np.asarray(cv2.drawContours(piece, outlines, -1, 1, cv2.FILLED), bool)
+
+
+def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
+    """The circle that most of the mask's outline follows; lids that cut it do not pull it in.
+
+    Draws three outline points at a time (fixed seed) and keeps the circle with the most outline points within
+    2.5 % of its radius; that is RANSAC (Fischler & Bolles 1981). None where the mask is too small or not round at all.
+    """
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not outlines:
+        return None
+    points = max(outlines, key=len)[:, 0, :].astype(np.float64)
+    if len(points) < 24:
+        return None
+    inside = (points > 0).all(1) & (points < np.array(mask.shape[::-1]) - 1).all(1)  # the frame's edge is no limbus
+    points = points[inside] if inside.sum() >= 24 else points
+    sample = points[np.random.default_rng(0).integers(0, len(points), (tries, 3))]
+    a, b, c = sample[:, 0], sample[:, 1], sample[:, 2]
+    ab, ac = b - a, c - a
+    cross = 2 * (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
+    wide = np.abs(cross) > 1e-6
+    a, ab, ac, cross = a[wide], ab[wide], ac[wide], cross[wide]
+    ab2, ac2 = (ab**2).sum(1), (ac**2).sum(1)
+    offset = np.stack([ac[:, 1] * ab2 - ab[:, 1] * ac2, ab[:, 0] * ac2 - ac[:, 0] * ab2], 1) / cross[:, None]
+    centres, radii = a + offset, np.hypot(offset[:, 0], offset[:, 1])
+    least = np.sqrt(mask.sum() / np.pi)
+    sane = (radii > 0.9 * least) & (radii < 2.5 * least)
+    if not sane.any():
+        return None
+    centres, radii = centres[sane], radii[sane]
+    thin = points[:: max(1, len(points) // 400)]
+    away = np.abs(np.hypot(*(thin[None] - centres[:, None]).transpose(2, 0, 1)) - radii[:, None]) / radii[:, None]
+    near = away < 0.025
+    best = int(near.sum(1).argmax())
+    x, y, r = _least_squares(thin[near[best]])
+    if not 0.8 * radii[best] < r < 1.25 * radii[best]:
+        (x, y), r = centres[best], radii[best]
+    ys, xs = np.nonzero(mask)
+    in_it = float((np.hypot(xs - x, ys - y) < 1.08 * r).mean())
+    on_it = float((np.abs(np.hypot(thin[:, 0] - x, thin[:, 1] - y) - r) < 0.04 * r).mean())
+    return Circle(float(x), float(y), float(r), on_it, in_it)
+
+
+def _least_squares(points: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Kåsa's circle through `points` (N, 2)."""
+    matrix = np.column_stack([points, np.ones(len(points))])
+    p, q, s = np.linalg.lstsq(matrix, (points**2).sum(1), rcond=None)[0]
+    return p / 2, q / 2, float(np.sqrt(max(s + (p / 2) ** 2 + (q / 2) ** 2, 0.0)))

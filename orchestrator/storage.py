@@ -1,0 +1,103 @@
+"""One class over obstore: the same calls for a folder and for S3, and links that live for minutes."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from uuid import UUID
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from orchestrator.config import Settings
+from orchestrator.errors import NotFound, StoreUnavailable
+
+
+def original_key(user: UUID, photo_id: UUID) -> str:
+    """Where a photo's bytes lie."""
+    return f"originals/{user}/{photo_id}"
+
+
+def result_keys(user: UUID, job_id: UUID) -> tuple[str, str]:
+    """Where a job's picture and mask lie; the same for every attempt, so a second attempt overwrites the first."""
+    return f"processed/{user}/{job_id}.jpg", f"processed/{user}/{job_id}.mask.png"
+
+
+class Storage:
+    """Photos and results by key. Every method raises StoreUnavailable when the store can't be reached."""
+
+    def __init__(self, settings: Settings) -> None:
+        parts = urlsplit(settings.storage_url)
+        self._store: LocalStore | S3Store
+        if parts.scheme == "file":
+            Path(parts.path).mkdir(parents=True, exist_ok=True)
+            self._store = LocalStore(parts.path)
+        else:
+            options: dict[str, object] = {"region": settings.s3_region}
+            if settings.s3_endpoint:
+                options |= {
+                    "endpoint": settings.s3_endpoint,
+                    "virtual_hosted_style_request": False,
+                    "client_options": {"allow_http": settings.s3_endpoint.startswith("http://")},
+                }
+            if settings.s3_access_key_id and settings.s3_secret_access_key:
+                options["access_key_id"] = settings.s3_access_key_id.get_secret_value()
+                options["secret_access_key"] = settings.s3_secret_access_key.get_secret_value()
+            self._store = S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)  # type: ignore[arg-type]
+        self._secret = settings.link_secret.get_secret_value().encode()
+        self._public_url = settings.public_url.rstrip("/")
+        self._link_seconds = settings.link_seconds
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Write an object whole; readers see the old one or the new one."""
+        attributes = {"Content-Type": content_type} if isinstance(self._store, S3Store) else None
+        try:
+            await obstore.put_async(self._store, key, data, attributes=attributes)  # type: ignore[arg-type]
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable from error
+
+    async def get(self, key: str) -> bytes:
+        """Read an object. Raises NotFound."""
+        try:
+            return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
+        except FileNotFoundError as error:
+            raise NotFound from error
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable from error
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; one that is not there is no error."""
+        for key in keys:
+            try:
+                await obstore.delete_async(self._store, key)
+            except FileNotFoundError:
+                continue
+            except (BaseError, OSError) as error:
+                raise StoreUnavailable from error
+
+    async def keys(self, prefix: str) -> list[str]:
+        """All keys under a prefix."""
+        try:
+            return [item["path"] async for batch in obstore.list(self._store, prefix) for item in batch]
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable from error
+
+    async def link(self, key: str) -> str:
+        """An address that lets anyone read this one object for `link_seconds`."""
+        if isinstance(self._store, S3Store):
+            return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=self._link_seconds))
+        expires = int(time.time()) + self._link_seconds
+        return f"{self._public_url}/objects/{quote(key)}?expires={expires}&signature={self._sign(key, expires)}"
+
+    def check_link(self, key: str, expires: int, signature: str) -> None:
+        """Raises NotFound unless `link` made this address and it has not expired."""
+        expected = self._sign(key, expires)
+        if not self._secret or not hmac.compare_digest(expected, signature) or expires < time.time():
+            raise NotFound
+
+    def _sign(self, key: str, expires: int) -> str:
+        return hmac.new(self._secret, f"{key}\n{expires}".encode(), hashlib.sha256).hexdigest()

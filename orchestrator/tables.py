@@ -1,0 +1,114 @@
+"""Rows, and the changes of state that a job may make."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, MetaData, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    PENDING = "pending"  # accepted and committed; nobody works on it
+    PROCESSING = "processing"  # a worker holds its lease
+    COMPLETED = "completed"  # the result is in the store
+    FAILED = "failed"  # ended with an error_type and words for the user
+    CANCELLED = "cancelled"  # ended by the user, or with its photo
+
+
+ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+# pending ← processing: a retry, a worker that hands back at shutdown, or the sweeper after a lost lease.
+TRANSITIONS: dict[JobStatus, tuple[JobStatus, ...]] = {
+    JobStatus.PENDING: (JobStatus.PROCESSING, JobStatus.FAILED, JobStatus.CANCELLED),
+    JobStatus.PROCESSING: (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.PENDING),
+    JobStatus.COMPLETED: (),
+    JobStatus.FAILED: (),
+    JobStatus.CANCELLED: (),
+}
+
+
+def states_before(target: JobStatus) -> list[JobStatus]:
+    """The states from which a job may go to `target`; conditional UPDATEs name them."""
+    return [state for state, following in TRANSITIONS.items() if target in following]
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, list[str]: JSONB}  # noqa: RUF012
+
+
+class User(Base):
+    """Somebody who has called once; the id is the token's subject."""
+
+    __tablename__ = "users"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Photo(Base):
+    """An uploaded original. Width and height are those of the upright picture, in pixels."""
+
+    __tablename__ = "photos"
+    __table_args__ = (Index(None, "user_id", "created_at"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    object_key: Mapped[str]
+    content_type: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    width: Mapped[int]
+    height: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Job(Base):
+    """One run of one photo. `attempt` fences: a write that names an older attempt changes nothing."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(None, "user_id", "created_at"),
+        Index(None, "photo_id"),
+        Index("ix_jobs_unfinished", "status", "lease_until", postgresql_where="status IN ('pending', 'processing')"),
+        CheckConstraint(f"status IN ({', '.join(repr(s.value) for s in JobStatus)})", name="status"),
+        CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    photo_id: Mapped[UUID] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(default=JobStatus.PENDING.value)
+    priority: Mapped[str] = mapped_column(default="interactive")
+    current_step: Mapped[str] = mapped_column(default="Waiting in line...")
+    progress: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    error_type: Mapped[str | None]
+    error_message: Mapped[str | None]
+    suggestion: Mapped[str | None]
+    result_key: Mapped[str | None]
+    mask_key: Mapped[str | None]
+    result_width: Mapped[int | None]
+    result_height: Mapped[int | None]
+    processing_time_ms: Mapped[int | None]
+    step_ms: Mapped[dict[str, Any] | None]
+    quality_score: Mapped[float | None]
+    quality_warnings: Mapped[list[str] | None]
+    model_versions: Mapped[dict[str, Any] | None]
+    provider: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
