@@ -29,7 +29,7 @@ def eyes(
 
 @app.command()
 def sample(
-    seed: int = 7, width: int = 1600, height: int = 1200, out: Path = Path("orchestrator/embedded/sample.jpg")
+    seed: int = 43, width: int = 1600, height: int = 1200, out: Path = Path("orchestrator/embedded/sample.jpg")
 ) -> None:
     """Draw the sharp close-up that the demo uses when it is given no photo."""
     from export import eyes as drawing
@@ -47,6 +47,8 @@ def train_unet(
     coarse_px: int = 128,
     side_px: int = 256,
     seed: int = 1,
+    first_picture: Annotated[int, typer.Option(help="Seed of the first drawn picture.")] = 1_000_000,
+    resume: Annotated[bool, typer.Option(help="Go on from CACHE/iris_unet.pt.")] = False,
     device: Device = "cpu",
     cache: Cache = CACHE,
 ) -> None:
@@ -54,7 +56,8 @@ def train_unet(
     from export.train_unet import Stage, train
 
     stages = [Stage(coarse_px, 16, coarse_steps, 2e-3), Stage(side_px, 8, fine_steps, 8e-4)]
-    train(cache / "iris_unet.pt", cache / "drawn", pictures, [s for s in stages if s.steps], seed, device)
+    chosen = [s for s in stages if s.steps]
+    train(cache / "iris_unet.pt", cache / "drawn", pictures, chosen, seed, device, first_picture, resume)
 
 
 @app.command("train-enhancer")

@@ -20,7 +20,7 @@ GLINT_BIT = 128
 
 @dataclass(frozen=True)
 class Pictures:
-    """Cached pictures: `images` (N, S, S, 3) uint8, `labels` (N, S, S) uint8 (class | GLINT_BIT), `is_eye` (N,) bool."""
+    """Cached pictures: `images` (N, S, S, 3) uint8, `labels` (N, S, S) class | GLINT_BIT, `is_eye` (N,)."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.drawing import camera, face, iris, light, traps
-from export.drawing.noise import Field, Rng, blend, edge, fractal
+from export.drawing.noise import Field, Rng, blend, edge
 
 Kind = Literal["closeup", "crop", "far", "shut", "trap"]
 KIND_SHARES: dict[Kind, float] = {"closeup": 0.30, "crop": 0.36, "far": 0.06, "shut": 0.11, "trap": 0.17}

@@ -8,21 +8,23 @@ import torch
 from torch import Tensor, nn
 
 from export.architectures import SRVGGNetCompact, UNet
+from export.train_unet import weights_of
 
 OPSET = 18
 TOLERANCE = {"iris_unet": 2e-3, "realesrgan": 1.0}  # probability; grey levels (a rounding may fall either way)
 
 
 class Segmenter(nn.Module):
-    """uint8 (N, S, S, 3) → float32 (N, S, S, classes) probabilities and (N, 1) presence, 0–1."""
+    """uint8 (N, S, S, 3) → float32 (N, S, S, classes) probabilities, (N, S, S, 1) reflection, (N, 1) presence; 0–1."""
 
     def __init__(self, net: UNet) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        logits, presence = self.net(image.permute(0, 3, 1, 2).float())
-        return logits.softmax(1).permute(0, 2, 3, 1), presence.sigmoid()
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run a batch."""
+        logits, glint, presence = self.net(image.permute(0, 3, 1, 2).float())
+        return logits.softmax(1).permute(0, 2, 3, 1), glint.sigmoid()[..., None], presence.sigmoid()
 
 
 class Enhancer(nn.Module):
@@ -33,17 +35,17 @@ class Enhancer(nn.Module):
         self.net = net
 
     def forward(self, tile: Tensor) -> Tensor:
+        """Run a batch."""
         out = self.net(tile.permute(0, 3, 1, 2).float() / 255.0)
         return (out.clamp(0, 1) * 255.0).round().permute(0, 2, 3, 1).to(torch.uint8)
 
 
 def _load(name: str, weights: Path) -> tuple[nn.Module, str, list[str]]:
-    state = torch.load(weights, map_location="cpu", weights_only=True)
+    state = weights_of(weights)
     if name == "iris_unet":
-        state = {k.removeprefix("module."): v for k, v in state.items() if k != "n_averaged"}
         unet = UNet(base=state["down.0.0.weight"].shape[0])
         unet.load_state_dict(state, strict=True)
-        return Segmenter(unet).eval(), "image", ["probabilities", "presence"]
+        return Segmenter(unet).eval(), "image", ["probabilities", "reflection", "presence"]
     convolutions = sum(k.endswith("weight") and v.ndim == 4 for k, v in state.items()) - 2
     net = SRVGGNetCompact(state["body.0.weight"].shape[0], convolutions, base="bicubic")
     net.load_state_dict(state, strict=True)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from export import dataset
 from export.architectures import SRVGGNetCompact
+from export.drawing.camera import through_jpeg
 
 TRAIN_SEED, HELD_OUT_SEED = 2_000_000, 9_500_000
 TILE_PX, SCALE = 32, 4
@@ -23,15 +24,14 @@ def degrade(rng: np.random.Generator, sharp: NDArray[np.uint8]) -> NDArray[np.ui
     x = sharp.astype(np.float32)
     if rng.random() < 0.7:
         sx, sy = rng.uniform(0.2, 2.2, 2)
-        x = cv2.GaussianBlur(x, (0, 0), sx, sigmaY=sy)
+        x = np.asarray(cv2.GaussianBlur(x, (0, 0), sx, sigmaY=sy))
     size = (sharp.shape[1] // SCALE, sharp.shape[0] // SCALE)
-    x = cv2.resize(x, size, interpolation=int(rng.choice(KERNELS)))
+    x = np.asarray(cv2.resize(x, size, interpolation=int(rng.choice(KERNELS))))
     if rng.random() < 0.6:
         x = x + rng.standard_normal(x.shape).astype(np.float32) * rng.uniform(0.5, 6.0)
     small = np.clip(x + 0.5, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
-        coded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 97))])[1]
-        small = cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
+        small = through_jpeg(small, int(rng.integers(60, 97)))
     return np.ascontiguousarray(small)
 
 
@@ -50,12 +50,10 @@ def _patch(rng: np.random.Generator, pictures: dataset.Pictures, side: int) -> N
     return np.ascontiguousarray(np.rot90(patch, int(rng.integers(4))))
 
 
-def _pairs(
-    rng: np.random.Generator, pictures: dataset.Pictures, count: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _pairs(rng: np.random.Generator, pictures: dataset.Pictures, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     sharp = [_patch(rng, pictures, TILE_PX * SCALE) for _ in range(count)]
     small = [degrade(rng, s) for s in sharp]
-    return tuple(torch.from_numpy(np.stack(x)).permute(0, 3, 1, 2).float() / 255.0 for x in (small, sharp))  # type: ignore[return-value]
+    return tuple(torch.from_numpy(np.stack(x)).permute(0, 3, 1, 2).float() / 255.0 for x in (small, sharp))
 
 
 def _psnr(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 from export import dataset
 from export.architectures import UNet
 
-TRAIN_SEED, HELD_OUT_SEED = 1_000_000, 9_000_000
+HELD_OUT_SEED = 9_000_000
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class Stage:
     peak_rate: float
 
 
-def _augment(rng: np.random.Generator, image: NDArray[np.uint8], truth: NDArray[np.uint8], side: int) -> tuple:
+def _augment(
+    rng: np.random.Generator, image: NDArray[np.uint8], truth: NDArray[np.uint8], side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Flip, zoom, turn, shift and re-light one picture; the truth follows."""
     size = image.shape[0]
     zoom = side / size * np.exp(rng.uniform(-0.18, 0.25))
@@ -39,65 +41,93 @@ def _augment(rng: np.random.Generator, image: NDArray[np.uint8], truth: NDArray[
         matrix[0] = -matrix[0]
         matrix[0, 2] += side - 1
     if zoom < 0.7:
-        image = cv2.blur(image, (2, 2))
-    image = cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    truth = cv2.warpAffine(truth, matrix, (side, side), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
-    ramp = (np.arange(256) / 255.0)[:, None] ** np.exp(rng.normal(0, 0.2, (1, 3)) * [0.3, 0.3, 0.3] + rng.normal(0, 0.2))
+        image = np.asarray(cv2.blur(image, (2, 2)), np.uint8)
+    size_px, border = (side, side), cv2.BORDER_REFLECT_101
+    seen = cv2.warpAffine(image, matrix, size_px, flags=cv2.INTER_LINEAR, borderMode=border)
+    labels = cv2.warpAffine(truth, matrix, size_px, flags=cv2.INTER_NEAREST, borderMode=border)
+    ramp = (np.arange(256) / 255.0)[:, None] ** np.exp(
+        rng.normal(0, 0.2, (1, 3)) * [0.3, 0.3, 0.3] + rng.normal(0, 0.2)
+    )
     table = np.clip(ramp * np.exp(rng.normal(0, 0.08, 3)) * 255, 0, 255).astype(np.uint8)
-    return cv2.LUT(image, table[:, None, :].transpose(1, 0, 2)), truth
+    return np.asarray(cv2.LUT(seen, table[None]), np.uint8), np.asarray(labels, np.uint8)
 
 
-def _batch(
-    rng: np.random.Generator, pictures: dataset.Pictures, stage: Stage
-) -> tuple[Tensor, Tensor, Tensor]:
+def _batch(rng: np.random.Generator, pictures: dataset.Pictures, stage: Stage) -> tuple[Tensor, Tensor, Tensor]:
     images = np.empty((stage.batch, stage.side_px, stage.side_px, 3), np.uint8)
     truths = np.empty((stage.batch, stage.side_px, stage.side_px), np.uint8)
     chosen = rng.integers(0, len(pictures.is_eye), stage.batch)
     for i, n in enumerate(chosen):
-        images[i], truths[i] = _augment(rng, pictures.images[n], pictures.labels[n] & 127, stage.side_px)
+        images[i], truths[i] = _augment(rng, pictures.images[n], pictures.labels[n], stage.side_px)
     eye = torch.from_numpy(pictures.is_eye[chosen].astype(np.float32))
     return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(truths).long(), eye
 
 
-def loss_of(logits: Tensor, presence: Tensor, truth: Tensor, eye: Tensor) -> Tensor:
-    """Cross entropy for every pixel + soft Dice of iris with pupil + binary cross entropy for presence."""
+def loss_of(logits: Tensor, glint: Tensor, presence: Tensor, labels: Tensor, eye: Tensor) -> Tensor:
+    """Cross entropy for every pixel, soft Dice of iris with pupil and of reflections, cross entropy for presence."""
+    truth, shine = labels & 127, (labels >= dataset.GLINT_BIT).float()
     pixel = F.cross_entropy(logits, truth)
-    round_ = logits.softmax(1)[:, 1:3].sum(1)
     want = ((truth == dataset.IRIS) | (truth == dataset.PUPIL)).float()
-    overlap = (round_ * want).sum((1, 2))
-    dice = 1 - (2 * overlap + 1) / (round_.sum((1, 2)) + want.sum((1, 2)) + 1)
-    return pixel + 0.5 * (dice * eye).sum() / eye.sum().clamp(min=1) + 0.3 * F.binary_cross_entropy_with_logits(
-        presence[:, 0], eye
-    )
+    dice = _dice(logits.softmax(1)[:, 1:3].sum(1), want)
+    glints = F.binary_cross_entropy_with_logits(glint, shine) + 0.2 * (_dice(glint.sigmoid(), shine) * eye).mean()
+    present = F.binary_cross_entropy_with_logits(presence[:, 0], eye)
+    return pixel + 0.5 * (dice * eye).sum() / eye.sum().clamp(min=1) + glints + 0.3 * present
+
+
+def _dice(found: Tensor, want: Tensor) -> Tensor:
+    overlap = (found * want).sum((1, 2))
+    return 1 - (2 * overlap + 1) / (found.sum((1, 2)) + want.sum((1, 2)) + 1)
 
 
 @torch.no_grad()
 def score(net: UNet, pictures: dataset.Pictures, side: int, device: str) -> dict[str, float]:
-    """Mean IoU of iris with pupil on pictures with an eye, and how well presence tells eyes from the rest."""
+    """Mean IoU of iris with pupil, recall and precision of reflection pixels, how often presence is right."""
     net.eval()
-    ious, right = [], []
+    ious, right, hit, found_glint, true_glint = [], [], 0, 0, 1
     for n in range(len(pictures.is_eye)):
         image = cv2.resize(np.asarray(pictures.images[n]), (side, side), interpolation=cv2.INTER_AREA)
-        truth = cv2.resize(pictures.labels[n] & 127, (side, side), interpolation=cv2.INTER_NEAREST)
+        labels = np.asarray(cv2.resize(np.asarray(pictures.labels[n]), (side, side), interpolation=cv2.INTER_NEAREST))
         tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float().to(device)
-        logits, presence = net(tensor)
+        logits, glint, presence = net(tensor)
         right.append((float(presence) > 0) == bool(pictures.is_eye[n]))
         if pictures.is_eye[n]:
             got = logits.softmax(1)[0, 1:3].sum(0).cpu().numpy() > 0.5
-            want = (truth == dataset.IRIS) | (truth == dataset.PUPIL)
+            want = np.isin(np.bitwise_and(labels, 127), (dataset.IRIS, dataset.PUPIL))
             ious.append((got & want).sum() / max((got | want).sum(), 1))
+            shine, truth = (glint[0].cpu().numpy() > 0) & want, (labels >= dataset.GLINT_BIT) & want
+            hit, found_glint, true_glint = (
+                hit + (shine & truth).sum(),
+                found_glint + shine.sum(),
+                true_glint + truth.sum(),
+            )
     net.train()
-    return {"iou_mean": float(np.mean(ious)), "iou_p10": float(np.quantile(ious, 0.1)), "presence": float(np.mean(right))}
+    scores = {
+        "iou_mean": np.mean(ious),
+        "iou_p10": np.quantile(ious, 0.1),
+        "presence": np.mean(right),
+        "glint_recall": hit / true_glint,
+        "glint_precision": hit / max(found_glint, 1),
+    }
+    return {name: round(float(value), 4) for name, value in scores.items()}
 
 
-def train(out: Path, cache: Path, count: int, stages: list[Stage], seed: int, device: str, base: int = 16) -> None:
+def weights_of(path: Path) -> dict[str, Tensor]:
+    """A saved average's weights under the network's own names."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name.removeprefix("module."): value for name, value in state.items() if name != "n_averaged"}
+
+
+def train(
+    out: Path, cache: Path, count: int, stages: list[Stage], seed: int, device: str, first_seed: int, resume: bool
+) -> None:
     """Train and write `out` (state dict of the averaged weights) and its scores beside it after every 1,000 steps."""
     torch.manual_seed(seed)
     cv2.setNumThreads(1)
     rng = np.random.default_rng(seed)
-    pictures = dataset.cached(cache, count, 256, TRAIN_SEED)
+    pictures = dataset.cached(cache, count, 256, first_seed)
     held_out = dataset.cached(cache, 600, 256, HELD_OUT_SEED)
-    net = UNet(base).to(device, memory_format=torch.channels_last)
+    net = UNet().to(device, memory_format=torch.channels_last)
+    if resume:
+        net.load_state_dict(weights_of(out))
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
     )
@@ -112,8 +142,8 @@ def train(out: Path, cache: Path, count: int, stages: list[Stage], seed: int, de
             for step in range(1, stage.steps + 1):
                 images, truth, eye = (t.to(device) for t in _batch(rng, pictures, stage))
                 with torch.autocast(device, torch.bfloat16):
-                    logits, presence = net(images.float().contiguous(memory_format=torch.channels_last))
-                loss = loss_of(logits.float(), presence.float(), truth, eye)
+                    logits, glint, presence = net(images.float().contiguous(memory_format=torch.channels_last))
+                loss = loss_of(logits.float(), glint.float(), presence.float(), truth, eye)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)

@@ -119,7 +119,9 @@ def _introduce(stack: Stack) -> None:
 @app.command()
 def process(
     photos: Annotated[list[Path], typer.Argument(help="Photos of eyes.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Each photo's files go to OUT/name.")] = Path("irisvue-output"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="Each photo's files go to OUT/name.")] = Path(
+        "irisvue-output"
+    ),
     server: Annotated[str | None, typer.Option(help="A running Irisvue; without one, a stack of its own.")] = None,
     token: Annotated[str | None, typer.Option(help="Bearer token for --server.", envvar="IRISVUE_TOKEN")] = None,
     inference: Inference = "triton",
@@ -158,7 +160,9 @@ def token(
     secret = settings().jwt_secret
     path = data / "secrets" / "jwt"
     if secret is None and not path.exists():
-        complaints.print(f"irisvue: no secret: set IRISVUE_JWT_SECRET, or start `irisvue up` once ({path}).", style="red")
+        complaints.print(
+            f"irisvue: no secret: set IRISVUE_JWT_SECRET, or start `irisvue up` once ({path}).", style="red"
+        )
         raise typer.Exit(1)
     typer.echo(make_token(user or uuid4(), secret.get_secret_value() if secret else path.read_text()))
 
@@ -173,7 +177,9 @@ def doctor(
     bad = False
     for check in examine(data, port):
         bad |= not check.good
-        console.print(f"[{'green' if check.good else 'red'}]{'ok ' if check.good else 'BAD'}[/] {check.name}: {check.found}")
+        console.print(
+            f"[{'green' if check.good else 'red'}]{'ok ' if check.good else 'BAD'}[/] {check.name}: {check.found}"
+        )
         if check.mend:
             console.print(f"    {check.mend}", soft_wrap=True, highlight=False, markup=False)
     raise typer.Exit(1 if bad else 0)

@@ -17,7 +17,9 @@ class Settings(BaseSettings):
 
     database_url: str = "postgresql+asyncpg://postgres@localhost/irisvue"
     redis_url: str = "redis://localhost:6379/0"
-    storage_url: str = Field("file:///var/lib/irisvue/objects", description="file:///folder or s3://bucket/prefix")
+    storage_url: str = Field(
+        default="file:///var/lib/irisvue/objects", description="file:///folder or s3://bucket/prefix"
+    )
     s3_endpoint: str | None = None
     s3_region: str = "us-east-1"
     s3_access_key_id: SecretStr | None = None
@@ -28,23 +30,25 @@ class Settings(BaseSettings):
     jwks_url: str | None = None
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
-    link_secret: SecretStr = Field(SecretStr(""), description="Signs the short-lived links to a folder's objects.")
+    link_secret: SecretStr = Field(
+        default=SecretStr(""), description="Signs the short-lived links to a folder's objects."
+    )
     link_seconds: int = 900
 
     inference: Literal["triton", "local"] = "triton"
     triton_url: str = "localhost:8001"
     model_repository: Path = ROOT / "model_repository"
     model_timeout_s: float = 30.0
-    tiles_in_flight: int = Field(4, ge=1)
+    tiles_in_flight: int = Field(default=4, ge=1)
 
     max_upload_bytes: int = 40 * 1024 * 1024
     max_pixels: int = 50_000_000
     max_result_px: int = 4096
 
-    worker_jobs: int = Field(2, ge=1, description="Photos one worker process has in hand at once.")
+    worker_jobs: int = Field(default=2, ge=1, description="Photos one worker process has in hand at once.")
     job_timeout_s: float = 300.0
     lease_s: float = 15.0
-    max_attempts: int = Field(2, ge=1)
+    max_attempts: int = Field(default=2, ge=1)
     sweep_every_s: float = 5.0
     stream_seconds: float = 600.0
     heartbeat_s: float = 15.0

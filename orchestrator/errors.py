@@ -72,14 +72,14 @@ class Unreadable(IrisvueError):
 
 # What a job ends with. Quality issues keep their own sentence; the photo has to change, so they are never retried.
 class QualityIssue(IrisvueError):
-    """The photo is not good enough"""
+    """The photo is not good enough."""
 
     code, status = "quality_issue", 422
     error_type, suggestion = "quality_issue", BETTER_PHOTO
 
 
 class NoIrisFound(QualityIssue):
-    """Iris not detected in image"""
+    """Iris not detected in image"""  # noqa: D400, D415  the contract has no full stop here
 
     code = "no_iris"
 

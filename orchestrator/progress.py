@@ -62,7 +62,7 @@ def _stream(job_id: UUID | str) -> str:
     return f"irisvue:progress:{job_id}"
 
 
-async def publish(redis: "Redis[bytes]", body: dict[str, Any]) -> str:
+async def publish(redis: Redis, body: dict[str, Any]) -> str:
     """Append to the job's stream, then push. Returns the event's id."""
     text = json.dumps(body)
     key = _stream(body["job_id"])
@@ -74,29 +74,29 @@ async def publish(redis: "Redis[bytes]", body: dict[str, Any]) -> str:
     return str(event_id)
 
 
-async def replay(redis: "Redis[bytes]", job_id: UUID, after: str) -> list[Event]:
+async def replay(redis: Redis, job_id: UUID, after: str) -> list[Event]:
     """The kept events of a job after the id `after`."""
     start = f"({after}" if order(after) != (0, 0) else "-"
     rows = await redis.xrange(_stream(job_id), min=start)
     return [Event(i.decode(), json.loads(f[b"e"])) for i, f in rows]
 
 
-async def latest(redis: "Redis[bytes]", job_id: UUID) -> Event | None:
+async def latest(redis: Redis, job_id: UUID) -> Event | None:
     """The job's newest kept event."""
     rows = await redis.xrevrange(_stream(job_id), count=1)
     return Event(rows[0][0].decode(), json.loads(rows[0][1][b"e"])) if rows else None
 
 
-async def forget(redis: "Redis[bytes]", job_ids: list[UUID]) -> None:
+async def forget(redis: Redis, job_ids: list[UUID]) -> None:
     """Delete the kept events of these jobs."""
     if job_ids:
         await redis.delete(*map(_stream, job_ids))
 
 
 class Hub:
-    """This process's one connection to the event channel, and its clients' queues."""
+    """The one connection of a process to the event channel, and its clients' queues."""
 
-    def __init__(self, redis: "Redis[bytes]") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._clients: dict[str, set[asyncio.Queue[Event | None]]] = {}
         self._listener: asyncio.Task[None] | None = None
@@ -162,8 +162,8 @@ class Hub:
         queue.put_nowait(event)
 
 
-async def follow(redis: "Redis[bytes]", hub: Hub, job_id: UUID, after: str) -> AsyncIterator[Event]:
-    """The job's events after the id `after`, kept ones first, until its last event. Runs for ever if that never comes."""
+async def follow(redis: Redis, hub: Hub, job_id: UUID, after: str) -> AsyncIterator[Event]:
+    """The job's events after the id `after`, kept ones first, up to its last; for ever if that never comes."""
     seen = order(after)
     while True:
         await hub.ready()

@@ -24,7 +24,7 @@ def dump(value: dict[str, Any]) -> bytes:
 
 
 def redis_settings(settings: Settings) -> RedisSettings:
-    """arq's own connection settings."""
+    """Arq's own connection settings."""
     found = RedisSettings.from_dsn(settings.redis_url)
     found.conn_retries = 30
     return found

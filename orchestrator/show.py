@@ -93,5 +93,3 @@ def before_after(before: Pixels, after: Pixels) -> Pixels:
 def _at_height(picture: Pixels) -> Pixels:
     width = max(round(picture.shape[1] * SIDE_BY_SIDE_PX / picture.shape[0]), 1)
     return np.asarray(cv2.resize(picture, (width, SIDE_BY_SIDE_PX), interpolation=cv2.INTER_AREA), np.uint8)
-
-

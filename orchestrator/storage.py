@@ -47,7 +47,7 @@ class Storage:
             if settings.s3_access_key_id and settings.s3_secret_access_key:
                 options["access_key_id"] = settings.s3_access_key_id.get_secret_value()
                 options["secret_access_key"] = settings.s3_secret_access_key.get_secret_value()
-            self._store = S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)  # type: ignore[arg-type]
+            self._store = S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)
         self._secret = settings.link_secret.get_secret_value().encode()
         self._public_url = settings.public_url.rstrip("/")
         self._link_seconds = settings.link_seconds

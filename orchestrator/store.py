@@ -124,7 +124,7 @@ async def advance(db: AsyncSession, job_id: UUID, attempt: int, progress: int, s
 
 
 async def hand_back(db: AsyncSession, job_id: UUID, attempt: int) -> bool:
-    """processing → pending, for another attempt; False if this attempt no longer holds the job."""
+    """Processing → pending, for another attempt; False if this attempt no longer holds the job."""
     change = update(Job).where(_held(job_id, attempt)).values(status=JobStatus.PENDING, lease_until=None)
     return await _changed(db, change)
 

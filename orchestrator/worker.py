@@ -122,7 +122,7 @@ async def remove_partial(services: Services, mine: jobs.Claim) -> None:
 
 
 async def process(ctx: dict[str, Any], job_id: str) -> None:
-    """arq's entry: run one attempt of one job to an end, a retry, or a hand-back."""
+    """Arq's entry: run one attempt of one job to an end, a retry, or a hand-back."""
     services: Services = ctx["services"]
     mine = await jobs.claim(services, UUID(job_id))
     if mine is None:

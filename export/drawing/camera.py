@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from export.drawing.light import soften
 from export.drawing.noise import Field, Rng
@@ -53,7 +54,7 @@ def random_camera(rng: Rng, radius_px: float, mild: bool = False) -> Camera:
     )
 
 
-def take(scene: Field, camera: Camera) -> np.ndarray:
+def take(scene: Field, camera: Camera) -> NDArray[np.uint8]:
     """Photograph `scene` (H, W, 3) float 0–1 sRGB; returns (H, W, 3) uint8."""
     rng = np.random.default_rng(camera.seed)
     height, width = scene.shape[:2]
@@ -67,11 +68,11 @@ def take(scene: Field, camera: Camera) -> np.ndarray:
         half = camera.motion_px / 2
         dx, dy = np.cos(camera.motion_angle) * half, np.sin(camera.motion_angle) * half
         cv2.line(kernel, (round(half - dx), round(half - dy)), (round(half + dx), round(half + dy)), 1.0)
-        x = cv2.filter2D(x, -1, kernel / max(float(kernel.sum()), 1.0))
+        x = np.asarray(cv2.filter2D(x, -1, kernel / max(float(kernel.sum()), 1.0)), np.float32)
     if camera.shrink < 1.0:
         small = cv2.resize(x, None, fx=camera.shrink, fy=camera.shrink, interpolation=cv2.INTER_AREA)
         small = small + _grain(rng, small.shape, camera.noise) * np.sqrt(np.clip(small, 0.02, 1))
-        x = cv2.resize(small.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+        x = np.asarray(cv2.resize(small.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC))
     else:
         x = x + _grain(rng, x.shape, camera.noise) * np.sqrt(np.clip(x, 0.02, 1))
     if camera.sharpen:
@@ -81,9 +82,14 @@ def take(scene: Field, camera: Camera) -> np.ndarray:
         size = max(0.3, height / 512)
         cv2.putText(picture, camera.text, (int(width * 0.05), int(height * 0.95)), 0, size, (255, 200, 60), 1, 16)
     if camera.jpeg_quality:
-        coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, camera.jpeg_quality])[1]
-        picture = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
+        picture = through_jpeg(picture, camera.jpeg_quality)
     return np.ascontiguousarray(picture)
+
+
+def through_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """What is left of an sRGB picture after JPEG."""
+    coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
 
 
 def _grain(rng: Rng, shape: tuple[int, ...], strength: float) -> Field:

@@ -136,7 +136,9 @@ def lashes(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Field:
         way = droop if upper else 1.0
         directions = np.stack([np.sin(lean), way * np.cos(lean) * (0.75 if upper else 0.9)], axis=1)
         length = rng.uniform(0.35, 0.95) if upper else rng.uniform(0.15, 0.4)
-        curl = rng.uniform(0.1, 0.8) if upper else rng.uniform(-0.3, 0.0)
+        curl = rng.uniform(-0.3, 0.0)
+        if upper:
+            curl = rng.uniform(0.0, 0.3) if droop > 0 else rng.uniform(0.1, 0.8)
         width_px = radius_px * rng.uniform(0.012, 0.04) * (1.0 if upper else 0.7)
         np.maximum(opacity, hairs(rng, u, v, roots, directions, length, curl, width_px), out=opacity)
     return opacity

@@ -40,7 +40,8 @@ def _palette(rng: Rng) -> Field:
         second = first
     mix = rng.uniform(0.0, 0.5)
     tint = rng.uniform(-0.03, 0.03, (1, 3)) * PALETTES[first][1].mean() * 3
-    return np.clip((1 - mix) * PALETTES[first] + mix * PALETTES[second] + tint, 0.01, 1.0).astype(np.float32)
+    mixed = (1 - mix) * PALETTES[first] + mix * PALETTES[second] + tint
+    return np.asarray(np.clip(mixed, 0.01, 1.0), np.float32)
 
 
 def _fibres(rng: Rng, rows: int, columns: int) -> Field:
@@ -70,8 +71,12 @@ def polar_texture(rng: Rng, rows: int, columns: int) -> Field:
     ridge = np.exp(-(((radius - collarette) / rng.uniform(0.03, 0.09)) ** 2))
     tone += rng.uniform(0.0, 0.45) * ridge
     if rng.random() < 0.7:  # crypts: dark openings beside the collarette
-        holes = stretched(rng, rows, columns, 9, 42, wrap=True)
-        tone -= rng.uniform(0.3, 0.9) * edge(holes - 0.55, 0.25) * np.exp(-(((radius - 0.45) / 0.28) ** 2))
+        holes = stretched(rng, rows, columns, 6, 42, wrap=True) + 0.35 * stretched(
+            rng, rows, columns, 14, 130, wrap=True
+        )
+        tone -= (
+            rng.uniform(0.3, 0.9) * edge(holes - 0.62, rng.uniform(0.3, 0.9)) * np.exp(-(((radius - 0.45) / 0.28) ** 2))
+        )
     if rng.random() < 0.3 + 0.4 * darkness:  # contraction furrows: arcs near the limbus
         wave = radius * rng.uniform(25, 45) + 1.5 * stretched(rng, rows, columns, 3, 9, wrap=True)
         patch = stretched(rng, rows, columns, 3, 7, wrap=True)
@@ -93,7 +98,7 @@ def polar_texture(rng: Rng, rows: int, columns: int) -> Field:
     limbus = rng.uniform(0.1, 0.85) * edge(radius - rng.uniform(0.8, 0.95), rng.uniform(0.12, 0.35))
     colour *= 1.0 - limbus[..., None]
     colour *= 1.0 - (rng.uniform(0.0, 0.5) * np.exp(-radius / 0.03))[..., None]
-    return np.clip(colour, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(colour, 0.0, 1.0), np.float32)
 
 
 def draw_iris(rng: Rng, u: Field, v: Field, radius_px: float) -> Iris:

@@ -24,7 +24,7 @@ def _window(rng: Rng, u: Field, v: Field) -> Field:
         if rng.random() < 0.5:
             shape = shape * edge(np.abs(y) - 0.05 * half[1], 0.03)
     if rng.random() < 0.3:
-        shape = shape * np.clip(0.7 + 0.5 * smooth(rng, *u.shape, cells=14), 0, 1)
+        shape = shape * np.clip(0.7 + 0.5 * smooth(rng, u.shape[0], u.shape[1], cells=14), 0, 1)
     return np.asarray(shape, np.float32)
 
 
@@ -59,7 +59,7 @@ def _sky(rng: Rng, u: Field, v: Field) -> Field:
 
 def reflections(rng: Rng, u: Field, v: Field) -> tuple[Field, Field]:
     """Draw what a cornea at the origin (radius 1) mirrors: (H, W, 3) light to add and its (H, W) opacity."""
-    light = np.zeros((*u.shape, 3), np.float32)
+    light = np.zeros((u.shape[0], u.shape[1], 3), np.float32)
     opacity = np.zeros(u.shape, np.float32)
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.12, 0.50, 0.28, 0.10]))):
         kind = rng.choice(4, p=[0.38, 0.14, 0.34, 0.14])

@@ -1,10 +1,12 @@
 """Smooth random fields, the raw material of every surface in a drawn picture."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 Rng = np.random.Generator
 
 

@@ -29,7 +29,7 @@ def _cup(rng: Rng, u: Field, v: Field, scene: Field) -> None:
     blend(scene, china * 0.6, 1.0 - edge(np.hypot(u + 0.06, v / squash + 0.08) - 1.25, 0.15))
     blend(scene, china, 1.0 - edge(r - 1.12, 0.03))
     drink = np.array([0.25, 0.13, 0.06]) * rng.uniform(0.2, 2.5)
-    swirl = 1.0 + 0.4 * fractal(rng, *u.shape, cells=4, octaves=4)
+    swirl = 1.0 + 0.4 * fractal(rng, u.shape[0], u.shape[1], cells=4, octaves=4)
     blend(scene, drink * swirl[..., None], 1.0 - edge(r - 1.0, 0.03))
     if rng.random() < 0.4:
         blend(scene, drink * 2 + 0.15, 1.0 - edge(r - rng.uniform(0.3, 0.8) - 0.1 * swirl, 0.1))
@@ -37,7 +37,7 @@ def _cup(rng: Rng, u: Field, v: Field, scene: Field) -> None:
 
 def _moon(rng: Rng, u: Field, v: Field, scene: Field) -> None:
     """A cratered disc, or a field of craters."""
-    dust = 0.5 + 0.25 * fractal(rng, *u.shape, cells=5, octaves=5, gain=0.7)
+    dust = 0.5 + 0.25 * fractal(rng, u.shape[0], u.shape[1], cells=5, octaves=5, gain=0.7)
     for _ in range(int(rng.integers(4, 30))):
         centre, size = rng.uniform(-2.2, 2.2, 2), rng.gamma(1.5, 0.13) + 0.03
         x, y = (u - centre[0]) / size, (v - centre[1]) / size
@@ -87,14 +87,14 @@ def _button(rng: Rng, u: Field, v: Field, scene: Field) -> None:
 def _skin_or_cloth(rng: Rng, u: Field, v: Field, scene: Field) -> None:
     """Bare skin, fur or cloth without anything on it."""
     tone = SKIN[rng.integers(len(SKIN))]
-    shade = 1.0 + 0.2 * fractal(rng, *u.shape, cells=2, octaves=6, gain=rng.uniform(0.4, 0.8))
+    shade = 1.0 + 0.2 * fractal(rng, u.shape[0], u.shape[1], cells=2, octaves=6, gain=rng.uniform(0.4, 0.8))
     scene[:] = tone * shade[..., None]
 
 
 def _blobs(rng: Rng, u: Field, v: Field, scene: Field) -> None:
     """Soft shapes of many colours: leaves, toys, lights out of focus."""
     for _ in range(int(rng.integers(3, 25))):
-        field = smooth(rng, *u.shape, cells=rng.uniform(1.5, 10))
+        field = smooth(rng, u.shape[0], u.shape[1], cells=rng.uniform(1.5, 10))
         blend(scene, rng.uniform(0, 1, 3), edge(field - rng.uniform(0.1, 0.7), rng.uniform(0.03, 0.4)))
 
 
@@ -103,6 +103,6 @@ KINDS: tuple[Callable[[Rng, Field, Field, Field], None], ...] = (_cup, _moon, _r
 
 def draw_trap(rng: Rng, u: Field, v: Field) -> Field:
     """Draw something that is no eye round the origin of `u`, `v`; returns (H, W, 3) float 0–1."""
-    scene = _surface(rng, *u.shape)
+    scene = _surface(rng, u.shape[0], u.shape[1])
     KINDS[rng.choice(len(KINDS), p=[0.22, 0.17, 0.25, 0.14, 0.10, 0.12])](rng, u, v, scene)
     return scene

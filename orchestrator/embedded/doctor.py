@@ -28,13 +28,19 @@ class Check:
 def _python() -> Check:
     version = platform.python_version()
     good = (3, 11) <= sys.version_info[:2] <= (3, 12)
-    return Check("Python", good, version, "" if good else "Use Python 3.11 or 3.12: sudo apt-get install -y python3.11-venv")
+    return Check(
+        "Python", good, version, "" if good else "Use Python 3.11 or 3.12: sudo apt-get install -y python3.11-venv"
+    )
 
 
 def _glibc() -> Check:
     name, version = platform.libc_ver()
     good = name == "glibc" and tuple(map(int, version.split(".")[:2])) >= GLIBC
-    mend = "" if good else "Triton needs glibc 2.35 (Debian 12, Ubuntu 22.04) on x86-64; elsewhere: irisvue up --inference local"
+    mend = (
+        ""
+        if good
+        else "Triton needs glibc 2.35 (Debian 12, Ubuntu 22.04) on x86-64; elsewhere: irisvue up --inference local"
+    )
     return Check("glibc", good and platform.machine() == "x86_64", f"{name} {version} {platform.machine()}", mend)
 
 

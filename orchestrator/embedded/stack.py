@@ -70,7 +70,9 @@ async def own_folder(folder: Path) -> AsyncIterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "irisvue.lock").open("a+")
     except OSError as error:
-        raise SetupError(f"The data folder {folder} can't be used: {error.strerror}. Choose another with --data.") from error
+        raise SetupError(
+            f"The data folder {folder} can't be used: {error.strerror}. Choose another with --data."
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

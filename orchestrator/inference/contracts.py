@@ -1,5 +1,6 @@
 """Names, shapes and dtypes of the networks; what comes back is checked here before anyone trusts it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,9 +19,14 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Segmentation:
-    """`probabilities` (N, S, S, C) float32 that sum to 1 and `presence` (N,), 0–1: an open human eye is here."""
+    """What the segmenter says, all 0–1, float32.
+
+    `probabilities` (N, S, S, C) of the classes, summing to 1; `reflection` (N, S, S): the cornea mirrors
+    something here; `presence` (N,): an open human eye is in the picture.
+    """
 
     probabilities: Floats
+    reflection: Floats
     presence: Floats
 
 
@@ -49,17 +55,22 @@ class Infer(Protocol):
         ...
 
 
-def checked_segmentation(probabilities: NDArray[np.generic], presence: NDArray[np.generic], n: int, side: int) -> Segmentation:
-    """Raises BadModelOutput unless shapes, dtype and range are the contract's."""
-    shape = probabilities.shape
-    if len(shape) != 4 or shape[:3] != (n, side, side) or shape[3] < 3 or presence.size != n:
-        raise BadModelOutput(f"{SEGMENTER}: got {shape} and {presence.shape}, expected ({n}, {side}, {side}, ≥3)")
-    if not (np.isfinite(probabilities).all() and np.isfinite(presence).all()):
-        raise BadModelOutput(f"{SEGMENTER}: NaN or infinity in the answer")
-    found = probabilities.astype(np.float32, copy=False)
-    if found.min() < -1e-3 or found.max() > 1 + 1e-3:
-        raise BadModelOutput(f"{SEGMENTER}: probabilities outside 0–1")
-    return Segmentation(found, presence.reshape(n).astype(np.float32))
+SEGMENTER_OUTPUTS = ["probabilities", "reflection", "presence"]
+
+
+def checked_segmentation(outputs: Sequence[NDArray[np.generic]], n: int, side: int) -> Segmentation:
+    """Raises BadModelOutput unless shapes and range of SEGMENTER_OUTPUTS are the contract's."""
+    probabilities, reflection, presence = outputs
+    grid, shapes = (n, side, side), [o.shape for o in outputs]
+    if probabilities.ndim != 4 or probabilities.shape[:3] != grid or probabilities.shape[3] < 3:
+        raise BadModelOutput(f"{SEGMENTER}: got {shapes}, expected probabilities {(*grid, '3 or more')}")
+    if reflection.shape != (*grid, 1) or presence.shape != (n, 1):
+        raise BadModelOutput(f"{SEGMENTER}: got {shapes}, expected reflection {(*grid, 1)} and presence {(n, 1)}")
+    floats = [o.astype(np.float32, copy=False) for o in outputs]
+    for name, values in zip(SEGMENTER_OUTPUTS, floats, strict=True):
+        if not (values.min() >= -1e-3 and values.max() <= 1 + 1e-3):  # NaN fails both
+            raise BadModelOutput(f"{SEGMENTER}: {name} outside 0–1")
+    return Segmentation(floats[0], floats[1][..., 0], floats[2][:, 0])
 
 
 def checked_tile(enhanced: NDArray[np.generic], side: int) -> Bytes:
@@ -67,4 +78,4 @@ def checked_tile(enhanced: NDArray[np.generic], side: int) -> Bytes:
     expected = (1, side * SCALE, side * SCALE, 3)
     if enhanced.shape != expected or enhanced.dtype != np.uint8:
         raise BadModelOutput(f"{ENHANCER}: got {enhanced.shape} {enhanced.dtype}, expected {expected} uint8")
-    return enhanced[0]
+    return np.asarray(enhanced[0], np.uint8)

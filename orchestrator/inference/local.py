@@ -28,9 +28,7 @@ class LocalInfer:
         options.log_severity_level = 3
         found = {name: newest_version(repository, name) for name in (contracts.SEGMENTER, contracts.ENHANCER)}
         self._sessions = {
-            name: onnxruntime.InferenceSession(
-                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-            )
+            name: onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
             for name, folder in found.items()
         }
         self.versions = {name: folder.name for name, folder in found.items()}
@@ -42,8 +40,8 @@ class LocalInfer:
         """See `Infer.segment`."""
         session = self._sessions[contracts.SEGMENTER]
         async with self._turn:
-            found = await asyncio.to_thread(session.run, ["probabilities", "presence"], {"image": images})
-        return contracts.checked_segmentation(found[0], found[1], len(images), self.segment_px)
+            found = await asyncio.to_thread(session.run, contracts.SEGMENTER_OUTPUTS, {"image": images})
+        return contracts.checked_segmentation(found, len(images), self.segment_px)
 
     async def upscale(self, tile: Bytes) -> Bytes:
         """See `Infer.upscale`."""

@@ -73,8 +73,8 @@ class TritonInfer:
 
     async def segment(self, images: Bytes) -> Segmentation:
         """See `Infer.segment`."""
-        found = await self._call(contracts.SEGMENTER, "image", images, ["probabilities", "presence"])
-        return contracts.checked_segmentation(found[0], found[1], len(images), self.segment_px)
+        found = await self._call(contracts.SEGMENTER, "image", images, contracts.SEGMENTER_OUTPUTS)
+        return contracts.checked_segmentation(found, len(images), self.segment_px)
 
     async def upscale(self, tile: Bytes) -> Bytes:
         """See `Infer.upscale`."""

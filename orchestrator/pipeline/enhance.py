@@ -11,7 +11,8 @@ from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.tiling import Canvas, Tile, cut, tiles
 
 CLAHE_CLIP, CLAHE_GRID = 1.4, 4
-EDGE_PX = 2.5  # softness of the outline in the finished picture
+INSET = 0.02  # of the radius
+EDGE_PX = 4.0  # softness of the outline in the finished picture
 
 
 def equalise(picture: Pixels) -> Pixels:
@@ -27,7 +28,10 @@ async def upscale(
     """Enlarge ×4 by tiles, several at a time; tiles without a wanted pixel stay black.
 
     Args:
-        picture: (H, W, 3) uint8 sRGB. wanted: (H, W) bool.
+        picture: (H, W, 3) uint8 sRGB.
+        wanted: (H, W) bool.
+        infer: runs the enhancer.
+        in_flight: tiles under way at once.
         done: called with the share of tiles that are back, 0–1, after each.
     """
     height, width = picture.shape[:2]
@@ -54,10 +58,17 @@ async def upscale(
     return await asyncio.to_thread(canvas.picture)
 
 
-def on_black(picture: Pixels, iris: Mask) -> Pixels:
-    """Black outside the iris, with a soft outline. `iris` has the picture's grid divided by SCALE."""
+def on_black(picture: Pixels, iris: Mask, radius_px: float) -> Pixels:
+    """Black outside the iris, with a soft outline a little inside the limbus, where the white begins to shine through.
+
+    Args:
+        picture: (SCALE·H, SCALE·W, 3) uint8.
+        iris: (H, W) bool.
+        radius_px: of the iris, on the mask's grid.
+    """
     size = picture.shape[1], picture.shape[0]
-    alpha = cv2.resize(iris.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
-    alpha = cv2.GaussianBlur(alpha, (0, 0), SCALE * 1.2)
-    alpha = np.clip((alpha - 0.5) * SCALE * 3.0 / EDGE_PX + 0.5, 0, 1)[..., None]
+    inside = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    inside = cv2.GaussianBlur(inside - INSET * radius_px, (0, 0), max(1.0, 0.012 * radius_px))
+    depth = cv2.resize(inside, size, interpolation=cv2.INTER_CUBIC) * SCALE
+    alpha = np.clip(depth / EDGE_PX + 0.5, 0, 1)[..., None]
     return np.asarray(picture * alpha + 0.5, np.uint8)

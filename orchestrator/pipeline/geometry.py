@@ -28,7 +28,8 @@ class Square:
         if scale < 1:  # shrink before padding: a photo is large, the network's input is small
             pads = tuple(round(p * scale) for p in pads)  # type: ignore[assignment]
             target = side_px - pads[2] - pads[3], side_px - pads[0] - pads[1]
-            inner = cv2.resize(inner, (max(target[0], 1), max(target[1], 1)), interpolation=cv2.INTER_AREA)
+            target = max(target[0], 1), max(target[1], 1)
+            inner = np.asarray(cv2.resize(inner, target, interpolation=cv2.INTER_AREA), np.uint8)
         out = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_REPLICATE)
         return np.asarray(cv2.resize(out, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)
 

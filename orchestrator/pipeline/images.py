@@ -17,7 +17,14 @@ Mask = NDArray[np.bool_]
 pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None  # we check the size ourselves, with a clear message
 
-CONTENT_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "HEIF": "image/heic"}
+CONTENT_TYPES = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "HEIF": "image/heic",
+}
+FORMATS = ["JPEG", "PNG", "WEBP", "HEIF"]  # MPO, a JPEG with several pictures, comes out of "JPEG"
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 12_000
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
@@ -36,7 +43,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise Unreadable("The file is empty. Send the original file.")
     try:
-        image = Image.open(io.BytesIO(data), formats=list(CONTENT_TYPES))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise NotAnImage from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:

@@ -13,7 +13,9 @@ def judge(crop: Pixels, masks: IrisMasks, reflected: float) -> tuple[float, list
     """Score 0–1 (the product of five factors) and a warning for each factor that is low.
 
     Args:
-        crop: (H, W, 3) uint8, the iris before enhancement, with `masks` on its grid. reflected: share of the iris, 0–1.
+        crop: (H, W, 3) uint8, the iris before enhancement.
+        masks: on the crop's grid.
+        reflected: share of the iris, 0–1.
     """
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     ring = masks.iris & ~masks.pupil

@@ -1,22 +1,25 @@
 """Find what the cornea mirrors and fill it so that the fibres run on.
 
-Both happen on the unrolled iris (angle × radius): there a ring of equal depth is a row, so brightness is compared with
-its own ring, and filling runs along and across the fibres instead of across the pupil.
+The segmenter marks reflections. They are filled on the unrolled iris (angle × radius), where fibres are straight and
+equal depth is a column, so filling runs along and across them; the pupil is filled by its own colour.
 """
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.pipeline.geometry import Circle
+from orchestrator.pipeline.geometry import Circle, fit_circle
 from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.segment import IrisMasks
 
 ANGLES, RADII = 1024, 320
-REACH = 1.04  # a little past the limbus
 FILL_RADIUS_PX = 5
-MAX_SHARE = 0.35  # of the iris; more than this is a bright iris, not a reflection
+DETAIL_SIGMA_PX = 6.0
+WHITE = 225  # lightness (0–255) that no iris reaches by itself
+GROW = 0.022  # of the radius
+MAX_SHARE = 0.5  # of the iris: beyond this there is too little left to fill from, but the pupil is still black
+PUPIL_MAX = 45.0  # grey level
 
 
 @dataclass(frozen=True)
@@ -28,69 +31,79 @@ class Cleaned:
     share: float
 
 
-def find_highlights(photo: Pixels, iris: Mask, pupil: Mask, circle: Circle) -> Mask:
-    """(H, W) bool: pixels in the iris that are much brighter than their own ring, grown to their soft edge."""
-    light = cv2.cvtColor(photo, cv2.COLOR_RGB2LAB)[..., 0].astype(np.float32)
-    usual, spread = _ring_statistics(light, iris, pupil, circle)
-    excess = light - usual
-    core = iris & (excess > np.maximum(45.0, 4.0 * spread)) & (light > 110)
-    core |= iris & (light > 235)
-    rim = iris & (excess > np.maximum(18.0, 1.8 * spread))
-    size = max(3, round(circle.radius * 0.035) | 1)
-    near = cv2.dilate(core.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3 * size, 3 * size))) > 0
-    grown = (core | (rim & near)).astype(np.uint8)
-    grown = cv2.dilate(grown, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    return np.asarray((grown > 0) & iris, bool)
+def find_highlights(photo: Pixels, masks: IrisMasks) -> Mask:
+    """(H, W) bool: where the network sees a reflection, or the light is near white, grown to the soft edge."""
+    radius = masks.circle.radius
+    light = cv2.cvtColor(photo, cv2.COLOR_RGB2LAB)[..., 0]
+    usual = float(np.median(light[masks.iris])) if masks.iris.any() else 0.0
+    glare = masks.iris & (light > max(WHITE, usual + 60))
+    found = (masks.mirrored | glare).astype(np.uint8)
+    size = max(3, round(radius * GROW) * 2 + 1)
+    grown = cv2.dilate(found, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    return np.asarray((grown > 0) & masks.iris, bool)
 
 
-def _ring_statistics(
-    light: NDArray[np.float32], iris: Mask, pupil: Mask, circle: Circle
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """For each pixel the median brightness of its ring (pupil and iris apart) and the spread about it."""
-    height, width = light.shape
-    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
-    ring = np.clip(np.hypot(xs - circle.x, ys - circle.y) / circle.radius * 24, 0, 31).astype(np.int32)
-    ring = np.where(pupil, 32, ring)
-    usual, spread = np.zeros(33, np.float32), np.full(33, 10.0, np.float32)
-    values, which = light[iris], ring[iris]
-    overall = float(np.median(values)) if values.size else 0.0
-    for k in range(33):
-        mine = values[which == k]
-        usual[k] = np.median(mine) if mine.size > 30 else overall
-        spread[k] = 1.48 * np.median(np.abs(mine - usual[k])) if mine.size > 30 else 10.0
-    usual = np.minimum(usual, np.percentile(values, 70) if values.size else 255)
-    return usual[ring], spread[ring]
-
-
-def remove_reflections(photo: Pixels, iris: Mask, pupil: Mask, circle: Circle) -> Cleaned:
-    """Find and fill the reflections inside `iris`.
+def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
+    """Find and fill the reflections inside the iris.
 
     Args:
-        photo: (H, W, 3) uint8 sRGB, best cropped to the iris; the masks and the circle on its grid.
+        photo: (H, W, 3) uint8 sRGB, best cropped to the iris.
+        masks: what the segmenter found, on the photo's grid.
     """
-    highlights = find_highlights(photo, iris, pupil, circle)
+    iris, pupil, circle = masks.iris, masks.pupil, masks.circle
+    highlights = find_highlights(photo, masks)
     share = float(highlights.sum() / max(int(iris.sum()), 1))
-    if share == 0.0 or share > MAX_SHARE:
-        nothing = np.zeros_like(highlights)
-        return Cleaned(photo, nothing if share > MAX_SHARE else highlights, share)
-    filled = _fill_unrolled(photo, highlights, iris, circle)
+    hole = fit_circle(pupil)
+    inner = _disc_of(hole, pupil) & iris if hole else pupil
+    if share > MAX_SHARE:
+        highlights = highlights & inner
+    if not highlights.any():
+        return Cleaned(photo, highlights, share)
+    filled = _fill_unrolled(photo, highlights | ~iris | inner, circle)
+    filled[inner] = _fill_pupil(photo, highlights, inner)
     soft = cv2.GaussianBlur(highlights.astype(np.float32), (0, 0), max(0.6, circle.radius * 0.008))
     alpha = np.maximum(soft, highlights)[..., None] * iris[..., None]
     out = photo + (filled.astype(np.float32) - photo) * alpha
     return Cleaned(np.clip(out + 0.5, 0, 255).astype(np.uint8), highlights, share)
 
 
-def _fill_unrolled(photo: Pixels, highlights: Mask, iris: Mask, circle: Circle) -> Pixels:
-    """Telea's inpainting on the unrolled iris, rolled up again; lids count as unknown so that they do not bleed in."""
-    size, centre, reach = (RADII, ANGLES), (circle.x, circle.y), circle.radius * REACH
+def _disc_of(circle: Circle, like: Mask) -> Mask:
+    ys, xs = np.ogrid[0 : like.shape[0], 0 : like.shape[1]]
+    return np.asarray(np.hypot(xs - circle.x, ys - circle.y) <= circle.radius, bool)
+
+
+def _fill_pupil(photo: Pixels, highlights: Mask, pupil: Mask) -> Pixels:
+    """(N, 3) colours for the pupil's pixels: the darker part of what can be seen of it, its own colour elsewhere."""
+    seen = pupil & ~highlights
+    usual = np.minimum(np.percentile(photo[seen], 25, axis=0), PUPIL_MAX) if seen.any() else np.full(3, 8.0)
+    out = photo[pupil].astype(np.float32)
+    out[highlights[pupil]] = usual
+    return np.asarray(out, np.uint8)
+
+
+def _with_fibres(repaired: Pixels, unrolled: Pixels, hole: Mask) -> Pixels:
+    """Lay the fine detail of another sector, same depth, over what inpainting left smooth."""
+    fine = unrolled.astype(np.float32) - cv2.GaussianBlur(unrolled, (0, 0), DETAIL_SIGMA_PX)
+    near = cv2.dilate(hole.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0  # detail at a hole's rim is the rim itself
+    turns = [round(ANGLES * t / 16) for t in (1, -1, 2, -2, 3, -3, 4, -4, 6, -6, 8)]
+    turn = min(turns, key=lambda t: int((near & np.roll(near, t, axis=0)).sum()))
+    usable = hole & ~np.roll(near, turn, axis=0)
+    fade = cv2.GaussianBlur(usable.astype(np.float32), (0, 0), 1.5)[..., None] * usable[..., None]
+    return np.clip(repaired + np.roll(fine, turn, axis=0) * fade + 0.5, 0, 255).astype(np.uint8)
+
+
+def _fill_unrolled(photo: Pixels, unknown: Mask, circle: Circle) -> Pixels:
+    """Telea's inpainting on the unrolled iris, rolled up again; lids and pupil are unknown, so neither bleeds in."""
+    size, centre, reach = (RADII, ANGLES), (circle.x, circle.y), circle.radius
     flags = cv2.WARP_POLAR_LINEAR | cv2.INTER_LINEAR
-    unrolled = cv2.warpPolar(photo, size, centre, reach, flags | cv2.WARP_FILL_OUTLIERS)
-    hole = cv2.warpPolar((highlights | ~iris).astype(np.uint8), size, centre, reach, cv2.WARP_POLAR_LINEAR)
+    unrolled = np.asarray(cv2.warpPolar(photo, size, centre, reach, flags | cv2.WARP_FILL_OUTLIERS), np.uint8)
+    hole = cv2.warpPolar(unknown.astype(np.uint8), size, centre, reach, cv2.WARP_POLAR_LINEAR)
     hole = cv2.dilate(hole, np.ones((5, 5), np.uint8))
     pad = 64  # the angle goes round: let the fill see across the seam
     wide = np.concatenate([unrolled[-pad:], unrolled, unrolled[:pad]])
     wide_hole = np.concatenate([hole[-pad:], hole, hole[:pad]])
-    repaired = cv2.inpaint(wide, wide_hole, FILL_RADIUS_PX, cv2.INPAINT_TELEA)[pad:-pad]
+    smooth = np.asarray(cv2.inpaint(wide, wide_hole, FILL_RADIUS_PX, cv2.INPAINT_TELEA), np.uint8)[pad:-pad]
+    repaired = _with_fibres(smooth, unrolled, hole > 0)
     ys, xs = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]].astype(np.float32)
     dx, dy = xs - circle.x, ys - circle.y
     angle = (np.arctan2(dy, dx) / (2 * np.pi) % 1.0) * ANGLES

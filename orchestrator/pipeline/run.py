@@ -86,17 +86,17 @@ def crop_iris(photo: Pixels, masks: IrisMasks, max_side_px: int) -> Crop:
     pads = max(-top, 0), max(top + side - height, 0), max(-left, 0), max(left + side - width, 0)
     window = np.s_[max(top, 0) : min(top + side, height), max(left, 0) : min(left + side, width)]
     picture = cv2.copyMakeBorder(photo[window], *pads, cv2.BORDER_REPLICATE)
-    iris, pupil = (
+    cut = [
         cv2.copyMakeBorder(m[window].astype(np.uint8), *pads, cv2.BORDER_CONSTANT, value=0)
-        for m in (masks.iris, masks.pupil)
-    )
+        for m in (masks.iris, masks.pupil, masks.mirrored)
+    ]
     factor = min(1.0, max_side_px / side)
     if factor < 1.0:
         size = (max_side_px, max_side_px)
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        iris, pupil = (cv2.resize(m, size, interpolation=cv2.INTER_AREA) for m in (iris, pupil))
+        cut = [cv2.resize(m, size, interpolation=cv2.INTER_AREA) for m in cut]
     moved = replace(circle, x=(circle.x - left) * factor, y=(circle.y - top) * factor, radius=circle.radius * factor)
-    found = IrisMasks(iris > 0, pupil > 0, moved, masks.presence)
+    found = IrisMasks(cut[0] > 0, cut[1] > 0, cut[2] > 0, moved, masks.presence)
     return Crop(np.asarray(picture, np.uint8), found, factor < 1.0)
 
 
@@ -123,7 +123,7 @@ async def run(data: bytes, infer: Infer, limits: Limits, report: Report) -> Fini
 
     await report(REMOVING, 40)
     found = crop.masks
-    cleaned = await asyncio.to_thread(remove_reflections, crop.picture, found.iris, found.pupil, found.circle)
+    cleaned = await asyncio.to_thread(remove_reflections, crop.picture, found)
     score, warnings = judge(crop.picture, found, cleaned.share)
     if crop.shrunk:
         warnings.append(f"The iris was larger than {limits.max_result_px // SCALE} pixels and was reduced to that.")
@@ -136,7 +136,7 @@ async def run(data: bytes, infer: Infer, limits: Limits, report: Report) -> Fini
 
     sharpened = await asyncio.to_thread(equalise, cleaned.photo)
     large = await upscale(sharpened, found.iris, infer, limits.tiles_in_flight, tile_done)
-    finished = await asyncio.to_thread(on_black, large, found.iris)
+    finished = await asyncio.to_thread(on_black, large, found.iris, found.circle.radius)
     jpeg = await asyncio.to_thread(images.encode_jpeg, finished)
     watch.lap(ENHANCING)
     height, width = finished.shape[:2]

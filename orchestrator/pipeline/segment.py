@@ -10,7 +10,10 @@ from orchestrator.inference.contracts import IRIS, PUPIL, Infer
 from orchestrator.pipeline.geometry import Circle, Square, fit_circle, largest_piece, whole
 from orchestrator.pipeline.images import Mask, Pixels
 
+Field = NDArray[np.float32]
 CROP_SIDES = (2.3, 1.8, 1.8)  # side of each closer look, in iris diameters
+PYRAMID_LEVELS = 3  # whole frame, halves, quarters: down to an eye in a portrait
+SQUARES_A_CALL = 8
 MIN_PRESENCE = 0.5
 MIN_RADIUS_PX = 20
 MIN_VISIBLE, MIN_IN_CIRCLE, MIN_ON_CIRCLE = 0.2, 0.85, 0.3
@@ -18,45 +21,75 @@ MIN_VISIBLE, MIN_IN_CIRCLE, MIN_ON_CIRCLE = 0.2, 0.85, 0.3
 
 @dataclass(frozen=True)
 class IrisMasks:
-    """`iris` (with its pupil) and `pupil`, (H, W) bool on the photo's grid; the circle; `presence`, 0–1."""
+    """What was found, on the photo's grid: `iris` (with its pupil), `pupil`, `mirrored` (reflections), (H, W) bool.
+
+    `circle` is the whole iris as if no lid covered it; `presence`, 0–1, says how sure it is an open human eye.
+    """
 
     iris: Mask
     pupil: Mask
+    mirrored: Mask
     circle: Circle
     presence: float
 
 
-def _flipped_too(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.concatenate([images, images[:, :, ::-1]])
+async def _look(photo: Pixels, squares: list[Square], infer: Infer) -> list[tuple[Field, float]]:
+    """For each square its disc (S, S), how likely each pixel is iris or pupil, and presence; a few squares a call."""
+    answers = []
+    for start in range(0, len(squares), SQUARES_A_CALL):
+        images = np.stack([square.cut(photo, infer.segment_px) for square in squares[start : start + SQUARES_A_CALL]])
+        found = await infer.segment(images)
+        discs = found.probabilities[..., IRIS] + found.probabilities[..., PUPIL]
+        answers += list(zip(discs, map(float, found.presence), strict=True))
+    return answers
 
 
-async def _look(photo: Pixels, squares: list[Square], infer: Infer) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Probabilities (N, S, S, C) and presence (N,) for each square, averaged with the mirror image's."""
-    images = np.stack([square.cut(photo, infer.segment_px) for square in squares])
-    found = await infer.segment(_flipped_too(images))
-    n = len(squares)
-    probabilities = (found.probabilities[:n] + found.probabilities[n:, :, ::-1]) / 2
-    return probabilities, (found.presence[:n] + found.presence[n:]) / 2
+@dataclass(frozen=True)
+class _Look:
+    """One close look: `disc`, `pupil` and `reflection` (S, S), 0–1, and presence."""
+
+    disc: Field
+    pupil: Field
+    reflection: Field
+    presence: float
 
 
-def _disc(probabilities: NDArray[np.float32]) -> tuple[NDArray[np.float32], Circle | None]:
-    disc = probabilities[..., IRIS] + probabilities[..., PUPIL]
-    return disc, fit_circle(largest_piece(disc > 0.5))
+async def _look_twice(photo: Pixels, square: Square, infer: Infer) -> _Look:
+    """The square and its mirror image, averaged."""
+    image = square.cut(photo, infer.segment_px)
+    found = await infer.segment(np.stack([image, image[:, ::-1]]))
+    classes = (found.probabilities[0] + found.probabilities[1, :, ::-1]) / 2
+    reflection = (found.reflection[0] + found.reflection[1, :, ::-1]) / 2
+    return _Look(
+        classes[..., IRIS] + classes[..., PUPIL], classes[..., PUPIL], reflection, float(found.presence.mean())
+    )
 
 
-def _pyramid(photo: Pixels) -> list[Square]:
-    """Nine overlapping squares of half the frame's longer side: for eyes that are small in the frame."""
+def _circle_of(disc: Field) -> Circle | None:
+    return fit_circle(largest_piece(disc > 0.5))
+
+
+def _pyramid(photo: Pixels, level: int, side_px: int) -> list[Square]:
+    """The whole frame at level 0, then squares half as long that overlap by half; none smaller than `side_px` / 2."""
     frame = whole(photo)
-    half, step = frame.side / 2, frame.side / 4
-    return [Square(frame.x + i * step, frame.y + j * step, half) for j in range(3) for i in range(3)]
+    side = frame.side / 2**level
+    if level and side < side_px / 2:
+        return []
+    steps = 2 ** (level + 1) - 1
+    squares = [Square(frame.x + i * side / 2, frame.y + j * side / 2, side) for j in range(steps) for i in range(steps)]
+    height, width = photo.shape[:2]
+    return [s for s in squares if s.x + s.side > 0 and s.y + s.side > 0 and s.x < width and s.y < height]
 
 
 async def _locate(photo: Pixels, infer: Infer) -> tuple[Square, Circle, float]:
     """The square in which the eye shows best, its circle in the network's pixels, and the presence there."""
-    for squares in ([whole(photo)], _pyramid(photo)):
-        probabilities, presence = await _look(photo, squares, infer)
-        found = [(p, s, _disc(q)[1]) for p, s, q in zip(presence, squares, probabilities, strict=True)]
-        good = [(float(p) * c.in_it * c.radius, s, c, float(p)) for p, s, c in found if c and p >= MIN_PRESENCE]
+    for level in range(PYRAMID_LEVELS):
+        squares = _pyramid(photo, level, infer.segment_px)
+        if not squares:
+            break
+        looks = await _look(photo, squares, infer)
+        found = [(p, s, _circle_of(disc)) for s, (disc, p) in zip(squares, looks, strict=True)]
+        good = [(p * c.in_it * c.radius, s, c, p) for p, s, c in found if c and p >= MIN_PRESENCE]
         if good:
             _, square, circle, seen = max(good, key=lambda g: g[0])
             return square, circle, seen
@@ -68,6 +101,7 @@ async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
 
     Args:
         photo: (H, W, 3) uint8 sRGB, upright; H and W from 64 to 12,000 px.
+        infer: runs the segmenter.
 
     Raises:
         NoIrisFound: no open eye, or the mask covers too little or is not one round shape. Not retried.
@@ -78,27 +112,27 @@ async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
     """
     square, circle, presence = await _locate(photo, infer)
     seen = [presence]
-    disc = pupil = np.zeros((1, 1), np.float32)
+    nothing = np.zeros((1, 1), np.float32)
+    look = _Look(nothing, nothing, nothing, presence)
     for diameters in CROP_SIDES:
         at = _on_photo(circle, square, infer.segment_px)
         side = 2 * at.radius * diameters
         square = Square(at.x - side / 2, at.y - side / 2, side)
-        probabilities, presences = await _look(photo, [square], infer)
-        disc, found = _disc(probabilities[0])
-        pupil = probabilities[0, ..., PUPIL]
+        look = await _look_twice(photo, square, infer)
+        found = _circle_of(look.disc)
         if found is None:
             raise NoIrisFound
         circle = found
-        seen.append(float(presences[0]))
+        seen.append(look.presence)
     sure = float(np.mean(seen))
-    _check(disc, circle, sure)
+    _check(look.disc, circle, sure)
     at = _on_photo(circle, square, infer.segment_px)
     if at.radius < MIN_RADIUS_PX:
         raise IrisTooSmall
     height, width = photo.shape[:2]
-    iris = largest_piece(square.paste(disc, height, width) > 0.5)
-    hole = largest_piece(square.paste(pupil, height, width) > 0.5) & iris
-    return IrisMasks(iris, hole, at, sure)
+    iris, pupil, mirrored = (square.paste(f, height, width) > 0.5 for f in (look.disc, look.pupil, look.reflection))
+    iris = largest_piece(iris)
+    return IrisMasks(iris, largest_piece(pupil) & iris, mirrored & iris, at, sure)
 
 
 def _on_photo(circle: Circle, square: Square, side_px: int) -> Circle:
@@ -107,7 +141,7 @@ def _on_photo(circle: Circle, square: Square, side_px: int) -> Circle:
     return replace(circle, x=square.x + circle.x * scale, y=square.y + circle.y * scale, radius=circle.radius * scale)
 
 
-def _check(disc: NDArray[np.float32], circle: Circle, presence: float) -> None:
+def _check(disc: Field, circle: Circle, presence: float) -> None:
     """Raises NoIrisFound unless what was found is one round shape of which enough can be seen."""
     visible = largest_piece(disc > 0.5).sum() / (np.pi * circle.radius**2)
     if presence < MIN_PRESENCE or visible < MIN_VISIBLE:

@@ -1,0 +1,55 @@
+PYTHON ?= python3
+PHOTO ?=
+INFERENCE ?= triton
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
+
+.PHONY: demo up test test-export check format lock clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/installed  ## one photo through the real system; PHOTO=path takes your own
+	$(BIN)/irisvue demo $(if $(PHOTO),"$(PHOTO)") --inference $(INFERENCE)
+
+up: .venv/installed  ## everything on this machine until Ctrl-C
+	$(BIN)/irisvue up --inference $(INFERENCE)
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+test-export: .venv/installed-export  ## training and export, with torch
+	$(BIN)/python -m pytest tests/export
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## resolve both lock files anew (needs uv)
+	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-dev.lock
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit("Irisvue needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 demo" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/installed: requirements.lock pyproject.toml | .venv/created
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-build-isolation -e .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock .venv/installed
+	$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/installed-export: .venv/installed-dev
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet torch==2.13.0
+	@touch $@
+
+clean:
+	rm -rf .venv demo-output irisvue-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
