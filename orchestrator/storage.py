@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -15,6 +16,9 @@ from obstore.store import LocalStore, S3Store
 
 from orchestrator.config import Settings
 from orchestrator.errors import NotFound, StoreUnavailable
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Config
 
 
 def original_key(user: UUID, photo_id: UUID) -> str:
@@ -27,6 +31,19 @@ def result_keys(user: UUID, job_id: UUID) -> tuple[str, str]:
     return f"processed/{user}/{job_id}.jpg", f"processed/{user}/{job_id}.mask.png"
 
 
+def _s3(bucket: str, prefix: str | None, settings: Settings) -> S3Store:
+    """Keys come from the settings or, where there are none, from the environment that AWS's own tools use."""
+    config: S3Config = {"region": settings.s3_region}
+    client: ClientConfig = {}
+    if settings.s3_endpoint:
+        config |= {"endpoint": settings.s3_endpoint, "virtual_hosted_style_request": False}
+        client["allow_http"] = settings.s3_endpoint.startswith("http://")
+    if settings.s3_access_key_id and settings.s3_secret_access_key:
+        config["access_key_id"] = settings.s3_access_key_id.get_secret_value()
+        config["secret_access_key"] = settings.s3_secret_access_key.get_secret_value()
+    return S3Store(bucket, prefix=prefix, config=config, client_options=client)
+
+
 class Storage:
     """Photos and results by key. Every method raises StoreUnavailable when the store can't be reached."""
 
@@ -37,17 +54,7 @@ class Storage:
             Path(parts.path).mkdir(parents=True, exist_ok=True)
             self._store = LocalStore(parts.path)
         else:
-            options: dict[str, object] = {"region": settings.s3_region}
-            if settings.s3_endpoint:
-                options |= {
-                    "endpoint": settings.s3_endpoint,
-                    "virtual_hosted_style_request": False,
-                    "client_options": {"allow_http": settings.s3_endpoint.startswith("http://")},
-                }
-            if settings.s3_access_key_id and settings.s3_secret_access_key:
-                options["access_key_id"] = settings.s3_access_key_id.get_secret_value()
-                options["secret_access_key"] = settings.s3_secret_access_key.get_secret_value()
-            self._store = S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)
+            self._store = _s3(parts.netloc, parts.path.strip("/") or None, settings)
         self._secret = settings.link_secret.get_secret_value().encode()
         self._public_url = settings.public_url.rstrip("/")
         self._link_seconds = settings.link_seconds
@@ -56,7 +63,7 @@ class Storage:
         """Write an object whole; readers see the old one or the new one."""
         attributes = {"Content-Type": content_type} if isinstance(self._store, S3Store) else None
         try:
-            await obstore.put_async(self._store, key, data, attributes=attributes)  # type: ignore[arg-type]
+            await obstore.put_async(self._store, key, data, attributes=attributes)
         except (BaseError, OSError) as error:
             raise StoreUnavailable from error
 

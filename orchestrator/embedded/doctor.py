@@ -85,7 +85,7 @@ def _disk(data: Path) -> Check:
 
 
 def _shared_memory() -> Check:
-    free = shutil.disk_usage("/dev/shm").free / 1e6 if Path("/dev/shm").exists() else 0.0  # noqa: S108
+    free = shutil.disk_usage("/dev/shm").free / 1e6 if Path("/dev/shm").exists() else 0.0
     good = free >= 64
     mend = "" if good else "Give /dev/shm 256 MB: sudo mount -o remount,size=256M /dev/shm (Docker: --shm-size=256m)"
     return Check("/dev/shm", good, f"{free:.0f} MB free", mend)

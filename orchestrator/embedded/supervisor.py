@@ -107,7 +107,7 @@ class Process:
 
     def _remove_leftovers(self) -> None:
         if self.part.leftovers:
-            for segment in Path("/dev/shm").glob(self.part.leftovers):  # noqa: S108
+            for segment in Path("/dev/shm").glob(self.part.leftovers):
                 segment.unlink(missing_ok=True)
 
 

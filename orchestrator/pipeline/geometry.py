@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from orchestrator.pipeline.images import Mask, Pixels
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Square:
@@ -75,8 +77,8 @@ def largest_piece(mask: Mask) -> Mask:
 def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
     """The circle that most of the mask's outline follows; lids that cut it do not pull it in.
 
-    Draws three outline points at a time (fixed seed) and keeps the circle with the most outline points within
-    2.5 % of its radius; that is RANSAC (Fischler & Bolles 1981). None where the mask is too small or not round at all.
+    Draws three outline points at a time (fixed seed) and keeps the circle of which the outline follows
+    the largest part within 2.5 % of its radius; that is RANSAC (Fischler & Bolles 1981). None where the mask is too small or not round at all.
     """
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not outlines:
@@ -103,7 +105,7 @@ def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
     thin = points[:: max(1, len(points) // 400)]
     away = np.abs(np.hypot(*(thin[None] - centres[:, None]).transpose(2, 0, 1)) - radii[:, None]) / radii[:, None]
     near = away < 0.025
-    best = int(near.sum(1).argmax())
+    best = int(_covered(thin, centres, near).argmax())
     x, y, r = _least_squares(thin[near[best]])
     if not 0.8 * radii[best] < r < 1.25 * radii[best]:
         (x, y), r = centres[best], radii[best]
@@ -113,7 +115,17 @@ def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
     return Circle(float(x), float(y), float(r), on_it, in_it)
 
 
-def _least_squares(points: NDArray[np.float64]) -> tuple[float, float, float]:
+def _covered(points: Floats, centres: Floats, near: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each centre how many of 72 sectors hold a near point: a long straight edge covers few of a large circle's."""
+    offset = points[None] - centres[:, None]
+    sector = ((np.arctan2(offset[..., 1], offset[..., 0]) / (2 * np.pi) + 0.5) * 72).astype(np.int64) % 72
+    hit = np.zeros((len(centres), 72), bool)
+    rows = np.broadcast_to(np.arange(len(centres))[:, None], near.shape)
+    hit[rows[near], sector[near]] = True
+    return hit.sum(1)
+
+
+def _least_squares(points: Floats) -> tuple[float, float, float]:
     """Kåsa's circle through `points` (N, 2)."""
     matrix = np.column_stack([points, np.ones(len(points))])
     p, q, s = np.linalg.lstsq(matrix, (points**2).sum(1), rcond=None)[0]

@@ -1,0 +1,92 @@
+"""The real embedded stack, started once a session in a thread of its own; pictures drawn by our own code."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from functools import cache
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from export import eyes
+from orchestrator.config import Settings
+from orchestrator.embedded.stack import Options, Stack, open_stack
+from orchestrator.pipeline.images import Pixels, encode_jpeg
+from orchestrator.services import Services, open_services
+
+PHOTOS = Path(__file__).parent / "photos"
+
+
+@cache
+def drawn_eye(seed: int = 58, width: int = 480, height: int = 360) -> eyes.Drawn:
+    """A sharp drawn close-up."""
+    return eyes.draw(seed, width, height, "closeup", mild=True)
+
+
+@pytest.fixture(scope="session")
+def eye() -> eyes.Drawn:
+    return drawn_eye()
+
+
+@pytest.fixture(scope="session")
+def eye_jpeg(eye: eyes.Drawn) -> bytes:
+    return encode_jpeg(eye.image)
+
+
+@pytest.fixture(scope="session")
+def wall() -> Pixels:
+    """A photo with no eye in it."""
+    return np.random.default_rng(0).integers(90, 120, (300, 400, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything running; its processes are real, its ports free ones, its data in a temporary folder."""
+    opened: list[Stack | BaseException] = []
+    ready, done = threading.Event(), threading.Event()
+
+    async def live() -> None:
+        try:
+            async with open_stack(Options(tmp_path_factory.mktemp("stack"))) as stack:
+                opened.append(stack)
+                keeper = asyncio.create_task(stack.keep_running())
+                ready.set()
+                await asyncio.to_thread(done.wait)
+                keeper.cancel()
+        except BaseException as error:
+            opened.append(error)
+            raise
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=asyncio.run, args=[live()])
+    thread.start()
+    ready.wait()
+    if isinstance(opened[0], BaseException):
+        thread.join()
+        raise opened[0]
+    yield opened[0]
+    done.set()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def config(stack: Stack) -> Settings:
+    """The settings that the stack's own processes have."""
+    return Settings.model_validate({k.removeprefix("IRISVUE_").lower(): v for k, v in stack.env.items()})
+
+
+@pytest.fixture
+async def services(config: Settings) -> AsyncIterator[Services]:
+    async with open_services(config) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def api(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """The live API, as the developer that the stack's token names."""
+    headers = {"Authorization": f"Bearer {stack.token}"}
+    async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=30, trust_env=False) as client:
+        yield client

@@ -1,0 +1,120 @@
+"""What people send by mistake or on purpose: processed rightly or refused in words, and the next job runs."""
+
+import io
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from orchestrator.embedded.stack import Stack
+from orchestrator.pipeline.images import Pixels, encode_jpeg
+from tests.conftest import PHOTOS, drawn_eye
+from tests.unit.test_images import bomb, coded
+from tests.waiting import ended, submitted
+
+BETTER = "Try capturing a new photo in better lighting with your eye centered."
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"", 422, "unreadable"),
+        (b"just some text, whatever the name says", 415, "not_an_image"),
+        (bomb(1, 1), 422, "unreadable"),
+        (bomb(20_000, 20_000), 413, "too_large"),
+        (bytes(41 * 2**20), 413, "too_large"),
+    ],
+    ids=["empty", "text", "1x1", "bomb", "41 MB"],
+)
+async def test_refused_at_the_door(api: httpx.AsyncClient, data: bytes, status: int, code: str) -> None:
+    answer = await api.post("/api/v1/photos", files={"file": ("photo.jpg", data, "image/jpeg")})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_body_without_a_length_is_cut_off(api: httpx.AsyncClient) -> None:
+    async def endless() -> object:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'  # type: ignore[misc]
+        for _ in range(60):
+            yield bytes(2**20)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await api.post("/api/v1/photos", content=endless(), headers=headers)  # type: ignore[arg-type]
+    assert answer.status_code == 413
+
+
+def formats() -> dict[str, bytes]:
+    image = Image.fromarray(drawn_eye().image)
+    sideways = Image.Exif()
+    sideways[0x0112] = 6
+    wide = np.asarray(image.convert("L")).astype(np.uint16) * 257
+    return {
+        "cmyk jpeg": coded(image.convert("CMYK"), "JPEG", quality=92),
+        "16-bit png": coded(Image.fromarray(wide), "PNG"),
+        "animated webp": coded(image, "WEBP", save_all=True, append_images=[Image.new("RGB", image.size)]),
+        "sideways jpeg": coded(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=sideways),
+        "transparent png": coded(image.convert("RGBA"), "PNG"),
+    }
+
+
+@pytest.mark.parametrize("kind", formats())
+async def test_odd_but_good_files_are_processed(api: httpx.AsyncClient, kind: str) -> None:
+    job = await ended(api, await submitted(api, formats()[kind]))
+    assert job["status"] == "completed", job
+    truth = drawn_eye().iris | drawn_eye().pupil
+    async with httpx.AsyncClient(trust_env=False) as anyone:
+        mask = np.asarray(Image.open(io.BytesIO((await anyone.get(job["mask_url"])).content))) == 255
+    assert mask.shape == truth.shape, "the mask lies on the upright photo's grid"
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.85
+
+
+@pytest.mark.parametrize(
+    "name", ["closed_eye.jpg", "neg_cat_chelsea.png", "neg_coffee.png", "neg_moon.png", "wall", "wrong turn", "cut off"]
+)
+async def test_no_eye_no_result_and_the_next_job_runs(
+    api: httpx.AsyncClient, stack: Stack, wall: Pixels, eye_jpeg: bytes, name: str
+) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 99
+    made = {
+        "wall": lambda: encode_jpeg(wall),
+        "wrong turn": lambda: coded(Image.fromarray(wall), "JPEG", exif=turned),
+        "cut off": lambda: eye_jpeg[: len(eye_jpeg) // 2],
+    }
+    data = made[name]() if name in made else (PHOTOS / name).read_bytes()
+    job = await ended(api, await submitted(api, data))
+    assert (job["status"], job["error_type"]) == ("failed", "quality_issue")
+    assert job["attempt_count"] == 1, "a quality issue is never retried"
+    if name == "cut off":
+        assert job["error_message"] == "The image is damaged or empty. Send the original file."
+    else:
+        assert (job["error_message"], job["suggestion"]) == ("Iris not detected in image", BETTER)
+    assert job["result_url"] is None
+    assert not [p for p in (stack.folder / "objects" / "processed").rglob(f"{job['job_id']}*")]
+    assert (await ended(api, await submitted(api, eye_jpeg)))["status"] == "completed"
+
+
+@pytest.mark.parametrize("token", ["", "Bearer", "Bearer x.y.z", "Basic abc"])
+async def test_no_token_no_answer(stack: Stack, token: str) -> None:
+    async with httpx.AsyncClient(base_url=stack.url, headers={"Authorization": token}, trust_env=False) as client:
+        for path in ("/api/v1/photos", "/api/v1/processing/jobs"):
+            answer = await client.get(path)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+        assert (await client.get("/health/live")).json() == {"status": "ok"}
+        ready = await client.get("/health/ready")
+        assert ready.json()["checks"]["database"] == "ok"
+
+
+@pytest.mark.parametrize("body", [{}, {"photo_id": "x"}, {"photo_id": None}, [], "text"])
+async def test_wrong_bodies_say_what_is_wrong(api: httpx.AsyncClient, body: object) -> None:
+    answer = await api.post("/api/v1/processing/submit", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("body")
+
+
+async def test_unknown_path_and_method(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/api/v1/nothing")).json()["code"] == "not_found"
+    assert (await api.put("/api/v1/photos")).status_code == 405
+    assert (await api.get("/api/v1/photos", params={"page": 0})).status_code == 422

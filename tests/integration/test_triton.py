@@ -1,0 +1,49 @@
+"""The embedded Triton serves the repository unchanged and makes batches of concurrent requests."""
+
+import asyncio
+
+import numpy as np
+from tritonclient.grpc.aio import InferenceServerClient
+
+from orchestrator.config import Settings
+from orchestrator.inference.contracts import ENHANCER, SEGMENTER
+from orchestrator.inference.local import LocalInfer
+from orchestrator.inference.triton import TritonInfer
+
+
+async def batches(client: InferenceServerClient, model: str) -> dict[int, int]:
+    """How often the server has run each batch size, by its own statistics."""
+    found = await client.get_inference_statistics(model, as_json=True)
+    stats = found["model_stats"][0].get("batch_stats", [])
+    return {int(row["batch_size"]): int(row["compute_infer"]["count"]) for row in stats}
+
+
+async def test_concurrent_requests_share_batches_and_answers_stay_right(config: Settings) -> None:
+    infer, local = await TritonInfer.connect(config.triton_url, 60), LocalInfer(config.model_repository)
+    client = InferenceServerClient(config.triton_url)
+    before = await batches(client, SEGMENTER)
+    rng = np.random.default_rng(5)
+    images = rng.integers(0, 256, (12, 1, infer.segment_px, infer.segment_px, 3)).astype(np.uint8)
+    answers = await asyncio.gather(*map(infer.segment, images))
+    after = await batches(client, SEGMENTER)
+    ran = {size: count - before.get(size, 0) for size, count in after.items() if count != before.get(size, 0)}
+    assert sum(size * count for size, count in ran.items()) == 12
+    assert max(ran) > 1, f"no two requests shared a batch: {ran}"
+    assert sum(ran.values()) < 12
+    for image, answer in zip(images, answers, strict=True):
+        expected = await local.segment(image)
+        assert np.abs(answer.probabilities - expected.probabilities).max() < 1e-4
+    await client.close()
+    await infer.aclose()
+
+
+async def test_tiles_share_batches(config: Settings) -> None:
+    infer = await TritonInfer.connect(config.triton_url, 60)
+    client = InferenceServerClient(config.triton_url)
+    before = await batches(client, ENHANCER)
+    tile = np.zeros((infer.tile_px, infer.tile_px, 3), np.uint8)
+    await asyncio.gather(*(infer.upscale(tile) for _ in range(6)))
+    after = await batches(client, ENHANCER)
+    assert any(size > 1 and count > before.get(size, 0) for size, count in after.items())
+    await client.close()
+    await infer.aclose()
