@@ -8,6 +8,7 @@ drops what it has seen by id, so nothing is missed or repeated.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,8 +48,8 @@ class Event:
 
 def order(event_id: str) -> tuple[int, int]:
     """A stream id as two numbers; (0, 0) for anything that is no id."""
-    first, _, second = event_id.partition("-")
-    return (int(first), int(second)) if first.isdecimal() and second.isdecimal() else (0, 0)
+    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", event_id)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def message(job_id: UUID, status: str, progress: int, step: str, **more: Any) -> dict[str, Any]:
@@ -76,8 +77,8 @@ async def publish(redis: Redis, body: dict[str, Any]) -> str:
 
 async def replay(redis: Redis, job_id: UUID, after: str) -> list[Event]:
     """The kept events of a job after the id `after`."""
-    start = f"({after}" if order(after) != (0, 0) else "-"
-    rows = await redis.xrange(_stream(job_id), min=start)
+    first, second = order(after)
+    rows = await redis.xrange(_stream(job_id), min=f"({first}-{second}")
     return [Event(i.decode(), json.loads(f[b"e"])) for i, f in rows]
 
 

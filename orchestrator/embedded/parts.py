@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from orchestrator.config import ROOT
 from orchestrator.errors import SetupError
 
 HOST = "127.0.0.1"
@@ -159,6 +160,7 @@ def triton(folder: Path, repository: Path) -> Part:
     libraries = [str(wheel.parent / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR") or ""]
     env = {
         "LD_LIBRARY_PATH": ":".join(filter(None, [*libraries, os.environ.get("LD_LIBRARY_PATH", "")])),
-        "PYTHONPATH": str(wheel.parent),
+        "PYTHONPATH": f"{wheel.parent}:{ROOT}",
+        "ORT_DISABLE_TELEMETRY": "1",
     }
     return Part("triton", argv, folder / "logs" / "triton.log", env, port, leftovers=f"{prefix}*")

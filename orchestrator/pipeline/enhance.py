@@ -67,8 +67,9 @@ def on_black(picture: Pixels, iris: Mask, radius_px: float) -> Pixels:
         radius_px: of the iris, on the mask's grid.
     """
     size = picture.shape[1], picture.shape[0]
-    inside = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    inside = cv2.GaussianBlur(inside - INSET * radius_px, (0, 0), max(1.0, 0.012 * radius_px))
-    depth = cv2.resize(inside, size, interpolation=cv2.INTER_CUBIC) * SCALE
-    alpha = np.clip(depth / EDGE_PX + 0.5, 0, 1)[..., None]
+    framed = np.pad(iris.astype(np.uint8), 1)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - framed, cv2.DIST_L2, 5)
+    smooth = cv2.GaussianBlur(depth[1:-1, 1:-1] - INSET * radius_px, (0, 0), max(1.0, 0.012 * radius_px))
+    large = np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_CUBIC)) * SCALE
+    alpha = np.clip(large / EDGE_PX + 0.5, 0, 1)[..., None]
     return np.asarray(picture * alpha + 0.5, np.uint8)

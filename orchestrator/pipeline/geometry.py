@@ -77,8 +77,9 @@ def largest_piece(mask: Mask) -> Mask:
 def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
     """The circle that most of the mask's outline follows; lids that cut it do not pull it in.
 
-    Draws three outline points at a time (fixed seed) and keeps the circle of which the outline follows
-    the largest part within 2.5 % of its radius; that is RANSAC (Fischler & Bolles 1981). None where the mask is too small or not round at all.
+    Draws three outline points at a time (fixed seed) and keeps the circle of which the outline follows the largest
+    part within 2.5 % of its radius; that is RANSAC (Fischler & Bolles 1981). None where the mask is too small or not
+    round at all.
     """
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not outlines:
@@ -122,7 +123,7 @@ def _covered(points: Floats, centres: Floats, near: NDArray[np.bool_]) -> NDArra
     hit = np.zeros((len(centres), 72), bool)
     rows = np.broadcast_to(np.arange(len(centres))[:, None], near.shape)
     hit[rows[near], sector[near]] = True
-    return hit.sum(1)
+    return np.asarray(hit.sum(1), np.int64)
 
 
 def _least_squares(points: Floats) -> tuple[float, float, float]:

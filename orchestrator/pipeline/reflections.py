@@ -18,13 +18,13 @@ FILL_RADIUS_PX = 5
 DETAIL_SIGMA_PX = 6.0
 WHITE = 225  # lightness (0–255) that no iris reaches by itself
 GROW = 0.022  # of the radius
-MAX_SHARE = 0.5  # of the iris: beyond this there is too little left to fill from, but the pupil is still black
+VEIL_AREA, VEIL_ALONG = 0.15, 0.12  # of the iris and of its outline
 PUPIL_MAX = 45.0  # grey level
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The photo without highlights, where they were (H, W) bool, and their share of the iris, 0–1."""
+    """The photo without highlights, where it was filled (H, W) bool, and the share of the iris that mirrors, 0–1."""
 
     photo: Pixels
     highlights: Mask
@@ -55,16 +55,26 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
     share = float(highlights.sum() / max(int(iris.sum()), 1))
     hole = fit_circle(pupil)
     inner = _disc_of(hole, pupil) & iris if hole else pupil
-    if share > MAX_SHARE:
-        highlights = highlights & inner
+    highlights &= inner | ~_veils(highlights, iris)
     if not highlights.any():
         return Cleaned(photo, highlights, share)
     filled = _fill_unrolled(photo, highlights | ~iris | inner, circle)
-    filled[inner] = _fill_pupil(photo, highlights, inner)
+    if inner.any():
+        filled[inner] = _fill_pupil(photo, highlights, inner)
     soft = cv2.GaussianBlur(highlights.astype(np.float32), (0, 0), max(0.6, circle.radius * 0.008))
     alpha = np.maximum(soft, highlights)[..., None] * iris[..., None]
     out = photo + (filled.astype(np.float32) - photo) * alpha
     return Cleaned(np.clip(out + 0.5, 0, 255).astype(np.uint8), highlights, share)
+
+
+def _veils(highlights: Mask, iris: Mask) -> Mask:
+    """Large pieces that lie along the iris's outline: a sky leaves more of the iris visible than a guess would."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(highlights.astype(np.uint8), connectivity=8)
+    outline = iris & ~cv2.erode(iris.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    along = np.bincount(labels[outline], minlength=len(stats)) / max(int(outline.sum()), 1)
+    veil = (stats[:, cv2.CC_STAT_AREA] > VEIL_AREA * iris.sum()) & (along > VEIL_ALONG)
+    veil[0] = False
+    return np.asarray(veil[labels], bool)
 
 
 def _disc_of(circle: Circle, like: Mask) -> Mask:
@@ -73,12 +83,15 @@ def _disc_of(circle: Circle, like: Mask) -> Mask:
 
 
 def _fill_pupil(photo: Pixels, highlights: Mask, pupil: Mask) -> Pixels:
-    """(N, 3) colours for the pupil's pixels: the darker part of what can be seen of it, its own colour elsewhere."""
+    """(N, 3) colours for the pupil's pixels: its own, and where it mirrors, its darker part going on smoothly."""
     seen = pupil & ~highlights
     usual = np.minimum(np.percentile(photo[seen], 25, axis=0), PUPIL_MAX) if seen.any() else np.full(3, 8.0)
-    out = photo[pupil].astype(np.float32)
-    out[highlights[pupil]] = usual
-    return np.asarray(out, np.uint8)
+    rows, columns = (slice(i.min(), i.max() + 1) for i in np.nonzero(pupil))
+    unknown = (highlights | ~pupil)[rows, columns].astype(np.uint8)
+    going_on = cv2.inpaint(photo[rows, columns], unknown, FILL_RADIUS_PX, cv2.INPAINT_TELEA)
+    out = photo.copy()
+    out[rows, columns] = np.where(unknown[..., None] > 0, np.minimum(going_on, usual + 12), photo[rows, columns])
+    return np.asarray(out[pupil], np.uint8)
 
 
 def _with_fibres(repaired: Pixels, unrolled: Pixels, hole: Mask) -> Pixels:

@@ -3,21 +3,17 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-
-import cv2
-import numpy as np
+from dataclasses import dataclass
 
 from orchestrator.inference.contracts import SCALE, Infer
 from orchestrator.pipeline import images
+from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.enhance import equalise, on_black, upscale
-from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.quality import judge
 from orchestrator.pipeline.reflections import remove_reflections
-from orchestrator.pipeline.segment import IrisMasks, segment
+from orchestrator.pipeline.segment import segment
 
 Report = Callable[[str, int], Awaitable[None]]
-MARGIN = 1.06  # half the crop's side in iris radii
 
 LOADING, SEGMENTING, REMOVING, ENHANCING, SAVING = (
     "loading", "segmenting", "removing_reflections", "enhancing", "saving"
@@ -66,38 +62,6 @@ class Stopwatch:
         now = time.perf_counter()
         self.ms[name] = round((now - self._last) * 1000)
         self._last = now
-
-
-@dataclass(frozen=True)
-class Crop:
-    """The iris with a margin, cut square out of the photo and shrunk where it is too large."""
-
-    picture: Pixels
-    masks: IrisMasks
-    shrunk: bool
-
-
-def crop_iris(photo: Pixels, masks: IrisMasks, max_side_px: int) -> Crop:
-    """Cut the iris out; beyond the photo's edge its last pixels go on (they end up black)."""
-    circle = masks.circle
-    side = max(2 * round(circle.radius * MARGIN), 8)
-    left, top = round(circle.x - side / 2), round(circle.y - side / 2)
-    height, width = photo.shape[:2]
-    pads = max(-top, 0), max(top + side - height, 0), max(-left, 0), max(left + side - width, 0)
-    window = np.s_[max(top, 0) : min(top + side, height), max(left, 0) : min(left + side, width)]
-    picture = cv2.copyMakeBorder(photo[window], *pads, cv2.BORDER_REPLICATE)
-    cut = [
-        cv2.copyMakeBorder(m[window].astype(np.uint8), *pads, cv2.BORDER_CONSTANT, value=0)
-        for m in (masks.iris, masks.pupil, masks.mirrored)
-    ]
-    factor = min(1.0, max_side_px / side)
-    if factor < 1.0:
-        size = (max_side_px, max_side_px)
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        cut = [cv2.resize(m, size, interpolation=cv2.INTER_AREA) for m in cut]
-    moved = replace(circle, x=(circle.x - left) * factor, y=(circle.y - top) * factor, radius=circle.radius * factor)
-    found = IrisMasks(cut[0] > 0, cut[1] > 0, cut[2] > 0, moved, masks.presence)
-    return Crop(np.asarray(picture, np.uint8), found, factor < 1.0)
 
 
 async def run(data: bytes, infer: Infer, limits: Limits, report: Report) -> Finished:

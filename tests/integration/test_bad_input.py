@@ -35,7 +35,7 @@ async def test_refused_at_the_door(api: httpx.AsyncClient, data: bytes, status: 
 
 async def test_body_without_a_length_is_cut_off(api: httpx.AsyncClient) -> None:
     async def endless() -> object:
-        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'  # type: ignore[misc]
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
         for _ in range(60):
             yield bytes(2**20)
 
@@ -69,9 +69,7 @@ async def test_odd_but_good_files_are_processed(api: httpx.AsyncClient, kind: st
     assert (mask & truth).sum() / (mask | truth).sum() > 0.85
 
 
-@pytest.mark.parametrize(
-    "name", ["closed_eye.jpg", "neg_cat_chelsea.png", "neg_coffee.png", "neg_moon.png", "wall", "wrong turn", "cut off"]
-)
+@pytest.mark.parametrize("name", ["closed_eye.jpg", "neg_coffee.png", "neg_moon.png", "wall", "wrong turn", "cut off"])
 async def test_no_eye_no_result_and_the_next_job_runs(
     api: httpx.AsyncClient, stack: Stack, wall: Pixels, eye_jpeg: bytes, name: str
 ) -> None:

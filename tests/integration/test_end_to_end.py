@@ -57,7 +57,7 @@ async def test_the_main_job(api: httpx.AsyncClient, stack: Stack, eye: eyes.Draw
 
     kinds = [kind for kind, _, _ in events]
     assert kinds == ["progress"] * (len(kinds) - 1) + ["completed"]
-    progress = [body["progress"] for _, _, body in events]
+    progress = [int(str(body["progress"])) for _, _, body in events]
     assert progress == sorted(progress) and progress[-1] == 100
     steps = list(dict.fromkeys(str(body["step"]) for _, _, body in events))
     assert steps == [w for w in WORDS if w in steps] and steps[-1] == "Complete!"

@@ -3,12 +3,16 @@
 import asyncio
 
 import numpy as np
+import pytest
+from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
+from export import eyes
 from orchestrator.config import Settings
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.local import LocalInfer
-from orchestrator.inference.triton import TritonInfer
+from orchestrator.inference.triton import CHANNEL, TritonInfer
 
 
 async def batches(client: InferenceServerClient, model: str) -> dict[int, int]:
@@ -47,3 +51,20 @@ async def test_tiles_share_batches(config: Settings) -> None:
     assert any(size > 1 and count > before.get(size, 0) for size, count in after.items())
     await client.close()
     await infer.aclose()
+
+
+async def test_preview_ensemble_makes_a_picture_in_one_call(config: Settings) -> None:
+    client = InferenceServerClient(config.triton_url, channel_args=CHANNEL)
+
+    async def preview(image: np.ndarray) -> np.ndarray:
+        tensor = InferInput("image", [1, *image.shape], "UINT8")
+        tensor.set_data_from_numpy(image[None])
+        return np.asarray((await client.infer("iris_preview", [tensor])).as_numpy("preview")[0])
+
+    picture = await preview(eyes.draw(58, 256, 256, "closeup", mild=True).image)
+    assert picture.shape == (1024, 1024, 3)
+    assert picture[:40, :40].max() < 16, "black around the iris"
+    assert 25 < picture[300:700, 300:700].mean() < 220
+    with pytest.raises(InferenceServerException, match="Iris not detected in image"):
+        await preview(np.full((256, 256, 3), 120, np.uint8))
+    await client.close()

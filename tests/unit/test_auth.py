@@ -26,7 +26,7 @@ def test_names_the_user() -> None:
         "not.a.token",
         make_token(uuid4(), "x" * 40),
         make_token(uuid4(), SECRET, timedelta(seconds=-10)),
-        jwt.encode({"sub": str(uuid4()), "exp": 9_999_999_999}, None, algorithm="none"),
+        jwt.encode({"sub": str(uuid4()), "exp": 9_999_999_999}, "", algorithm="none"),
         jwt.encode({"sub": str(uuid4())}, SECRET, algorithm="HS256"),
         jwt.encode({"exp": 9_999_999_999}, SECRET, algorithm="HS256"),
         jwt.encode({"sub": "somebody", "exp": 9_999_999_999}, SECRET, algorithm="HS256"),

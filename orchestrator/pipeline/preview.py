@@ -1,0 +1,40 @@
+"""A first picture from one look of the segmenter: what `model_repository/iris_cutout` does inside Triton."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.errors import NoIrisFound
+from orchestrator.inference.contracts import IRIS, PUPIL
+from orchestrator.pipeline.crop import crop_iris
+from orchestrator.pipeline.enhance import equalise
+from orchestrator.pipeline.geometry import fit_circle, largest_piece
+from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.reflections import remove_reflections
+from orchestrator.pipeline.segment import MIN_IN_CIRCLE, MIN_PRESENCE, IrisMasks
+
+
+def cut_out(
+    image: Pixels, probabilities: NDArray[np.float32], reflection: NDArray[np.float32], presence: float, side_px: int
+) -> Pixels:
+    """Cut the iris out of the segmenter's own input, without reflections, black around it.
+
+    Args:
+        image: (S, S, 3) uint8 sRGB.
+        probabilities: (S, S, C), 0–1.
+        reflection: (S, S), 0–1.
+        presence: 0–1.
+        side_px: side of the answer, (side_px, side_px, 3) uint8.
+
+    Raises:
+        NoIrisFound: no open eye, or no round shape.
+    """
+    iris = largest_piece(probabilities[..., IRIS] + probabilities[..., PUPIL] > 0.5)
+    circle = fit_circle(iris)
+    if circle is None or presence < MIN_PRESENCE or circle.in_it < MIN_IN_CIRCLE:
+        raise NoIrisFound
+    pupil = largest_piece(probabilities[..., PUPIL] > 0.5) & iris
+    crop = crop_iris(image, IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence), side_px)
+    cleaned = equalise(remove_reflections(crop.picture, crop.masks).photo)
+    cleaned[~crop.masks.iris] = 0
+    return np.asarray(cv2.resize(cleaned, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -1,0 +1,187 @@
+"""The image steps with the shipped networks on drawn eyes, whose truth is known."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from export import eyes
+from orchestrator.config import ROOT
+from orchestrator.errors import IrisTooSmall, NoIrisFound, QualityIssue
+from orchestrator.inference.local import LocalInfer
+from orchestrator.pipeline.crop import crop_iris
+from orchestrator.pipeline.enhance import equalise, on_black, upscale
+from orchestrator.pipeline.images import Pixels, decode, encode_jpeg
+from orchestrator.pipeline.quality import judge
+from orchestrator.pipeline.reflections import remove_reflections
+from orchestrator.pipeline.run import WORDS, Limits, run
+from orchestrator.pipeline.segment import IrisMasks, segment
+from tests.conftest import PHOTOS, drawn_eye
+
+LIMITS = Limits(50_000_000, 4096, 4)
+
+
+@cache
+def local() -> LocalInfer:
+    return LocalInfer(ROOT / "model_repository")
+
+
+def iou(found: np.ndarray, truth: np.ndarray) -> float:
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+async def test_drawn_eyes_are_segmented() -> None:
+    """Thirty held-out pictures, as bad as phones make them: nearly all found, and found well."""
+    scores, refused = [], 0
+    for seed in range(9_900_000, 9_900_030):
+        drawn = eyes.draw(seed, 320, 320, "closeup")
+        if not drawn.is_eye:
+            continue
+        try:
+            scores.append(iou((await segment(drawn.image, local())).iris, drawn.iris | drawn.pupil))
+        except QualityIssue:
+            refused += 1
+    assert np.mean(scores) > 0.93
+    assert refused <= 3
+
+
+async def test_drawn_traps_and_shut_eyes_are_refused() -> None:
+    found = 0
+    for seed in range(9_910_000, 9_910_024):
+        drawn = eyes.draw(seed, 320, 320, "trap" if seed % 2 else "shut")
+        try:
+            await segment(drawn.image, local())
+            found += 1
+        except NoIrisFound:
+            continue
+    assert found <= 1
+
+
+async def test_real_photos_without_an_eye_are_refused() -> None:
+    for name in ("closed_eye.jpg", "neg_coffee.png", "neg_moon.png"):
+        with pytest.raises(NoIrisFound):
+            await segment(decode((PHOTOS / name).read_bytes(), LIMITS.max_pixels), local())
+
+
+async def test_eye_in_a_corner_of_a_large_frame_is_found() -> None:
+    small = eyes.draw(58, 320, 240, "closeup", mild=True)
+    frame = np.full((1200, 1600, 3), small.image[2:20].mean((0, 1)), np.uint8)
+    frame[900:1140, 1200:1520] = small.image
+    masks = await segment(frame, local())
+    truth = np.zeros(frame.shape[:2], bool)
+    truth[900:1140, 1200:1520] = small.iris | small.pupil
+    assert iou(masks.iris, truth) > 0.9
+
+
+async def test_too_small_an_iris_says_move_closer() -> None:
+    tiny = eyes.draw(58, 100, 75, "closeup", mild=True)
+    if tiny.radius > 20:
+        pytest.fail("the drawn iris is not small")
+    with pytest.raises((IrisTooSmall, NoIrisFound)):
+        await segment(tiny.image, local())
+
+
+async def test_reflections_go_and_the_rest_stays() -> None:
+    """On held-out eyes the filled places come nearer to the eye without reflections; other pixels stay as they were."""
+    gains = []
+    for seed in range(9_920_000, 9_920_016):
+        drawn = eyes.draw(seed, 480, 360, "closeup", mild=True)
+        if drawn.reflection.sum() < 200:
+            continue
+        masks = await segment(drawn.image, local())
+        crop, clean = crop_iris(drawn.image, masks, 1024), crop_iris(drawn.clean, masks, 1024)
+        cleaned = remove_reflections(crop.picture, crop.masks)
+        shine = (
+            crop_iris(np.repeat(drawn.reflection[..., None], 3, 2).astype(np.uint8), masks, 1024).picture[..., 0] > 0
+        )
+        shine &= crop.masks.iris
+        before, after = (
+            np.square(p[shine].astype(float) - clean.picture[shine]).mean() for p in (crop.picture, cleaned.photo)
+        )
+        gains.append(10 * np.log10(before / max(after, 1e-6)))
+        far = ~crop.masks.iris
+        assert (cleaned.photo[far] == crop.picture[far]).all()
+    assert len(gains) >= 5
+    assert np.median(gains) > 3, f"dB: {np.round(gains, 1)}"
+
+
+async def tiled(picture: Pixels, **shape: int) -> Pixels:
+    async def done(share: float) -> None:
+        assert 0 < share <= 1
+
+    return await upscale(picture, np.ones(picture.shape[:2], bool), local(), 4, done)
+
+
+async def test_tiles_leave_no_seam() -> None:
+    """Tiles that overlap differently give the same pixels: nothing in the picture tells where a tile ended."""
+    picture = drawn_eye(58, 480, 360).image[:300, :400]
+    whole = (await tiled(picture)).astype(int)
+    shifted = (await tiled(np.ascontiguousarray(picture[:, 37:]))).astype(int)
+    inner = np.s_[:, 4 * 30 :]
+    assert np.abs(whole[:, 4 * 37 :][inner] - shifted[inner]).max() <= 2
+
+
+async def test_large_iris_is_shrunk_and_it_is_said() -> None:
+    steps: list[tuple[str, int]] = []
+
+    async def report(step: str, progress: int) -> None:
+        steps.append((step, progress))
+
+    data = encode_jpeg(eyes.draw(58, 640, 480, "closeup", mild=True).image)
+    done = await run(data, local(), replace(LIMITS, max_result_px=256), report)
+    assert (done.width, done.height) == (256, 256)
+    assert any("reduced" in words for words in done.warnings)
+    assert decode(done.jpeg, 10**9).shape == (256, 256, 3)
+    assert [p for _, p in steps] == sorted(p for _, p in steps)
+    assert {s for s, _ in steps} < set(WORDS)
+
+
+async def test_report_may_stop_the_run() -> None:
+    class Stop(Exception):
+        pass
+
+    async def report(step: str, progress: int) -> None:
+        if progress > 60:
+            raise Stop
+
+    with pytest.raises(Stop):
+        await run(encode_jpeg(drawn_eye().image), local(), LIMITS, report)
+
+
+def disc_masks(side: int, radius: float) -> IrisMasks:
+    from orchestrator.pipeline.geometry import Circle
+
+    ys, xs = np.ogrid[0:side, 0:side]
+    r = np.hypot(xs - side / 2, ys - side / 2)
+    nothing = np.zeros((side, side), bool)
+    return IrisMasks(r < radius, r < radius / 3, nothing, Circle(side / 2, side / 2, radius, 1.0, 1.0), 1.0)
+
+
+@given(st.integers(40, 120), st.floats(0.3, 0.48))
+@settings(max_examples=20, deadline=None)
+def test_black_outside_and_untouched_inside(side: int, share: float) -> None:
+    masks = disc_masks(side, side * share)
+    white = np.full((4 * side, 4 * side, 3), 255, np.uint8)
+    out = on_black(white, masks.iris, masks.circle.radius)
+    ys, xs = np.ogrid[0 : 4 * side, 0 : 4 * side]
+    r = np.hypot(xs - 2 * side, ys - 2 * side) / 4
+    assert (out[r > masks.circle.radius + 2] == 0).all()
+    assert (out[r < masks.circle.radius * 0.85 - 2] == 255).all()
+
+
+def test_quality_warns_of_what_is_wrong() -> None:
+    masks = disc_masks(400, 180)
+    sharp = np.random.default_rng(1).integers(60, 200, (400, 400, 3)).astype(np.uint8)
+    good, none = judge(sharp, masks, 0.0)
+    dark, words = judge((sharp // 12).astype(np.uint8), masks, 0.4)
+    assert none == []
+    assert good > dark
+    assert any("dark" in w for w in words) and any("reflections" in w for w in words)
+
+
+def test_equalise_keeps_shape_and_range() -> None:
+    out = equalise(drawn_eye().image)
+    assert out.shape == drawn_eye().image.shape and out.dtype == np.uint8
