@@ -38,14 +38,15 @@ async def upscale(
     side = infer.tile_px
     needed = [t for t in tiles(height, width, side) if wanted[t.y : t.y + side, t.x : t.x + side].any()]
     canvas = Canvas(height, width, side, SCALE)
-    turn = asyncio.Semaphore(in_flight)
+    turn, painting = asyncio.Semaphore(in_flight), asyncio.Lock()  # tiles overlap: one is laid down at a time
     back = 0
 
     async def one(tile: Tile) -> None:
         nonlocal back
         async with turn:
             answer = await infer.upscale(cut(picture, tile, side))
-            await asyncio.to_thread(canvas.add, tile, answer)
+            async with painting:
+                await asyncio.to_thread(canvas.add, tile, answer)
         back += 1
         await done(back / len(needed))
 

@@ -90,7 +90,7 @@ def _fill_pupil(photo: Pixels, highlights: Mask, pupil: Mask) -> Pixels:
     unknown = (highlights | ~pupil)[rows, columns].astype(np.uint8)
     going_on = cv2.inpaint(photo[rows, columns], unknown, FILL_RADIUS_PX, cv2.INPAINT_TELEA)
     out = photo.copy()
-    out[rows, columns] = np.where(unknown[..., None] > 0, np.minimum(going_on, usual + 12), photo[rows, columns])
+    out[rows, columns] = np.where(unknown[..., None] > 0, np.minimum(going_on, usual + 4), photo[rows, columns])
     return np.asarray(out[pupil], np.uint8)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -151,6 +152,26 @@ async def test_report_may_stop_the_run() -> None:
         await run(encode_jpeg(drawn_eye().image), local(), LIMITS, report)
 
 
+class Nearest:
+    """A provider whose enhancer repeats pixels, at once: what comes out can be told to the pixel."""
+
+    provider, segment_px, tile_px, versions = "nearest", 256, 72, dict[str, str]()
+
+    async def upscale(self, tile: Pixels) -> Pixels:
+        return tile.repeat(4, 0).repeat(4, 1)
+
+
+async def test_many_tiles_at_once_do_not_disturb_each_other() -> None:
+    picture = np.random.default_rng(4).integers(0, 256, (600, 600, 3)).astype(np.uint8)
+
+    async def done(share: float) -> None:
+        pass
+
+    wanted = np.ones(picture.shape[:2], bool)
+    large = await upscale(picture, wanted, Nearest(), 16, done)  # type: ignore[arg-type]
+    assert (large == picture.repeat(4, 0).repeat(4, 1)).all()
+
+
 def disc_masks(side: int, radius: float) -> IrisMasks:
     from orchestrator.pipeline.geometry import Circle
 
@@ -177,7 +198,9 @@ def test_quality_warns_of_what_is_wrong() -> None:
     sharp = np.random.default_rng(1).integers(60, 200, (400, 400, 3)).astype(np.uint8)
     good, none = judge(sharp, masks, 0.0)
     dark, words = judge((sharp // 12).astype(np.uint8), masks, 0.4)
+    blurred, soft = judge(np.asarray(cv2.GaussianBlur(sharp, (0, 0), 9), np.uint8), masks, 0.0)
     assert none == []
+    assert soft == ["The photo is not quite sharp; hold still and tap the eye to focus."] and blurred < good
     assert good > dark
     assert any("dark" in w for w in words) and any("reflections" in w for w in words)
 
