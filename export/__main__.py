@@ -99,5 +99,13 @@ def evaluate(
     run(photos, truth, out, repository)
 
 
+@app.command("evaluate-drawn")
+def evaluate_drawn(count: int = 200, repository: Path = REPOSITORY) -> None:
+    """Score the whole segmentation and the removal of reflections on held-out drawn pictures."""
+    from export.evaluate import evaluate_drawn as run
+
+    run(count, repository)
+
+
 if __name__ == "__main__":
     app()

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from ctypes import CDLL
 from ctypes.util import find_library
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -104,14 +103,10 @@ def redis(folder: Path) -> Part:
 
 def missing_libpython() -> str | None:
     """The name of the shared Python library that Triton's stub needs, if this machine lacks it."""
-    name = f"libpython{sys.version_info.major}.{sys.version_info.minor}.so.1.0"
-    for candidate in (name, f"{sysconfig.get_config_var('LIBDIR')}/{name}"):
-        try:
-            CDLL(candidate)
-            return None
-        except OSError:
-            continue
-    return name if find_library(name[3:].partition(".so")[0]) is None else None
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    name = f"lib{version}.so.1.0"
+    beside = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib") / name
+    return None if beside.exists() or find_library(version) else name
 
 
 def _backends(folder: Path, server: Path) -> Path:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from orchestrator.pipeline.images import Mask, Pixels
 
 Floats = NDArray[np.float64]
+SECTORS, OUTSIDE_COUNTS = 72, 0.5
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
     """The circle that most of the mask's outline follows; lids that cut it do not pull it in.
 
     Draws three outline points at a time (fixed seed) and keeps the circle of which the outline follows the largest
-    part within 2.5 % of its radius; that is RANSAC (Fischler & Bolles 1981). None where the mask is too small or not
+    part within 2.5 % of its radius while little of the outline lies beyond it: RANSAC (Fischler & Bolles 1981). None where the mask is too small or not
     round at all.
     """
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -104,9 +105,10 @@ def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
         return None
     centres, radii = centres[sane], radii[sane]
     thin = points[:: max(1, len(points) // 400)]
-    away = np.abs(np.hypot(*(thin[None] - centres[:, None]).transpose(2, 0, 1)) - radii[:, None]) / radii[:, None]
-    near = away < 0.025
-    best = int(_covered(thin, centres, near).argmax())
+    away = np.hypot(*(thin[None] - centres[:, None]).transpose(2, 0, 1)) / radii[:, None] - 1.0
+    near = np.abs(away) < 0.025
+    outside = (away > 0.06).mean(1)
+    best = int((_covered(thin, centres, near) / SECTORS - OUTSIDE_COUNTS * outside).argmax())
     x, y, r = _least_squares(thin[near[best]])
     if not 0.8 * radii[best] < r < 1.25 * radii[best]:
         (x, y), r = centres[best], radii[best]
@@ -117,10 +119,10 @@ def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
 
 
 def _covered(points: Floats, centres: Floats, near: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each centre how many of 72 sectors hold a near point: a long straight edge covers few of a large circle's."""
+    """For each centre how many of SECTORS hold a near point; a straight edge covers few."""
     offset = points[None] - centres[:, None]
-    sector = ((np.arctan2(offset[..., 1], offset[..., 0]) / (2 * np.pi) + 0.5) * 72).astype(np.int64) % 72
-    hit = np.zeros((len(centres), 72), bool)
+    sector = ((np.arctan2(offset[..., 1], offset[..., 0]) / (2 * np.pi) + 0.5) * SECTORS).astype(np.int64) % SECTORS
+    hit = np.zeros((len(centres), SECTORS), bool)
     rows = np.broadcast_to(np.arange(len(centres))[:, None], near.shape)
     hit[rows[near], sector[near]] = True
     return np.asarray(hit.sum(1), np.int64)

@@ -14,9 +14,10 @@ Field = NDArray[np.float32]
 CROP_SIDES = (2.3, 1.8, 1.8)  # side of each closer look, in iris diameters
 PYRAMID_LEVELS = 3  # whole frame, halves, quarters: down to an eye in a portrait
 SQUARES_A_CALL = 8
-MIN_PRESENCE = 0.5
+PIECES, CANDIDATES = 3, 4
+MAYBE_PRESENT, MIN_PRESENCE = 0.3, 0.6  # worth a closer look; in the closer looks
 MIN_RADIUS_PX = 20
-MIN_VISIBLE, MIN_IN_CIRCLE, MIN_ON_CIRCLE = 0.2, 0.85, 0.3
+MIN_VISIBLE, MIN_IN_CIRCLE, MIN_ON_CIRCLE = 0.2, 0.8, 0.15
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,17 @@ def _circle_of(disc: Field) -> Circle | None:
     return fit_circle(largest_piece(disc > 0.5))
 
 
+def _circles_of(disc: Field) -> list[Circle]:
+    """The circles of the largest few pieces: in a portrait the network takes hair for an iris beside the real one."""
+    found, left = [], disc > 0.5
+    for _ in range(PIECES):
+        piece = largest_piece(left)
+        if circle := fit_circle(piece):
+            found.append(circle)
+        left = left & ~piece
+    return found
+
+
 def _pyramid(photo: Pixels, level: int, side_px: int) -> list[Square]:
     """The whole frame at level 0, then squares half as long that overlap by half; none smaller than `side_px` / 2."""
     frame = whole(photo)
@@ -81,18 +93,41 @@ def _pyramid(photo: Pixels, level: int, side_px: int) -> list[Square]:
     return [s for s in squares if s.x + s.side > 0 and s.y + s.side > 0 and s.x < width and s.y < height]
 
 
-async def _locate(photo: Pixels, infer: Infer) -> tuple[Square, Circle, float]:
-    """The square in which the eye shows best, its circle in the network's pixels, and the presence there."""
+@dataclass(frozen=True)
+class _Found:
+    """A close look at a candidate: its square, the circle in the network's pixels, what was seen."""
+
+    square: Square
+    circle: Circle
+    look: _Look
+
+
+async def _look_closer(photo: Pixels, at: Circle, diameters: float, infer: Infer) -> _Found | None:
+    """Look at the square of so many iris diameters around a circle of the photo; None where nothing round is there."""
+    side = 2 * at.radius * diameters
+    square = Square(at.x - side / 2, at.y - side / 2, side)
+    look = await _look_twice(photo, square, infer)
+    circle = _circle_of(look.disc)
+    return _Found(square, circle, look) if circle else None
+
+
+async def _locate(photo: Pixels, infer: Infer) -> _Found:
+    """The candidate in which a closer look sees an open eye best; whole frame first, then smaller squares."""
     for level in range(PYRAMID_LEVELS):
         squares = _pyramid(photo, level, infer.segment_px)
         if not squares:
             break
-        looks = await _look(photo, squares, infer)
-        found = [(p, s, _circle_of(disc)) for s, (disc, p) in zip(squares, looks, strict=True)]
-        good = [(p * c.in_it * c.radius, s, c, p) for p, s, c in found if c and p >= MIN_PRESENCE]
-        if good:
-            _, square, circle, seen = max(good, key=lambda g: g[0])
-            return square, circle, seen
+        candidates = []
+        for square, (disc, presence) in zip(squares, await _look(photo, squares, infer), strict=True):
+            if presence >= MAYBE_PRESENT:
+                for circle in _circles_of(disc):
+                    rank = presence * circle.in_it * circle.on_it
+                    candidates.append((rank, _on_photo(circle, square, infer.segment_px)))
+        candidates.sort(key=lambda c: -c[0])
+        looks = [await _look_closer(photo, at, CROP_SIDES[0], infer) for _, at in candidates[:CANDIDATES]]
+        seen = [found for found in looks if found and found.look.presence >= MIN_PRESENCE]
+        if seen:
+            return max(seen, key=lambda f: f.look.presence * f.circle.in_it * f.circle.on_it)
     raise NoIrisFound
 
 
@@ -110,23 +145,18 @@ async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
 
     Source: passes after PMC7922029 and model_repository/iris_unet/MODEL.md.
     """
-    square, circle, presence = await _locate(photo, infer)
-    seen = [presence]
-    nothing = np.zeros((1, 1), np.float32)
-    look = _Look(nothing, nothing, nothing, presence)
-    for diameters in CROP_SIDES:
-        at = _on_photo(circle, square, infer.segment_px)
-        side = 2 * at.radius * diameters
-        square = Square(at.x - side / 2, at.y - side / 2, side)
-        look = await _look_twice(photo, square, infer)
-        found = _circle_of(look.disc)
-        if found is None:
+    found = await _locate(photo, infer)
+    seen = [found.look.presence]
+    for diameters in CROP_SIDES[1:]:
+        at = _on_photo(found.circle, found.square, infer.segment_px)
+        closer = await _look_closer(photo, at, diameters, infer)
+        if closer is None:
             raise NoIrisFound
-        circle = found
-        seen.append(look.presence)
-    sure = float(np.mean(seen))
-    _check(look.disc, circle, sure)
-    at = _on_photo(circle, square, infer.segment_px)
+        found = closer
+        seen.append(found.look.presence)
+    look, square, sure = found.look, found.square, float(np.mean(seen))
+    _check(look.disc, found.circle, sure)
+    at = _on_photo(found.circle, square, infer.segment_px)
     if at.radius < MIN_RADIUS_PX:
         raise IrisTooSmall
     height, width = photo.shape[:2]

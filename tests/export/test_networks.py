@@ -1,0 +1,92 @@
+"""Training and export, with torch: the layout of the networks, their ONNX, a few steps of each training command."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+torch = pytest.importorskip("torch", reason="make test-export installs torch")
+
+from export import dataset, onnx, train_enhancer, train_unet  # noqa: E402
+from export.architectures import SRVGGNetCompact, UNet  # noqa: E402
+from export.train_unet import Stage  # noqa: E402
+
+
+def test_compact_enhancer_has_the_official_names_and_size() -> None:
+    """realesr-general-x4v3: body.0 … body.66, 1.21 M parameters."""
+    net = SRVGGNetCompact(num_feat=64, num_conv=32)
+    state = net.state_dict()
+    assert list(state)[:3] == ["body.0.weight", "body.0.bias", "body.1.weight"]
+    assert state["body.66.weight"].shape == (48, 64, 3, 3)
+    assert sum(v.numel() for v in state.values()) == 1_213_296
+
+
+def test_enhancer_sees_eighteen_pixels_far() -> None:
+    """What the tiling relies on: beyond the discarded rim nothing depends on what lies outside the tile."""
+    net = SRVGGNetCompact(32, 16, "bicubic").eval()
+    picture = torch.rand(1, 3, 64, 64)
+    changed = picture.clone()
+    changed[..., :24] = torch.rand(1, 3, 64, 24)
+    with torch.no_grad():
+        apart = (net(picture) - net(changed)).abs().amax((0, 1, 2))
+    assert apart[: 4 * 24].max() > 0
+    assert apart[4 * (24 + 20) :].max() == 0
+
+
+def test_unet_outputs() -> None:
+    logits, glint, presence = UNet()(torch.rand(2, 3, 64, 64) * 255)
+    assert logits.shape == (2, 4, 64, 64) and glint.shape == (2, 64, 64) and presence.shape == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["iris_unet", "realesrgan"])
+def test_export_equals_torch_and_keeps_the_contract(name: str, tmp_path: Path) -> None:
+    net = UNet() if name == "iris_unet" else SRVGGNetCompact(8, 2, "bicubic")
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    target = tmp_path / name / "1" / "model.onnx"
+    assert onnx.export(name, tmp_path / "net.pt", target, 64) <= onnx.TOLERANCE[name]
+    session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    assert given.shape[1:] == [64, 64, 3] and given.type == "tensor(uint8)"
+    image = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3)).astype(np.uint8)
+    answers = session.run(None, {given.name: image})
+    assert all(len(a) == 5 for a in answers)
+    assert [p.name for p in target.parent.iterdir()] == ["model.onnx"], "no partial file is left"
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    torch.save(UNet().state_dict(), tmp_path / "net.pt")
+    with pytest.raises((RuntimeError, KeyError)):
+        onnx.export("realesrgan", tmp_path / "net.pt", tmp_path / "out" / "model.onnx", 64)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = dataset.cached
+
+    def few(folder: Path, count: int, side_px: int, *more: object) -> dataset.Pictures:
+        return real(folder, min(count, 12), min(side_px, 192), *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dataset, "cached", few)
+
+
+@pytest.mark.usefixtures("few_pictures")
+def test_a_few_steps_of_segmentation_training_and_a_resume(tmp_path: Path) -> None:
+    out, stages = tmp_path / "iris_unet.pt", [Stage(64, 4, 6, 1e-3)]
+    train_unet.train(out, tmp_path / "drawn", 12, stages, 1, "cpu", 1_000_000, resume=False)
+    scores = json.loads(out.with_suffix(".json").read_text())
+    assert scores[-1]["step"] == 6 and 0 <= scores[-1]["iou_mean"] <= 1
+    before = train_unet.weights_of(out)
+    train_unet.train(out, tmp_path / "drawn", 12, stages, 2, "cpu", 1_000_000, resume=True)
+    after = train_unet.weights_of(out)
+    assert before.keys() == after.keys() and any((before[k] != after[k]).any() for k in before)
+
+
+@pytest.mark.usefixtures("few_pictures")
+def test_a_few_steps_of_enhancer_training_beat_nothing_yet_but_run(tmp_path: Path) -> None:
+    out = tmp_path / "realesrgan.pt"
+    train_enhancer.train(out, tmp_path / "drawn", 12, 3, 1, "cpu")
+    scores = json.loads(out.with_suffix(".json").read_text())[-1]
+    assert abs(scores["network"] - scores["bicubic"]) < 1.0, "it starts as bicubic"
