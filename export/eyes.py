@@ -87,6 +87,8 @@ def _draw_eye(
     pixel = 1.2 / radius
     opening = edge(np.minimum(lid_v - top, bottom - lid_v), 0.03 + pixel)
     opening *= edge(lids.half_width - np.abs(lid_u), pixel)
+    if shut:
+        opening = np.zeros_like(opening)
     foreshortening = np.sqrt(max(1.0 - (gaze[0] / 3.2) ** 2, 0.5))
     iris_u = u / np.float32(foreshortening)
     drawn = iris.draw_iris(rng, iris_u, v, radius)

@@ -68,9 +68,11 @@ def export(name: str, weights: Path, target: Path, side_px: int) -> float:
         str(part),
         input_names=[input_name],
         output_names=output_names,
-        dynamic_axes={n: {0: "batch"} for n in [input_name, *output_names]},
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},),
         opset_version=OPSET,
-        dynamo=False,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
     )
     session = onnxruntime.InferenceSession(str(part), providers=["CPUExecutionProvider"])
     batch = torch.randint(0, 256, (3, side_px, side_px, 3), dtype=torch.uint8)

@@ -78,9 +78,9 @@ def largest_piece(mask: Mask) -> Mask:
 def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
     """The circle that most of the mask's outline follows; lids that cut it do not pull it in.
 
-    Draws three outline points at a time (fixed seed) and keeps the circle of which the outline follows the largest
-    part within 2.5 % of its radius while little of the outline lies beyond it: RANSAC (Fischler & Bolles 1981). None where the mask is too small or not
-    round at all.
+    Draws three outline points at a time (fixed seed) and keeps the circle of which the outline follows the largest part
+    within 2.5 % of its radius while little of the outline lies beyond it: RANSAC (Fischler & Bolles 1981). None where
+    the mask is too small or not round at all.
     """
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not outlines:

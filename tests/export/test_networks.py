@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -66,8 +67,8 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     real = dataset.cached
 
-    def few(folder: Path, count: int, side_px: int, *more: object) -> dataset.Pictures:
-        return real(folder, min(count, 12), min(side_px, 192), *more)  # type: ignore[arg-type]
+    def few(folder: Path, count: int, side_px: int, *more: Any, **named: Any) -> dataset.Pictures:
+        return real(folder, min(count, 12), min(side_px, 192), *more, **named)
 
     monkeypatch.setattr(dataset, "cached", few)
 

@@ -28,7 +28,7 @@ def test_truth_is_consistent(seed: int) -> None:
 def test_shut_eyes_and_traps_are_no_eyes() -> None:
     for seed in range(10):
         for kind in ("shut", "trap"):
-            drawn = eyes.draw(seed, 96, 96, kind)  # type: ignore[arg-type]
+            drawn = eyes.draw(seed, 96, 96, kind)
             assert not drawn.is_eye and not drawn.iris.any()
 
 
