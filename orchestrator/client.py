@@ -73,6 +73,8 @@ class Client:
             try:
                 async with aconnect_sse(self._http, "GET", path, headers=headers) as source:
                     async for event in source.aiter_sse():
+                        if not event.data:  # a heartbeat
+                            continue
                         last_id = event.id or last_id
                         yield json.loads(event.data)
                         if event.event in LAST_STATES:

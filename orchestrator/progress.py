@@ -24,6 +24,13 @@ from orchestrator.telemetry import log
 CHANNEL = "irisvue:events"
 KEEP, KEEP_SECONDS = 400, 24 * 3600
 CLIENT_QUEUE = 200
+# One step, because watchers drop what is older than what they have seen: ids must reach them in order.
+APPEND_AND_PUSH = """
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('PUBLISH', ARGV[1], id .. ' ' .. ARGV[4])
+return id
+"""
 LAST_STATES = ("completed", "failed", "cancelled")
 
 
@@ -64,15 +71,11 @@ def _stream(job_id: UUID | str) -> str:
 
 
 async def publish(redis: Redis, body: dict[str, Any]) -> str:
-    """Append to the job's stream, then push. Returns the event's id."""
-    text = json.dumps(body)
+    """Append to the job's stream and push, in one step. Returns the event's id."""
     key = _stream(body["job_id"])
-    pipe = redis.pipeline(transaction=False)
-    pipe.xadd(key, {"e": text}, maxlen=KEEP, approximate=True)
-    pipe.expire(key, KEEP_SECONDS)
-    event_id = (await pipe.execute())[0].decode()
-    await redis.publish(CHANNEL, f"{event_id} {text}")
-    return str(event_id)
+    arguments = [key, CHANNEL, str(KEEP), str(KEEP_SECONDS), json.dumps(body)]
+    event_id: bytes = await redis.eval(APPEND_AND_PUSH, 1, *arguments)  # type: ignore[misc]
+    return event_id.decode()
 
 
 async def replay(redis: Redis, job_id: UUID, after: str) -> list[Event]:

@@ -28,13 +28,16 @@ class Reporter:
         self._services, self._mine = services, mine
         self._last: tuple[str, int] = ("", -1)
         self._written = 0.0
+        self._turn = asyncio.Lock()  # tiles report from several tasks
 
     async def __call__(self, step: str, done: int) -> None:
-        """Report `done` percent in `step`. Raises Fenced."""
-        words, job_id = WORDS[step], self._mine.job.id
-        new_step = words != self._last[0]
-        if (words, done) == self._last:
-            return
+        """Report `done` percent in `step`; what is not further than the last report is left out. Raises Fenced."""
+        async with self._turn:
+            if done > self._last[1]:
+                await self._report(WORDS[step], done)
+
+    async def _report(self, words: str, done: int) -> None:
+        job_id, new_step = self._mine.job.id, words != self._last[0]
         self._last = words, done
         if new_step or time.monotonic() - self._written > WRITE_EVERY_S:
             self._written = time.monotonic()
@@ -58,7 +61,7 @@ async def kept_lease(services: Services, mine: jobs.Claim) -> AsyncIterator[None
             try:
                 async with services.db.begin() as db:
                     lost = not await store.renew(db, mine.job.id, mine.attempt, lease_s)
-            except (OSError, TimeoutError) as error:
+            except Exception as error:  # the database may be back before the lease runs out
                 log.warning("lease not renewed", job_id=str(mine.job.id), error=type(error).__name__)
             if lost and body:
                 body.cancel()

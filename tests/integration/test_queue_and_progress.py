@@ -56,6 +56,19 @@ async def test_watchers_miss_nothing_and_see_nothing_twice(services: Services) -
     await hub.aclose()
 
 
+async def test_events_from_many_writers_at_once_all_arrive(services: Services) -> None:
+    hub, job_id = Hub(services.redis), uuid4()
+    await hub.open()
+    await hub.ready()
+    watching = asyncio.create_task(collect(services, hub, job_id))
+    events = [message(job_id, "processing", n, "x") for n in range(90)]
+    await asyncio.gather(*(progress.publish(services.redis, body) for body in events))
+    await progress.publish(services.redis, message(job_id, "cancelled", 100, "x"))
+    assert sorted(await asyncio.wait_for(watching, 10)) == [*range(90), 100]
+    await progress.forget(services.redis, [job_id])
+    await hub.aclose()
+
+
 async def test_a_broken_connection_to_redis_loses_no_event(services: Services) -> None:
     hub, job_id = Hub(services.redis), uuid4()
     await hub.open()
