@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     tiles_in_flight: int = Field(default=4, ge=1)
 
     max_upload_bytes: int = 40 * 1024 * 1024
-    max_pixels: int = 50_000_000
+    max_pixels: int = 51_000_000  # phones that say "50 megapixels" make 8,192 × 6,144
     max_result_px: int = 4096
 
     worker_jobs: int = Field(default=2, ge=1, description="Photos one worker process has in hand at once.")
