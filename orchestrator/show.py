@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from orchestrator.client import Client, Results
 from orchestrator.errors import IrisvueError
 from orchestrator.pipeline.images import Pixels, decode
+from orchestrator.pipeline.run import WORDS
 
 SIDE_BY_SIDE_PX = 900
 AT_ONCE = 4
@@ -79,7 +80,7 @@ def write(folder: Path, photo: Path, found: Results) -> dict[str, Path]:
     paths["mask.png"].write_bytes(found.mask)
     before, after = decode(photo.read_bytes(), 10**9), decode(found.result, 10**9)
     cv2.imwrite(str(paths["before_after.png"]), before_after(before, after)[..., ::-1])
-    timings = {**(found.job["step_ms"] or {}), "total": found.job["processing_time_ms"]}
+    timings = {step: found.job["step_ms"].get(step) for step in WORDS} | {"total": found.job["processing_time_ms"]}
     paths["timings.json"].write_text(json.dumps(timings, indent=2) + "\n")
     return paths
 

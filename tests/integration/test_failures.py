@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from orchestrator import jobs, queue, store, sweeper
+from orchestrator.api.streams import limited
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import ModelUnavailable, StoreUnavailable
 from orchestrator.inference.contracts import Bytes, Segmentation, checked_segmentation
 from orchestrator.inference.local import LocalInfer
+from orchestrator.progress import Hub
 from orchestrator.services import Services
 from orchestrator.tables import Job, JobStatus
 from orchestrator.worker import process
@@ -193,6 +195,17 @@ async def test_a_worker_whose_lease_is_gone_changes_nothing(
     await jobs.hand_back(services, zombie)
     after = await row(services, pending.id)
     assert (after.status, after.result_key) == (JobStatus.COMPLETED, done.result_key)
+
+
+async def test_a_stream_ends_after_its_time_and_says_that_the_job_goes_on(services: Services, pending: Job) -> None:
+    hub = Hub(services.redis)
+    await hub.open()
+    brief = services.settings.model_copy(update={"stream_seconds": 0.3})
+    patient = Services(brief, services.db, services.redis, services.storage, hub)
+    events = [event async for event in limited(patient, pending, None)]
+    assert [e.body["status"] for e in events] == ["pending", "pending"]
+    assert "goes on" in events[-1].body["message"]
+    await hub.aclose()
 
 
 async def test_killed_worker_is_restarted_and_its_job_completes(
