@@ -48,7 +48,7 @@ async def _follow(client: Client, job_id: str, progress: Progress, bar: TaskID) 
     async for event in client.follow(job_id):
         progress.update(bar, completed=event["progress"], description=event["step"])
         if event["status"] == "failed":
-            words = f"{event['message']} {event['suggestion']}"
+            words = f"{event['message'].rstrip('.')}. {event['suggestion']}"
             progress.update(bar, description=f"[red]{words}")
             return words
     return await client.fetch(job_id)

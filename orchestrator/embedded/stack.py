@@ -67,7 +67,7 @@ async def own_folder(folder: Path) -> AsyncIterator[Path]:
     """Hold the data folder for this process alone. Raises SetupError naming the process that has it."""
     folder = folder.resolve()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # irises are nobody else's business
         lock = (folder / "irisvue.lock").open("a+")
     except OSError as error:
         raise SetupError(
@@ -80,8 +80,10 @@ async def own_folder(folder: Path) -> AsyncIterator[Path]:
             lock.seek(0)
             raise SetupError(f"Irisvue is already running on {folder} ({lock.read().strip() or 'starting'}).") from None
         lock.truncate(0)
-        yield folder
-        lock.truncate(0)
+        try:
+            yield folder
+        finally:
+            lock.truncate(0)
 
 
 async def _postgres_ready(dsn: str) -> bool:
