@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from orchestrator.pipeline.geometry import Circle, fit_circle
 from orchestrator.pipeline.images import Mask, Pixels
@@ -18,8 +19,10 @@ FILL_RADIUS_PX = 5
 DETAIL_SIGMA_PX = 6.0
 WHITE = 225  # lightness (0–255) that no iris reaches by itself
 GROW = 0.022  # of the radius
-VEIL_AREA, VEIL_ALONG = 0.15, 0.12  # of the iris and of its outline
+VEIL_AREA, VEIL_ALONG = 0.15, 0.06  # of the iris and of its outline
 PUPIL_MAX = 45.0  # grey level
+FADE, PUPIL_EDGE = 0.03, 0.014  # of the radius: widths of the soft transitions
+SECTORS_TRIED = 4
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,31 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
     share = float(highlights.sum() / max(int(iris.sum()), 1))
     hole = fit_circle(pupil)
     inner = _disc_of(hole, pupil) & iris if hole else pupil
-    highlights &= inner | ~_veils(highlights, iris)
+    highlights &= inner | ~_veils(highlights, iris, circle.radius)
     if not highlights.any():
         return Cleaned(photo, highlights, share)
-    filled = _fill_unrolled(photo, highlights | ~iris | inner, circle)
+    alpha = _fading(highlights, max(2, round(FADE * circle.radius)))
+    hole_and_rim = alpha > 0
+    filled = _fill_unrolled(photo, hole_and_rim | ~iris | inner, circle).astype(np.float32)
     if inner.any():
-        filled[inner] = _fill_pupil(photo, highlights, inner)
-    soft = cv2.GaussianBlur(highlights.astype(np.float32), (0, 0), max(0.6, circle.radius * 0.008))
-    alpha = np.maximum(soft, highlights)[..., None] * iris[..., None]
-    out = photo + (filled.astype(np.float32) - photo) * alpha
+        soft = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), max(0.7, PUPIL_EDGE * circle.radius))[..., None]
+        filled += (_fill_pupil(photo, hole_and_rim, inner) - filled) * soft
+    out = photo + (filled - photo) * (alpha * iris)[..., None]
     return Cleaned(np.clip(out + 0.5, 0, 255).astype(np.uint8), highlights, share)
 
 
-def _veils(highlights: Mask, iris: Mask) -> Mask:
+def _fading(highlights: Mask, rim_px: int) -> NDArray[np.float32]:
+    """1 in the highlights, falling to 0 over a rim around them, in which the photo and the filling cross over."""
+    away = cv2.distanceTransform((~highlights).astype(np.uint8), cv2.DIST_L2, 5)
+    t = np.clip(1.0 - away / rim_px, 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
+
+
+def _veils(highlights: Mask, iris: Mask, radius_px: float) -> Mask:
     """Large pieces that lie along the iris's outline: a sky leaves more of the iris visible than a guess would."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(highlights.astype(np.uint8), connectivity=8)
-    outline = iris & ~cv2.erode(iris.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    depth = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    outline = iris & (depth < max(2.0, 0.05 * radius_px))
     along = np.bincount(labels[outline], minlength=len(stats)) / max(int(outline.sum()), 1)
     veil = (stats[:, cv2.CC_STAT_AREA] > VEIL_AREA * iris.sum()) & (along > VEIL_ALONG)
     veil[0] = False
@@ -82,27 +94,33 @@ def _disc_of(circle: Circle, like: Mask) -> Mask:
     return np.asarray(np.hypot(xs - circle.x, ys - circle.y) <= circle.radius, bool)
 
 
-def _fill_pupil(photo: Pixels, highlights: Mask, pupil: Mask) -> Pixels:
-    """(N, 3) colours for the pupil's pixels: its own, and where it mirrors, its darker part going on smoothly."""
-    seen = pupil & ~highlights
+def _fill_pupil(photo: Pixels, unknown: Mask, pupil: Mask) -> NDArray[np.float32]:
+    """(H, W, 3): the pupil's own colours; where they are unknown its darker part going on, also a little beyond it."""
+    seen = pupil & ~unknown
     usual = np.minimum(np.percentile(photo[seen], 25, axis=0), PUPIL_MAX) if seen.any() else np.full(3, 8.0)
-    rows, columns = (slice(i.min(), i.max() + 1) for i in np.nonzero(pupil))
-    unknown = (highlights | ~pupil)[rows, columns].astype(np.uint8)
-    going_on = cv2.inpaint(photo[rows, columns], unknown, FILL_RADIUS_PX, cv2.INPAINT_TELEA)
-    out = photo.copy()
-    out[rows, columns] = np.where(unknown[..., None] > 0, np.minimum(going_on, usual + 4), photo[rows, columns])
-    return np.asarray(out[pupil], np.uint8)
+    ys, xs = np.nonzero(pupil)
+    pad = max(8, (xs.max() - xs.min()) // 6)
+    box = np.s_[max(ys.min() - pad, 0) : ys.max() + pad, max(xs.min() - pad, 0) : xs.max() + pad]
+    unseen = (~seen[box]).astype(np.uint8)
+    going_on = cv2.inpaint(photo[box], unseen, FILL_RADIUS_PX, cv2.INPAINT_TELEA)
+    out = photo.astype(np.float32)
+    out[box] = np.where(unseen[..., None] > 0, np.minimum(going_on, usual + 4), photo[box])
+    return np.asarray(out, np.float32)
 
 
 def _with_fibres(repaired: Pixels, unrolled: Pixels, hole: Mask) -> Pixels:
-    """Lay the fine detail of another sector, same depth, over what inpainting left smooth."""
+    """Lay the fine detail of other sectors, same depth, over what inpainting left smooth; nearest sectors first."""
     fine = unrolled.astype(np.float32) - cv2.GaussianBlur(unrolled, (0, 0), DETAIL_SIGMA_PX)
     near = cv2.dilate(hole.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0  # detail at a hole's rim is the rim itself
     turns = [round(ANGLES * t / 16) for t in (1, -1, 2, -2, 3, -3, 4, -4, 6, -6, 8)]
-    turn = min(turns, key=lambda t: int((near & np.roll(near, t, axis=0)).sum()))
-    usable = hole & ~np.roll(near, turn, axis=0)
-    fade = cv2.GaussianBlur(usable.astype(np.float32), (0, 0), 1.5)[..., None] * usable[..., None]
-    return np.clip(repaired + np.roll(fine, turn, axis=0) * fade + 0.5, 0, 255).astype(np.uint8)
+    turns.sort(key=lambda t: np.count_nonzero(near & np.roll(near, t, axis=0)))
+    out, left = repaired.astype(np.float32), hole.copy()
+    for turn in turns[:SECTORS_TRIED]:
+        usable = left & ~np.roll(near, turn, axis=0)
+        fade = cv2.GaussianBlur(usable.astype(np.float32), (0, 0), 1.5)[..., None] * usable[..., None]
+        out += np.roll(fine, turn, axis=0) * fade
+        left &= ~usable
+    return np.asarray(np.clip(out + 0.5, 0, 255), np.uint8)
 
 
 def _fill_unrolled(photo: Pixels, unknown: Mask, circle: Circle) -> Pixels:
