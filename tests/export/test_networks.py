@@ -36,6 +36,16 @@ def test_enhancer_sees_eighteen_pixels_far() -> None:
     assert apart[4 * (24 + 20) :].max() == 0
 
 
+def test_bicubic_base_is_torchs_bicubic() -> None:
+    net = SRVGGNetCompact(8, 2, "bicubic")
+    torch.nn.init.zeros_(net.body[-1].weight)
+    torch.nn.init.zeros_(net.body[-1].bias)
+    picture = torch.rand(2, 3, 21, 34)
+    expected = torch.nn.functional.interpolate(picture, scale_factor=4.0, mode="bicubic", align_corners=False)
+    with torch.no_grad():
+        assert (net(picture) - expected).abs().max() < 1e-5
+
+
 def test_unet_outputs() -> None:
     logits, glint, presence = UNet()(torch.rand(2, 3, 64, 64) * 255)
     assert logits.shape == (2, 4, 64, 64) and glint.shape == (2, 64, 64) and presence.shape == (2, 1)
