@@ -40,6 +40,18 @@ class Enhancer(nn.Module):
         return (out.clamp(0, 1) * 255.0).round().permute(0, 2, 3, 1).to(torch.uint8)
 
 
+class SplitPReLU(nn.Module):
+    """PReLU as relu(x)·(1 - a) + a·x: ONNX Runtime fuses ReLU into convolutions and has no fast PReLU on a CPU."""
+
+    def __init__(self, slope: Tensor) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(slope.detach().reshape(1, -1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run a batch."""
+        return torch.relu(x) * (1 - self.slope) + self.slope * x
+
+
 def _load(name: str, weights: Path) -> tuple[nn.Module, str, list[str]]:
     state = weights_of(weights)
     if name == "iris_unet":
@@ -49,6 +61,7 @@ def _load(name: str, weights: Path) -> tuple[nn.Module, str, list[str]]:
     convolutions = sum(k.endswith("weight") and v.ndim == 4 for k, v in state.items()) - 2
     net = SRVGGNetCompact(state["body.0.weight"].shape[0], convolutions, base="bicubic")
     net.load_state_dict(state, strict=True)
+    net.body = nn.ModuleList(SplitPReLU(m.weight) if isinstance(m, nn.PReLU) else m for m in net.body)
     return Enhancer(net).eval(), "tile", ["enhanced"]
 
 
