@@ -106,7 +106,10 @@ def _draw_eye(
     lash_shadow = 1.0 - rng.uniform(0, 0.35) * np.roll(light.soften(hair, radius * 0.04), int(radius * 0.1), axis=0)
     ball *= lash_shadow[..., None]
     lit = light.lamp(rng, height, width)[..., None]
-    rim_seed = int(rng.integers(2**31))
+    rim_seed, glasses_seed = (
+        int(rng.integers(2**31)),
+        int(rng.integers(2**31)) if rng.random() < 0.1 * (not mild) else 0,
+    )
     shot = camera.random_camera(rng, radius, mild)
 
     def assemble(eyeball: Field) -> NDArray[np.uint8]:
@@ -114,6 +117,8 @@ def _draw_eye(
         blend(scene, eyeball, opening)
         face.lid_margin(np.random.default_rng(rim_seed), scene, lid_u, lid_v, lids, top, bottom)
         blend(scene, hair_colour, np.asarray(0.9 * np.maximum(hair, brow), np.float32))
+        if glasses_seed:
+            face.glasses(np.random.default_rng(glasses_seed), scene, u, v)
         return camera.take(scene * lit, shot)
 
     clean = assemble(ball)

@@ -49,7 +49,7 @@ def random_lids(rng: Rng, shut: bool = False) -> Lids:
         droop = rng.uniform(0.3, 1.0)
         upper, lower = -droop, droop + rng.uniform(0.0, 0.02)
     return Lids(
-        half_width=float(rng.uniform(1.9, 2.9)),
+        half_width=float(rng.uniform(1.9, 2.9) if rng.random() < 0.82 else rng.uniform(1.25, 1.9)),
         upper=upper,
         lower=lower,
         peak=float(rng.uniform(-0.22, 0.22)),
@@ -61,8 +61,8 @@ def random_lids(rng: Rng, shut: bool = False) -> Lids:
 def sclera(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Field:
     """(H, W, 3) white of the eye: tinted, shaded like a ball, with vessels and the pink inner corner."""
     height, width = u.shape
-    bright = rng.uniform(0.55, 0.97)
-    tint = np.array([1.0, rng.uniform(0.84, 1.0), rng.uniform(0.72, 1.0)], np.float32)
+    bright, palest = (rng.uniform(0.2, 0.6), 0.6) if rng.random() < 0.22 else (rng.uniform(0.55, 0.97), 0.84)
+    tint = np.array([1.0, rng.uniform(palest, 1.0), rng.uniform(palest - 0.12, 1.0)], np.float32)
     colour = np.ones((height, width, 3), np.float32) * (bright * tint)
     colour *= (1.0 + 0.05 * fractal(rng, height, width, 5, 3))[..., None]
     ball = np.clip((u / lids.half_width) ** 2 + (v / 1.9) ** 2, 0, 1.5)
@@ -193,6 +193,18 @@ def lid_margin(rng: Rng, picture: Field, u: Field, v: Field, lids: Lids, top: Fi
     if rng.random() < 0.2:
         liner = np.exp(-(((v - top) / rng.uniform(0.08, 0.2)) ** 4)) * inside
         blend(picture, np.full(3, rng.uniform(0.0, 0.12)), np.asarray(liner * 0.9, np.float32))
+
+
+def glasses(rng: Rng, picture: Field, u: Field, v: Field) -> None:
+    """The rim of one glass round the eye, and glare on it, painted into `picture`."""
+    x, y = u + rng.normal(0, 0.5), v + rng.normal(0, 0.4)
+    r = np.hypot(x / rng.uniform(3.0, 5.5), y / rng.uniform(2.0, 3.6))
+    upper = np.where(y < 0, 1.0, rng.uniform(0.1, 1.0))  # many rims are stronger above
+    rim = (1.0 - edge(np.abs(r - 1.0) - rng.uniform(0.015, 0.07), 0.02)) * upper
+    blend(picture, rng.uniform(0, 0.5) * rng.uniform(0.4, 1.0, 3), np.asarray(rim, np.float32))
+    spot = np.hypot(x - rng.uniform(-2.5, 2.5), (y - rng.uniform(-1.8, 1.8)) * rng.uniform(1, 3))
+    glare = (1.0 - edge(spot - rng.uniform(0.1, 0.6), 0.2)) * (np.hypot(u, v) > 1.2) * rng.uniform(0, 0.9)
+    blend(picture, np.ones(3), np.asarray(glare, np.float32))
 
 
 def lid_shadow(rng: Rng, v: Field, top: Field, height: int, width: int) -> Field:

@@ -14,6 +14,7 @@ Field = NDArray[np.float32]
 CROP_SIDES = (2.3, 1.8, 1.8)  # side of each closer look, in iris diameters
 PYRAMID_LEVELS = 3  # whole frame, halves, quarters: down to an eye in a portrait
 SQUARES_A_CALL = 8
+MAX_CHANGE = 1.4
 PIECES, CANDIDATES = 3, 4
 MAYBE_PRESENT, MIN_PRESENCE = 0.3, 0.6  # worth a closer look; in the closer looks
 MIN_RADIUS_PX = 20
@@ -152,6 +153,9 @@ async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
         closer = await _look_closer(photo, at, diameters, infer)
         if closer is None:
             raise NoIrisFound
+        change = _on_photo(closer.circle, closer.square, infer.segment_px).radius / at.radius
+        if not 1 / MAX_CHANGE < change < MAX_CHANGE:
+            break  # a closer look corrects a little; one that changes much has lost the eye
         found = closer
         seen.append(found.look.presence)
     look, square, sure = found.look, found.square, float(np.mean(seen))
