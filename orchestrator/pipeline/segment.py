@@ -126,7 +126,12 @@ async def _locate(photo: Pixels, infer: Infer) -> _Found:
                     candidates.append((rank, _on_photo(circle, square, infer.segment_px)))
         candidates.sort(key=lambda c: -c[0])
         looks = [await _look_closer(photo, at, CROP_SIDES[0], infer) for _, at in candidates[:CANDIDATES]]
-        seen = [found for found in looks if found and found.look.presence >= MIN_PRESENCE]
+        expected_px = infer.segment_px / (2 * CROP_SIDES[0])  # what is there closer up is what was seen from afar
+        seen = [
+            found
+            for found in looks
+            if found and found.look.presence >= MIN_PRESENCE and 0.5 < found.circle.radius / expected_px < 2.0
+        ]
         if seen:
             return max(seen, key=lambda f: f.look.presence * f.circle.in_it * f.circle.on_it)
     raise NoIrisFound
