@@ -38,11 +38,25 @@ class Part:
     leftovers: str | None = None  # glob under /dev/shm
 
 
+def _ports() -> range:
+    """Ports that the kernel gives to nobody by itself, so that none is taken between choosing and listening."""
+    try:
+        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        lowest = 32_768
+    return range(10_000, lowest) if lowest > 12_000 else range(10_000, 65_536)
+
+
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
+    """A port of the loopback address that nobody listens on now, and that no outgoing connection will be given."""
+    while True:
+        port = secrets.choice(_ports())
+        with socket.socket() as listener:
+            try:
+                listener.bind((HOST, port))
+            except OSError:
+                continue
+            return port
 
 
 def package_folder(name: str) -> Path:
@@ -124,13 +138,17 @@ def _backends(folder: Path, server: Path) -> Path:
     return backends
 
 
-def triton(folder: Path, repository: Path) -> Part:
-    """NVIDIA Triton on loopback ports, serving `repository` with explicit model control."""
+def check_libpython() -> None:
+    """Raises SetupError with the command that mends it if Triton's stub can't run here."""
     if lacking := missing_libpython():
         package = lacking.partition(".so")[0]
         raise SetupError(
             f"Triton needs {lacking}. Run: sudo apt-get install -y {package}   (or add: --inference local)"
         )
+
+
+def triton(folder: Path, repository: Path) -> Part:
+    """NVIDIA Triton on loopback ports, serving `repository` with explicit model control."""
     wheel = package_folder("pytriton")
     server = wheel / "tritonserver"
     program = server / "bin" / "tritonserver"

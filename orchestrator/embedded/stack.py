@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,12 +23,13 @@ from orchestrator.auth import make_token
 from orchestrator.config import ROOT
 from orchestrator.embedded import parts
 from orchestrator.embedded.parts import HOST, Part
-from orchestrator.embedded.supervisor import Process, Ready, listens
+from orchestrator.embedded.supervisor import PartDied, Process, Ready, listens
 from orchestrator.errors import ModelUnavailable, SetupError
 from orchestrator.inference.triton import TritonInfer
 
 DEVELOPER = uuid5(UUID(int=0), "irisvue developer")
 DATABASE = "irisvue"
+PORTS_TRIED = 3
 
 
 @dataclass(frozen=True)
@@ -185,22 +186,43 @@ async def _start(part: Part, ready: Ready, processes: dict[str, Process]) -> Non
     await processes[part.name].until_ready(ready)
 
 
+async def _start_server(
+    make: Callable[[], Part], ready: Callable[[Part], Awaitable[bool]], processes: dict[str, Process]
+) -> Part:
+    """Start a server on a port of its own; another port is tried when somebody takes that one first."""
+    for attempt in range(PORTS_TRIED):
+        part = await asyncio.to_thread(make)
+        try:
+            await _start(part, partial(ready, part), processes)
+            break
+        except PartDied as died:
+            await processes[part.name].stop()
+            if attempt + 1 == PORTS_TRIED or "in use" not in died.detail:
+                raise
+    return part
+
+
 async def _start_servers(
     options: Options, folder: Path, url: str, processes: dict[str, Process], tell: Tell
 ) -> dict[str, str]:
     """PostgreSQL, Redis and Triton; returns the settings for our own processes."""
-    triton = parts.triton(folder, options.repository.resolve()) if options.inference == "triton" else None
+    if options.inference == "triton":
+        parts.check_libpython()
+    passwords = {name: parts.secret(folder, name) for name in ("postgres", "redis")}
+
+    def dsn(part: Part) -> str:
+        return f"postgresql://postgres:{passwords['postgres']}@{HOST}:{part.port}"
+
+    def redis_url(part: Part) -> str:
+        return f"redis://:{passwords['redis']}@{HOST}:{part.port}/0"
+
     tell("Starting PostgreSQL")
-    postgres = await asyncio.to_thread(parts.postgres, folder)
-    dsn = f"postgresql://postgres:{parts.secret(folder, 'postgres')}@{HOST}:{postgres.port}"
-    await _start(postgres, partial(_postgres_ready, dsn), processes)
+    postgres = await _start_server(partial(parts.postgres, folder), lambda part: _postgres_ready(dsn(part)), processes)
     tell("Starting Redis")
-    redis = parts.redis(folder)
-    redis_url = f"redis://:{parts.secret(folder, 'redis')}@{HOST}:{redis.port}/0"
-    await _start(redis, partial(_redis_ready, redis_url), processes)
+    redis = await _start_server(partial(parts.redis, folder), lambda part: _redis_ready(redis_url(part)), processes)
     env = {
-        "IRISVUE_DATABASE_URL": f"{dsn.replace('postgresql', 'postgresql+asyncpg', 1)}/{DATABASE}",
-        "IRISVUE_REDIS_URL": redis_url,
+        "IRISVUE_DATABASE_URL": f"{dsn(postgres).replace('postgresql', 'postgresql+asyncpg', 1)}/{DATABASE}",
+        "IRISVUE_REDIS_URL": redis_url(redis),
         "IRISVUE_STORAGE_URL": f"file://{folder / 'objects'}",
         "IRISVUE_PUBLIC_URL": url,
         "IRISVUE_JWT_SECRET": parts.secret(folder, "jwt"),
@@ -208,10 +230,11 @@ async def _start_servers(
         "IRISVUE_INFERENCE": options.inference,
         "IRISVUE_MODEL_REPOSITORY": str(options.repository.resolve()),
     }
-    if triton:
+    if options.inference == "triton":
         tell("Starting Triton")
+        make = partial(parts.triton, folder, options.repository.resolve())
+        triton = await _start_server(make, lambda part: _triton_ready(f"{HOST}:{part.port}"), processes)
         env["IRISVUE_TRITON_URL"] = f"{HOST}:{triton.port}"
-        await _start(triton, partial(_triton_ready, env["IRISVUE_TRITON_URL"]), processes)
     return env
 
 
