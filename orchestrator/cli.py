@@ -16,7 +16,7 @@ from orchestrator import show
 from orchestrator.auth import make_token
 from orchestrator.client import Client
 from orchestrator.config import settings
-from orchestrator.embedded.stack import Options, Stack, open_stack
+from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
 from orchestrator.errors import IrisvueError, SetupError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -188,18 +188,9 @@ def doctor(
 @app.command()
 def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Run one API process (settings from IRISVUE_*)."""
-    import uvicorn
+    from orchestrator.serve import serve
 
-    uvicorn.run(
-        "orchestrator.app:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        access_log=False,
-        log_level="warning",
-        ws_ping_interval=settings().heartbeat_s,
-        timeout_graceful_shutdown=5,
-    )
+    serve(settings(), host, port)
 
 
 @app.command()
@@ -210,6 +201,28 @@ def worker() -> None:
 
     configure_logging(settings().log_level)
     asyncio.run(run_worker(settings()))
+
+
+@app.command()
+def cleanup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    data: Annotated[Path | None, typer.Option(help="Data folder of a running `irisvue up`.")] = None,
+) -> None:
+    """Delete what has outlived its time and objects without an owner (workers do this by themselves every hour)."""
+    from orchestrator.cleanup import clean
+    from orchestrator.services import open_services
+
+    async def work() -> int:
+        async with open_services(settings_of(data) if data else settings()) as services:
+            found = await clean(services, dry_run)
+        for kind, count in found.counts().items():
+            console.print(f"{'would delete' if dry_run else 'deleted'} {count:>6} {kind}", highlight=False)
+            for name in getattr(found, kind) if dry_run else []:
+                console.print(f"    {name}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"orphans hold {found.orphan_bytes / 1e6:.1f} MB", highlight=False)
+        return 0
+
+    _run(work())
 
 
 @app.command()

@@ -44,12 +44,34 @@ class Settings(BaseSettings):
     max_upload_bytes: int = 40 * 1024 * 1024
     max_pixels: int = 51_000_000  # phones that say "50 megapixels" make 8,192 × 6,144
     max_result_px: int = 4096
+    body_timeout_s: float = Field(default=120.0, description="A request's body must have arrived within this time.")
+    upload_seconds: int = Field(default=900, description="How long a signed upload may take to be completed.")
+
+    # Limits; what is over them is answered 429 with Retry-After.
+    user_unfinished_jobs: int = Field(default=100, ge=1)
+    unfinished_jobs: int = Field(default=10_000, ge=1, description="Of all users together.")
+    user_streams: int = Field(default=100, ge=1)
+    streams: int = Field(default=20_000, ge=1, description="Open progress streams of one API process.")
+    user_bytes_a_day: int = 2 * 1024**3
+    bytes_a_day: int = 1024**4
 
     worker_jobs: int = Field(default=2, ge=1, description="Photos one worker process has in hand at once.")
+    pixels_in_hand: int = Field(default=60_000_000, description="Pixels of full-size photos in a worker at once.")
+    decoder_bytes: int = Field(default=2 * 1024**3, description="Address space of a process that decodes a photo.")
     job_timeout_s: float = 300.0
-    lease_s: float = 15.0
-    max_attempts: int = Field(default=2, ge=1)
-    sweep_every_s: float = 5.0
+    lease_s: float = 8.0
+    max_failures: int = Field(default=2, ge=1, description="Attempts that may end in an error.")
+    max_attempts: int = Field(default=10, ge=1, description="Attempts in all, those lost with their worker included.")
+    retry_delay_s: float = 2.0
+    sweep_every_s: float = 2.0
+    waiting_s: float = Field(default=5.0, description="A pending job untouched for so long is looked for in the queue.")
+    drain_s: float = Field(default=20.0, description="After SIGTERM a worker finishes what it can in this time.")
+
+    failed_jobs_days: float = Field(default=7.0, description="Failed and cancelled jobs are deleted after this.")
+    retention_days: float | None = Field(default=None, description="Photos and results are deleted after this.")
+    orphan_minutes: float = Field(default=60.0, description="Objects without an owner are deleted after this.")
+    cleanup_every_s: float = 3600.0
+
     stream_seconds: float = 600.0
     heartbeat_s: float = 15.0
     log_level: str = "INFO"

@@ -49,6 +49,22 @@ class Conflict(IrisvueError):
     code, status = "conflict", 409
 
 
+class TooMany(IrisvueError):
+    """Too many requests. Please try again later."""
+
+    code, status = "too_many", 429
+
+    def __init__(self, detail: str | None = None, retry_after_s: int = 30) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class TooSlow(IrisvueError):
+    """The request's body took too long to arrive. Please try again on a better connection."""
+
+    code, status = "too_slow", 408
+
+
 class TooLarge(IrisvueError):
     """The photo is too large."""
 

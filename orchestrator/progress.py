@@ -1,45 +1,62 @@
 """Progress events: written once, kept for a late reader, pushed to everyone who watches.
 
-Redis keys: `irisvue:progress:{job}` is a stream with the job's events, at most KEEP of them, gone KEEP_SECONDS after
-the last. Every event is also published on the channel `irisvue:events`; each API process listens to it over one
-connection and hands events to its own clients through bounded queues. A client subscribes first, replays second and
-drops what it has seen by id, so nothing is missed or repeated.
+Redis keys: `irisvue:progress:{job}` and `irisvue:user:{user}` are streams with the job's and the user's events under
+the same ids, at most KEEP_JOB and KEEP_USER of them, gone KEEP_SECONDS after the last. Every event is also published on
+the channel `irisvue:events` (hub.py hands it on); `irisvue:stop` names jobs whose work must end now.
 """
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from orchestrator.telemetry import log
+CHANNEL, STOP_CHANNEL = "irisvue:events", "irisvue:stop"
+KEEP_JOB, KEEP_USER, KEEP_SECONDS = 400, 2000, 24 * 3600
+LAST_STATES = ("completed", "failed", "cancelled")
+UNREACHABLE = (RedisError, OSError)
 
-CHANNEL = "irisvue:events"
-KEEP, KEEP_SECONDS = 400, 24 * 3600
-CLIENT_QUEUE = 200
-# One step, because watchers drop what is older than what they have seen: ids must reach them in order.
+# One step, because watchers drop what is older than what they have seen: ids must reach them in order. Nothing follows
+# a job's last event, and nothing of an older attempt follows a newer one's: a worker thought dead can't be heard.
 APPEND_AND_PUSH = """
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[4])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('PUBLISH', ARGV[1], id .. ' ' .. ARGV[4])
+local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+if last[1] then
+  local status, attempt = last[1][2][6], tonumber(last[1][2][4])
+  if status == 'completed' or status == 'failed' or status == 'cancelled' or attempt > tonumber(ARGV[2]) then
+    return ''
+  end
+end
+local fields = {'e', ARGV[1], 'a', ARGV[2], 's', ARGV[3]}
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[8], '*', unpack(fields))
+if redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], id, unpack(fields)).err then
+  redis.call('DEL', KEYS[2])
+  redis.call('XADD', KEYS[2], id, unpack(fields))
+end
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('EXPIRE', KEYS[2], ARGV[6])
+redis.call('PUBLISH', ARGV[5], id .. ' ' .. ARGV[4] .. ' ' .. ARGV[1])
 return id
 """
-LAST_STATES = ("completed", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
 class Event:
-    """One message of the contract. `id` is the Redis stream's; empty where the event was read off the job's row."""
+    """One message of the contract as JSON. `id` is the Redis stream's; empty where it was read off the job's row."""
 
     id: str
-    body: dict[str, Any]
+    text: str
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """The message."""
+        found: dict[str, Any] = json.loads(self.text)
+        return found
 
     @property
     def kind(self) -> str:
@@ -47,10 +64,26 @@ class Event:
         status = str(self.body["status"])
         return status if status in LAST_STATES else "progress"
 
-    @property
+    @cached_property
     def order(self) -> tuple[int, int]:
         """Comparable form of the id."""
         return order(self.id)
+
+    @cached_property
+    def sse(self) -> bytes:
+        """As a Server-Sent Event; encoded once for all watchers."""
+        number = f"id: {self.id}\n" if self.id else ""
+        return f"{number}event: {self.kind}\ndata: {self.text}\n\n".encode()
+
+    @cached_property
+    def websocket(self) -> str:
+        """As a WebSocket message, its id as `event_id`."""
+        return json.dumps(self.body | {"event_id": self.id}) if self.id else self.text
+
+
+def event(body: dict[str, Any], event_id: str = "") -> Event:
+    """An event with this body."""
+    return Event(event_id, json.dumps(body))
 
 
 def order(event_id: str) -> tuple[int, int]:
@@ -66,123 +99,48 @@ def message(job_id: UUID, status: str, progress: int, step: str, **more: Any) ->
     return body | {key: value for key, value in more.items() if value is not None}
 
 
-def _stream(job_id: UUID | str) -> str:
+def job_stream(job_id: UUID | str) -> str:
+    """The key of a job's events."""
     return f"irisvue:progress:{job_id}"
 
 
-async def publish(redis: Redis, body: dict[str, Any]) -> str:
-    """Append to the job's stream and push, in one step. Returns the event's id."""
-    key = _stream(body["job_id"])
-    arguments = [key, CHANNEL, str(KEEP), str(KEEP_SECONDS), json.dumps(body)]
-    event_id: bytes = await redis.eval(APPEND_AND_PUSH, 1, *arguments)  # type: ignore[misc]
+def user_stream(user: UUID | str) -> str:
+    """The key of the events of all of a user's jobs."""
+    return f"irisvue:user:{user}"
+
+
+async def publish(redis: Redis, user: UUID, attempt: int, body: dict[str, Any]) -> str:
+    """Append to both streams and push, in one step. Returns the event's id; "" if a later event stands there already.
+
+    Raises RedisError or OSError when Redis can't be reached.
+    """
+    keys = [user_stream(user), job_stream(body["job_id"])]
+    told = [json.dumps(body), str(attempt), str(body["status"]), str(user)]
+    limits = [CHANNEL, str(KEEP_SECONDS), str(KEEP_JOB), str(KEEP_USER)]
+    event_id: bytes = await redis.eval(APPEND_AND_PUSH, 2, *keys, *told, *limits)  # type: ignore[misc]
     return event_id.decode()
 
 
-async def replay(redis: Redis, job_id: UUID, after: str) -> list[Event]:
-    """The kept events of a job after the id `after`."""
+async def replay(redis: Redis, stream: str, after: str) -> list[Event]:
+    """The kept events of a stream after the id `after`."""
     first, second = order(after)
-    rows = await redis.xrange(_stream(job_id), min=f"({first}-{second}")
-    return [Event(i.decode(), json.loads(f[b"e"])) for i, f in rows]
+    rows = await redis.xrange(stream, min=f"({first}-{second}")
+    return [Event(i.decode(), f[b"e"].decode()) for i, f in rows]
 
 
-async def latest(redis: Redis, job_id: UUID) -> Event | None:
-    """The job's newest kept event."""
-    rows = await redis.xrevrange(_stream(job_id), count=1)
-    return Event(rows[0][0].decode(), json.loads(rows[0][1][b"e"])) if rows else None
+async def latest(redis: Redis, stream: str) -> Event | None:
+    """The newest kept event of a stream."""
+    rows = await redis.xrevrange(stream, count=1)
+    return Event(rows[0][0].decode(), rows[0][1][b"e"].decode()) if rows else None
 
 
-async def forget(redis: Redis, job_ids: list[UUID]) -> None:
+async def forget(redis: Redis, job_ids: Iterable[UUID]) -> None:
     """Delete the kept events of these jobs."""
-    if job_ids:
-        await redis.delete(*map(_stream, job_ids))
+    if keys := [job_stream(i) for i in job_ids]:
+        await redis.delete(*keys)
 
 
-class Hub:
-    """The one connection of a process to the event channel, and its clients' queues."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._clients: dict[str, set[asyncio.Queue[Event | None]]] = {}
-        self._listener: asyncio.Task[None] | None = None
-        self._listening = asyncio.Event()
-
-    async def open(self) -> None:
-        """Start to listen."""
-        self._listener = asyncio.create_task(self._listen())
-
-    async def aclose(self) -> None:
-        """End the listener and every client's stream."""
-        for queue in [q for queues in self._clients.values() for q in queues]:
-            self._push(queue, None)
-        if self._listener:
-            self._listener.cancel()
-            await asyncio.gather(self._listener, return_exceptions=True)
-
-    @contextmanager
-    def watch(self, job_id: UUID) -> Iterator["asyncio.Queue[Event | None]"]:
-        """A queue of the job's events from now on; None in it means: reconnect (gap, or too slow a reader)."""
-        queue: asyncio.Queue[Event | None] = asyncio.Queue(CLIENT_QUEUE)
-        key = str(job_id)
-        self._clients.setdefault(key, set()).add(queue)
-        try:
-            yield queue
-        finally:
-            self._clients[key].discard(queue)
-            if not self._clients[key]:
-                del self._clients[key]
-
-    async def ready(self) -> None:
-        """Wait until events arrive here."""
-        await self._listening.wait()
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async with self._redis.pubsub(ignore_subscribe_messages=False) as channel:
-                    await channel.subscribe(CHANNEL)
-                    async for item in channel.listen():
-                        if item["type"] == "subscribe":
-                            self._listening.set()
-                        elif item["type"] == "message":
-                            self._deliver(item["data"])
-            except (RedisError, OSError) as error:
-                log.warning("event channel lost", error=type(error).__name__)
-            self._listening.clear()
-            for queue in [q for queues in self._clients.values() for q in queues]:
-                self._push(queue, None)  # there may be a gap: everyone replays
-            await asyncio.sleep(0.2)
-
-    def _deliver(self, data: bytes) -> None:
-        event_id, _, text = data.decode().partition(" ")
-        body = json.loads(text)
-        for queue in self._clients.get(body["job_id"], ()):
-            self._push(queue, Event(event_id, body))
-
-    @staticmethod
-    def _push(queue: "asyncio.Queue[Event | None]", event: Event | None) -> None:
-        if queue.full():
-            queue.get_nowait()
-            event = None
-        queue.put_nowait(event)
-
-
-async def follow(redis: Redis, hub: Hub, job_id: UUID, after: str) -> AsyncIterator[Event]:
-    """The job's events after the id `after`, kept ones first, up to its last; for ever if that never comes."""
-    seen = order(after)
-    while True:
-        await hub.ready()
-        with hub.watch(job_id) as queue:
-            kept = await replay(redis, job_id, "-".join(map(str, seen)))
-            for event in kept:
-                seen = event.order
-                yield event
-                if event.kind in LAST_STATES:
-                    return
-            while (live := await queue.get()) is not None:
-                if live.order <= seen:
-                    continue
-                seen = live.order
-                yield live
-                if live.kind in LAST_STATES:
-                    return
-        await asyncio.sleep(0.05)
+async def stop(redis: Redis, job_ids: Iterable[UUID]) -> None:
+    """Tell whoever works on these jobs to stop at once."""
+    for job_id in job_ids:
+        await redis.publish(STOP_CHANNEL, str(job_id))

@@ -1,21 +1,27 @@
 """The only enqueue. One arq queue, ordered by time; a background job stands as if it had come 30 s later.
 
-arq refuses a job id that it knows, so each attempt has its own: enqueuing the same attempt twice does nothing.
+Redis keys (arq's own): `irisvue:queue` is a sorted set of `{job}:{attempt}`, the oldest first; `arq:job:*`,
+`arq:in-progress:*` and `arq:retry:*` expire by themselves. arq refuses a job id that it knows, so each attempt has its
+own: enqueuing the same attempt twice does nothing.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
+from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 
 from orchestrator.config import Settings
 
 QUEUE = "irisvue:queue"
 FUNCTION = "process"
 HEAD_START = {"interactive": timedelta(seconds=30), "background": timedelta(0)}
+LONG_AGO = timedelta(days=1)  # arq takes no job "of the future": clocks of workers and database may differ by this much
+EXPIRES = timedelta(days=7)
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -37,10 +43,55 @@ async def open_queue(settings: Settings) -> ArqRedis:
     )
 
 
+def stands_at(priority: str, created_at: datetime) -> datetime:
+    """The job's place in line: whoever has the earlier time goes first."""
+    return created_at.astimezone(UTC) - LONG_AGO - HEAD_START.get(priority, timedelta(0))
+
+
+def name(job_id: UUID, attempt: int) -> str:
+    """What an attempt is called in the queue."""
+    return f"{job_id}:{attempt}"
+
+
 async def enqueue(queue: ArqRedis, job_id: UUID, attempt: int, priority: str, created_at: datetime) -> bool:
     """Put attempt number `attempt` of a committed job into the queue; False if it stands there already."""
-    stands_at = created_at.astimezone(UTC) - HEAD_START.get(priority, timedelta(0))
-    job = await queue.enqueue_job(
-        FUNCTION, str(job_id), _job_id=f"{job_id}:{attempt}", _defer_until=stands_at, _expires=timedelta(days=7)
-    )
+    place, called = stands_at(priority, created_at), name(job_id, attempt)
+    job = await queue.enqueue_job(FUNCTION, str(job_id), _job_id=called, _defer_until=place, _expires=EXPIRES)
     return job is not None
+
+
+async def lost(queue: ArqRedis, names: Sequence[str]) -> set[str]:
+    """Which of these attempts stand in no line, or were taken out of it by a worker that never began."""
+    if not names:
+        return set()
+    async with queue.pipeline(transaction=False) as pipe:
+        for called in names:
+            pipe.zscore(QUEUE, called)
+            pipe.exists(in_progress_key_prefix + called)
+        found = await pipe.execute()
+    standing = zip(names, found[::2], found[1::2], strict=True)
+    return {called for called, score, taken in standing if score is None or taken}
+
+
+async def forget(queue: ArqRedis, called: str) -> None:
+    """Drop all that arq knows of an attempt, so that it can be enqueued anew."""
+    prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
+    async with queue.pipeline(transaction=True) as pipe:
+        pipe.zrem(QUEUE, called)
+        pipe.delete(*(prefix + called for prefix in prefixes))
+        await pipe.execute()
+
+
+async def length(queue: ArqRedis) -> int:
+    """How many attempts stand in line."""
+    return int(await queue.zcard(QUEUE))
+
+
+async def worker_seen(queue: ArqRedis) -> bool:
+    """Whether some worker has reported in the last seconds."""
+    return bool(await queue.exists(f"{QUEUE}:health-check"))
+
+
+async def lead(queue: ArqRedis, what: str, for_s: float) -> bool:
+    """Whether this process may do `what` now; only one may in any `for_s` seconds, to spare the database."""
+    return bool(await queue.set(f"irisvue:turn:{what}", 1, nx=True, px=max(int(for_s * 1000), 1)))

@@ -8,10 +8,10 @@ from arq.connections import ArqRedis
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from orchestrator.config import Settings
+from orchestrator.hub import Hub
 from orchestrator.inference.contracts import Infer
 from orchestrator.inference.local import LocalInfer
 from orchestrator.inference.triton import TritonInfer
-from orchestrator.progress import Hub
 from orchestrator.queue import open_queue
 from orchestrator.storage import Storage
 

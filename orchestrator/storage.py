@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 import time
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -26,9 +27,40 @@ def original_key(user: UUID, photo_id: UUID) -> str:
     return f"originals/{user}/{photo_id}"
 
 
-def result_keys(user: UUID, job_id: UUID) -> tuple[str, str]:
-    """Where a job's picture and mask lie; the same for every attempt, so a second attempt overwrites the first."""
-    return f"processed/{user}/{job_id}.jpg", f"processed/{user}/{job_id}.mask.png"
+def upload_key(user: UUID, photo_id: UUID) -> str:
+    """Where a client puts a photo itself; once complete it is copied, so that nobody can change it later."""
+    return f"uploads/{user}/{photo_id}"
+
+
+def result_keys(user: UUID, job_id: UUID) -> tuple[str, str, str]:
+    """Where a job's picture, mask and preview lie; the same for every attempt: a second overwrites the first."""
+    stem = f"processed/{user}/{job_id}"
+    return f"{stem}.jpg", f"{stem}.mask.png", f"{stem}.preview.jpg"
+
+
+def id_in(key: str) -> UUID | None:
+    """The photo's or the job's id in a key; None for a key that is not one of ours."""
+    try:
+        return UUID(key.rpartition("/")[2].partition(".")[0])
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object in the store."""
+
+    key: str
+    size_bytes: int
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class UploadAddress:
+    """Where a client may PUT an object, and the headers that it must send."""
+
+    url: str
+    headers: dict[str, str]
 
 
 def _s3(bucket: str, prefix: str | None, settings: Settings) -> S3Store:
@@ -88,8 +120,23 @@ class Storage:
 
     async def keys(self, prefix: str) -> list[str]:
         """All keys under a prefix."""
+        return [item.key async for item in self.objects(prefix)]
+
+    async def objects(self, prefix: str) -> AsyncIterator[Stored]:
+        """All objects under a prefix."""
         try:
-            return [item["path"] async for batch in obstore.list(self._store, prefix) for item in batch]
+            async for batch in obstore.list(self._store, prefix):
+                for item in batch:
+                    yield Stored(item["path"], item["size"], item["last_modified"])
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable from error
+
+    async def size(self, key: str) -> int:
+        """Size of an object in bytes. Raises NotFound."""
+        try:
+            return int((await obstore.head_async(self._store, key))["size"])
+        except FileNotFoundError as error:
+            raise NotFound from error
         except (BaseError, OSError) as error:
             raise StoreUnavailable from error
 
@@ -97,14 +144,29 @@ class Storage:
         """An address that lets anyone read this one object for `link_seconds`."""
         if isinstance(self._store, S3Store):
             return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=self._link_seconds))
-        expires = int(time.time()) + self._link_seconds
-        return f"{self._public_url}/objects/{quote(key)}?expires={expires}&signature={self._sign(key, expires)}"
+        return self._own_link("GET", key, self._link_seconds)
 
-    def check_link(self, key: str, expires: int, signature: str) -> None:
-        """Raises NotFound unless `link` made this address and it has not expired."""
-        expected = self._sign(key, expires)
+    async def upload_address(self, key: str, content_type: str, size_bytes: int, seconds: int) -> UploadAddress:
+        """An address that takes this one object by PUT for so many seconds.
+
+        A folder's address takes exactly `size_bytes`; S3's own signature does not cover the size, so whoever completes
+        the upload checks it.
+        """
+        headers = {"Content-Type": content_type}
+        if isinstance(self._store, S3Store):
+            return UploadAddress(await obstore.sign_async(self._store, "PUT", key, timedelta(seconds=seconds)), headers)
+        return UploadAddress(self._own_link("PUT", f"{key}/{size_bytes}", seconds), headers)
+
+    def check_link(self, method: str, key: str, expires: int, signature: str) -> None:
+        """Raises NotFound unless this service made this address for this method and it has not expired."""
+        expected = self._sign(method, key, expires)
         if not self._secret or not hmac.compare_digest(expected, signature) or expires < time.time():
             raise NotFound
 
-    def _sign(self, key: str, expires: int) -> str:
-        return hmac.new(self._secret, f"{key}\n{expires}".encode(), hashlib.sha256).hexdigest()
+    def _own_link(self, method: str, key: str, seconds: int) -> str:
+        expires = int(time.time()) + seconds
+        signature = self._sign(method, key, expires)
+        return f"{self._public_url}/objects/{quote(key)}?expires={expires}&signature={signature}"
+
+    def _sign(self, method: str, key: str, expires: int) -> str:
+        return hmac.new(self._secret, f"{method}\n{key}\n{expires}".encode(), hashlib.sha256).hexdigest()

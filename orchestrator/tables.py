@@ -1,11 +1,11 @@
 """Rows, and the changes of state that a job may make."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, MetaData, func
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, MetaData, false, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -45,6 +45,9 @@ def states_before(target: JobStatus) -> list[JobStatus]:
     return [state for state, following in TRANSITIONS.items() if target in following]
 
 
+UNFINISHED = "status IN ('pending', 'processing')"
+
+
 class Base(DeclarativeBase):
     """All tables."""
 
@@ -75,6 +78,40 @@ class Photo(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class Upload(Base):
+    """A signed address that somebody may put a photo to; becomes a photo with the same id when it is complete."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (Index(None, "expires_at"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    object_key: Mapped[str]
+    content_type: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime]
+
+
+class DailyBytes(Base):
+    """How many bytes a user has uploaded on a day (UTC); deleting photos does not give them back."""
+
+    __tablename__ = "daily_bytes"
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class FirstAnswer(Base):
+    """What the first request with an Idempotency-Key made: the ids of its photo, upload or jobs."""
+
+    __tablename__ = "first_answers"
+    __table_args__ = (Index(None, "created_at"),)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    made: Mapped[list[str]] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Job(Base):
     """One run of one photo. `attempt` fences: a write that names an older attempt changes nothing."""
 
@@ -82,7 +119,9 @@ class Job(Base):
     __table_args__ = (
         Index(None, "user_id", "created_at"),
         Index(None, "photo_id"),
-        Index("ix_jobs_unfinished", "status", "lease_until", postgresql_where="status IN ('pending', 'processing')"),
+        Index("ix_jobs_unfinished", "status", "lease_until", postgresql_where=UNFINISHED),
+        Index("ix_jobs_user_unfinished", "user_id", postgresql_where=UNFINISHED),
+        Index("ix_jobs_ended", "completed_at", postgresql_where="status IN ('failed', 'cancelled')"),
         CheckConstraint(f"status IN ({', '.join(repr(s.value) for s in JobStatus)})", name="status"),
         CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
     )
@@ -94,10 +133,14 @@ class Job(Base):
     current_step: Mapped[str] = mapped_column(default="Waiting in line...")
     progress: Mapped[int] = mapped_column(default=0)
     attempt: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")  # attempts that ended in an error
+    retry_at: Mapped[datetime | None]  # pending, but not before this
     lease_until: Mapped[datetime | None]
     error_type: Mapped[str | None]
     error_message: Mapped[str | None]
     suggestion: Mapped[str | None]
+    preview: Mapped[bool] = mapped_column(default=False, server_default=false())
+    preview_key: Mapped[str | None]
     result_key: Mapped[str | None]
     mask_key: Mapped[str | None]
     result_width: Mapped[int | None]

@@ -11,6 +11,8 @@ JOBS_RETRIED = Counter("irisvue_jobs_retried_total", "Jobs handed back for anoth
 STEP_SECONDS = Histogram(
     "irisvue_step_seconds", "Time per step.", ["step"], buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 )
+SWEPT = Counter("irisvue_jobs_swept_total", "Jobs that a sweep put in line again.")
+CLEANED = Counter("irisvue_cleaned_total", "What the cleanup has deleted.", ["kind"])
 STREAMS_OPEN = Gauge("irisvue_streams_open", "Progress streams that are open in this process.")
 
 

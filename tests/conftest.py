@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -41,15 +42,15 @@ def wall() -> Pixels:
     return np.random.default_rng(0).integers(90, 120, (300, 400, 3)).astype(np.uint8)
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@contextmanager
+def live_stack(options: Options) -> Iterator[Stack]:
     """Everything running; its processes are real, its ports free ones, its data in a temporary folder."""
     opened: list[Stack | BaseException] = []
     ready, done = threading.Event(), threading.Event()
 
     async def live() -> None:
         try:
-            async with open_stack(Options(tmp_path_factory.mktemp("stack"))) as stack:
+            async with open_stack(options) as stack:
                 opened.append(stack)
                 keeper = asyncio.create_task(stack.keep_running())
                 ready.set()
@@ -67,15 +68,27 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     if isinstance(opened[0], BaseException):
         thread.join()
         raise opened[0]
-    yield opened[0]
-    done.set()
-    thread.join()
+    try:
+        yield opened[0]
+    finally:
+        done.set()
+        thread.join()
+
+
+def settings_for(stack: Stack) -> Settings:
+    """The settings that the stack's own processes have."""
+    return Settings.model_validate({k.removeprefix("IRISVUE_").lower(): v for k, v in stack.env.items()})
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with live_stack(Options(tmp_path_factory.mktemp("stack"))) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
 def config(stack: Stack) -> Settings:
-    """The settings that the stack's own processes have."""
-    return Settings.model_validate({k.removeprefix("IRISVUE_").lower(): v for k, v in stack.env.items()})
+    return settings_for(stack)
 
 
 @pytest.fixture

@@ -4,15 +4,26 @@ import asyncio
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from orchestrator import tickets
 from orchestrator.auth import user_of
 from orchestrator.errors import Unauthorized
 from orchestrator.services import Services
 
 _bearer = HTTPBearer(auto_error=False, description="A JWT whose `sub` is the user's id (UUID); `exp` is required.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+        description="The same key and body within 24 h gives the first answer again; another body 409.",
+    ),
+]
 
 
 def services_of(request: Request) -> Services:
@@ -38,14 +49,31 @@ async def current_user(services: Open, bearer: Bearer) -> UUID:
     return await authenticate(services, bearer.credentials if bearer else None)
 
 
+async def authenticate_stream(services: Services, token: str | None, ticket: str | None, job_id: UUID | None) -> UUID:
+    """The caller of a stream: by token, or by a ticket for exactly this stream. Raises Unauthorized."""
+    if token or not ticket:
+        return await authenticate(services, token)
+    user = await tickets.redeem(services.redis, ticket, job_id)
+    if user is None:
+        raise Unauthorized("The ticket has expired, has been used, or is for another stream. Ask for a new one.")
+    return user
+
+
+InQuery = Annotated[str | None, Query(max_length=8192, description="For clients that can't send headers.")]
+
+
 async def streaming_user(
-    services: Open,
-    bearer: Bearer,
-    token: Annotated[str | None, Query(description="For clients that can't send headers.")] = None,
+    services: Open, bearer: Bearer, job_id: UUID, token: InQuery = None, ticket: InQuery = None
 ) -> UUID:
-    """The caller of a stream, from the header or the query."""
-    return await authenticate(services, bearer.credentials if bearer else token)
+    """The caller of a job's stream, from the header or the query."""
+    return await authenticate_stream(services, bearer.credentials if bearer else token, ticket, job_id)
+
+
+async def user_streaming(services: Open, bearer: Bearer, token: InQuery = None, ticket: InQuery = None) -> UUID:
+    """The caller of the stream of all of a user's jobs."""
+    return await authenticate_stream(services, bearer.credentials if bearer else token, ticket, None)
 
 
 CurrentUser = Annotated[UUID, Depends(current_user)]
-StreamingUser = Annotated[UUID, Depends(streaming_user)]
+JobStreamingUser = Annotated[UUID, Depends(streaming_user)]
+UserStreamingUser = Annotated[UUID, Depends(user_streaming)]

@@ -4,11 +4,11 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator import queue, store
 from orchestrator.api.dependencies import Open
+from orchestrator.progress import UNREACHABLE
 
 router = APIRouter(tags=["health"])
 
@@ -19,7 +19,7 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/health/ready")
+@router.get("/health/ready", responses={503: {"description": "Not ready."}})
 async def ready(services: Open, response: Response) -> dict[str, Any]:
     """Whether work can be accepted; names what is not ready. Workers are reported, but accepting does not need them."""
     checks: dict[str, str] = {}
@@ -30,11 +30,12 @@ async def ready(services: Open, response: Response) -> dict[str, Any]:
     except (SQLAlchemyError, OSError) as error:
         checks["database"] = f"not reachable ({type(error).__name__})"
     try:
-        checks["workers"] = "ok" if await services.redis.exists(f"{queue.QUEUE}:health-check") else "none seen"
+        checks["workers"] = "ok" if await queue.worker_seen(services.redis) else "none seen"
         checks["queue"] = "ok"
-    except (RedisError, OSError) as error:
+    except UNREACHABLE as error:
         checks["queue"] = f"not reachable ({type(error).__name__})"
-    good = checks["database"] == checks["queue"] == "ok"
+    checks["streams"] = "draining" if services.hub.draining else "ok"
+    good = checks["database"] == checks["queue"] == checks["streams"] == "ok"
     response.status_code = 200 if good else 503
     return {"status": "ready" if good else "not ready", "checks": checks}
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from orchestrator import jobs, storage, store
-from orchestrator.api.dependencies import CurrentUser, Open
+from orchestrator.api.dependencies import CurrentUser, IdempotencyKey, Open
 from orchestrator.api.schemas import (
     BatchRequest,
     BatchResponse,
@@ -15,29 +15,33 @@ from orchestrator.api.schemas import (
     Page,
     PageSize,
     SubmitRequest,
+    problems,
 )
 from orchestrator.errors import NotFound
+from orchestrator.limits import once
 from orchestrator.services import Services
 from orchestrator.tables import Job, JobStatus
 
-router = APIRouter(prefix="/api/v1/processing", tags=["processing"])
+router = APIRouter(prefix="/api/v1/processing", tags=["processing"], responses=problems(401))
 
 
 async def _full(services: Services, job: Job) -> JobStatusResponse:
     return await JobStatusResponse.of_full(services, job, storage.original_key(job.user_id, job.photo_id))
 
 
-@router.post("/submit", status_code=202)
-async def submit(services: Open, user: CurrentUser, body: SubmitRequest) -> JobResponse:
+@router.post("/submit", status_code=202, responses=problems(404, 409, 429))
+async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: IdempotencyKey = None) -> JobResponse:
     """Process a photo; answers at once."""
-    accepted = await jobs.submit(services, user, [body.photo_id], body.priority)
+    asked = once(key, "submit", body.model_dump(mode="json"))
+    accepted = await jobs.submit(services, user, [body.photo_id], body.priority, preview=body.preview, asked=asked)
     return JobResponse.of(services, accepted[0])
 
 
-@router.post("/batch", status_code=202)
-async def batch(services: Open, user: CurrentUser, body: BatchRequest) -> BatchResponse:
+@router.post("/batch", status_code=202, responses=problems(404, 409, 429))
+async def batch(services: Open, user: CurrentUser, body: BatchRequest, key: IdempotencyKey = None) -> BatchResponse:
     """Process up to ten photos: all are accepted or none, earlier ones go first."""
-    accepted = await jobs.submit(services, user, body.photo_ids, "interactive")
+    asked = once(key, "batch", body.model_dump(mode="json"))
+    accepted = await jobs.submit(services, user, body.photo_ids, "interactive", asked=asked)
     return BatchResponse(jobs=[JobResponse.of(services, job) for job in accepted])
 
 
@@ -57,7 +61,7 @@ async def list_jobs(
     return JobList(jobs=found, total=total, page=page, page_size=page_size)
 
 
-@router.get("/jobs/{job_id}")
+@router.get("/jobs/{job_id}", responses=problems(404))
 async def get_job(services: Open, user: CurrentUser, job_id: UUID) -> JobStatusResponse:
     """Where a job stands, and its result."""
     async with services.db() as db:
@@ -67,7 +71,14 @@ async def get_job(services: Open, user: CurrentUser, job_id: UUID) -> JobStatusR
     return await _full(services, job)
 
 
-@router.post("/jobs/{job_id}/reprocess", status_code=202)
-async def reprocess(services: Open, user: CurrentUser, job_id: UUID) -> JobResponse:
+@router.post("/jobs/{job_id}/reprocess", status_code=202, responses=problems(404, 409, 429))
+async def reprocess(services: Open, user: CurrentUser, job_id: UUID, key: IdempotencyKey = None) -> JobResponse:
     """A new job for the same photo."""
-    return JobResponse.of(services, await jobs.reprocess(services, user, job_id))
+    asked = once(key, "reprocess", str(job_id))
+    return JobResponse.of(services, await jobs.reprocess(services, user, job_id, asked))
+
+
+@router.post("/jobs/{job_id}/cancel", responses=problems(404, 409))
+async def cancel(services: Open, user: CurrentUser, job_id: UUID) -> JobStatusResponse:
+    """End a job: work on it stops within one tile. 409 if it has already ended."""
+    return await _full(services, await jobs.cancel(services, user, job_id))

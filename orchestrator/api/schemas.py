@@ -1,17 +1,19 @@
 """The JSON of the contract. Fields may be added, never removed or renamed."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.services import Services
-from orchestrator.tables import Job, JobStatus, Photo
+from orchestrator.tables import Job, JobStatus, Photo, Upload
 
 Page = Annotated[int, Query(ge=1, le=1_000_000)]
 PageSize = Annotated[int, Query(ge=1, le=100)]
+WAITING = "Waiting in line..."
 
 
 class PhotoResponse(BaseModel):
@@ -66,10 +68,44 @@ class PhotoList(BaseModel):
     page_size: int
 
 
+class UploadRequest(BaseModel):
+    """What is going to be uploaded."""
+
+    content_type: str = Field(max_length=100, examples=["image/jpeg"])
+    size_bytes: int = Field(ge=1, le=10**12)
+
+
+class UploadResponse(BaseModel):
+    """Where to PUT the file, with exactly these headers, until `expires_at`; then POST to `complete_url`."""
+
+    id: UUID
+    upload_url: str
+    method: Literal["PUT"] = "PUT"
+    headers: dict[str, str]
+    expires_at: datetime
+    complete_url: str
+
+    @classmethod
+    async def of(cls, services: Services, upload: Upload) -> Self:
+        """Build the answer, with a fresh signature."""
+        seconds = services.settings.upload_seconds
+        given = upload.object_key, upload.content_type, upload.size_bytes, seconds
+        address = await services.storage.upload_address(*given)
+        base = services.settings.public_url.rstrip("/")
+        return cls(
+            id=upload.id,
+            upload_url=address.url,
+            headers=address.headers,
+            expires_at=upload.expires_at,
+            complete_url=f"{base}/api/v1/photos/{upload.id}/complete",
+        )
+
+
 class SubmitRequest(BaseModel):
-    """Which photo, and how urgent."""
+    """Which photo, how urgent, and whether a first picture is wanted early."""
 
     photo_id: UUID
+    preview: bool = False
     priority: Literal["interactive", "background"] = "interactive"
 
 
@@ -93,8 +129,9 @@ class JobResponse(BaseModel):
 
     @classmethod
     def of(cls, services: Services, job: Job) -> "JobResponse":
-        """Build the answer to a submission."""
-        return JobResponse(**_common(services, job))
+        """Build the answer to a submission: how the job stood then, also when the answer is given again."""
+        fresh = {"status": JobStatus.PENDING, "current_step": WAITING, "progress": 0}
+        return JobResponse(**_common(services, job) | fresh)
 
 
 class JobStatusResponse(JobResponse):
@@ -132,6 +169,7 @@ class JobStatusResponse(JobResponse):
             attempt_count=job.attempt,
             result_url=await link(job.result_key) if job.result_key else None,
             mask_url=await link(job.mask_key) if job.mask_key else None,
+            preview_url=await link(job.preview_key) if job.preview_key else None,
             original_url=await link(original_key),
             processing_time_ms=job.processing_time_ms,
             step_ms=job.step_ms,
@@ -176,11 +214,33 @@ class JobList(BaseModel):
     page_size: int
 
 
+class TicketRequest(BaseModel):
+    """For which stream: a job's, or (without one) that of all of the caller's jobs."""
+
+    job_id: UUID | None = None
+
+
+class TicketResponse(BaseModel):
+    """A ticket for one use within `expires_in` seconds."""
+
+    ticket: str
+    job_id: UUID | None
+    expires_in: int
+
+
 class Problem(BaseModel):
     """RFC 9457 application/problem+json."""
+
+    model_config = ConfigDict(extra="allow")
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str
     code: str
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of error answers."""
+    body = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": body} for status in statuses}

@@ -1,129 +1,180 @@
 """Progress as Server-Sent Events and as its WebSocket alias: the same messages, the same rules."""
 
 import asyncio
-import json
+import random
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from orchestrator import jobs, progress, store
-from orchestrator.api.dependencies import Open, StreamingUser, authenticate
-from orchestrator.errors import IrisvueError, NotFound
-from orchestrator.progress import LAST_STATES, Event
+from orchestrator import tickets
+from orchestrator.api.dependencies import (
+    CurrentUser,
+    InQuery,
+    JobStreamingUser,
+    Open,
+    UserStreamingUser,
+    authenticate_stream,
+)
+from orchestrator.api.feeds import Feed, job_feed, place_for, user_feed
+from orchestrator.api.schemas import TicketRequest, TicketResponse
+from orchestrator.errors import IrisvueError
+from orchestrator.hub import Draining, Mark
 from orchestrator.services import Services
-from orchestrator.tables import Job
-from orchestrator.telemetry import STREAMS_OPEN
 
 router = APIRouter(tags=["progress"])
 SEND_TIMEOUT_S = 10  # a client that does not read is dropped
-GOES_ON = "The job goes on. Connect again to follow it."
+RECONNECT_MS = (200, 2000)  # spread, so that the clients of a process that ends do not come back all at once
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)]
+EVENT_STREAM = {
+    200: {
+        "description": "`event: progress|completed|failed|cancelled`, `data:` a JSON message, `id:` for Last-Event-ID.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
 
 
-async def job_for(services: Services, user: UUID, job_id: UUID) -> Job:
-    """The user's job. Raises NotFound."""
-    async with services.db() as db:
-        job = await store.job_of(db, user, job_id)
-    if job is None:
-        raise NotFound
-    return job
+class EventStream(Response):
+    """Sends a feed as Server-Sent Events. One task a stream beside the request's own, which waits for the client to go.
 
+    Idle streams are what a process holds most of, so nothing here runs on a timer but the feed's own heartbeat.
+    """
 
-async def events_of(services: Services, job: Job, after: str | None) -> AsyncIterator[Event]:
-    """Where the job stands (or, with `after`, what has happened since), then every event up to the last one."""
-    if store.has_ended(job):
-        for event in await progress.replay(services.redis, job.id, after) if after else []:
-            if event.kind not in LAST_STATES:
-                yield event
-        yield Event("", await jobs.last_message(services, job))
-        return
-    if after is None:
-        now = await progress.latest(services.redis, job.id)
-        yield now or Event("", await jobs.last_message(services, job))
-        if now and now.kind in LAST_STATES:
-            return
-        after = now.id if now else ""
-    async for event in progress.follow(services.redis, services.hub, job.id, after):
-        yield event
+    media_type = "text/event-stream"
 
+    def __init__(self, feed: Feed, place: AbstractAsyncContextManager[None]) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._feed, self._place = feed, place
 
-async def limited(services: Services, job: Job, after: str | None) -> AsyncIterator[Event]:
-    """`events_of`, ended after `stream_seconds` by a message that the job goes on."""
-    source = events_of(services, job, after)
-    deadline = asyncio.get_running_loop().time() + services.settings.stream_seconds
-    last: dict[str, object] = {}
-    with STREAMS_OPEN.track_inprogress():
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the feed ends, the client goes or does not read."""
+        gone = asyncio.create_task(self._until_gone(receive))
+
+        async def say(data: bytes, more: bool = True) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await send({"type": "http.response.body", "body": data, "more_body": more})
+
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
-            while True:
-                async with asyncio.timeout_at(deadline):
-                    event = await anext(source)
-                last = event.body
-                yield event
-        except StopAsyncIteration:
-            return
+            async with self._place:
+                async for event in self._feed:
+                    await say(event.sse if event else b": heartbeat\n\n")
+            await say(b"", more=False)
+        except Draining:
+            with suppress(TimeoutError):
+                wait_ms = random.randint(*RECONNECT_MS)  # noqa: S311
+                await say(f": reconnect\nretry: {wait_ms}\n\n".encode())
+                await say(b"", more=False)
         except TimeoutError:
-            yield Event("", last | {"message": GOES_ON})
+            pass  # dropped
         finally:
-            await source.aclose()  # type: ignore[attr-defined]
+            gone.cancel()
+            await self._feed.aclose()
+
+    async def _until_gone(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._feed.interrupt(Mark.GONE)
 
 
-@router.get("/api/v1/processing/jobs/{job_id}/events", response_class=EventSourceResponse)
-async def events(
-    services: Open, user: StreamingUser, job_id: UUID, last_event_id: LastEventId = None
-) -> EventSourceResponse:
-    """Progress as Server-Sent Events: `event: progress|completed|failed|cancelled`, resumed by `Last-Event-ID`."""
-    job = await job_for(services, user, job_id)
+@router.post("/api/v1/stream-tickets", status_code=201)
+async def stream_ticket(services: Open, user: CurrentUser, body: TicketRequest) -> TicketResponse:
+    """A ticket that opens one stream within a minute, for clients that can't send headers: `?ticket=`."""
+    if body.job_id:
+        await job_feed(services, user, body.job_id, None)  # 404 for somebody else's
+    ticket = await tickets.issue(services.redis, user, body.job_id)
+    return TicketResponse(ticket=ticket, job_id=body.job_id, expires_in=tickets.TICKET_S)
 
-    async def messages() -> AsyncIterator[ServerSentEvent]:
-        async for event in limited(services, job, last_event_id):
-            yield ServerSentEvent(json.dumps(event.body), event=event.kind, id=event.id or None)
 
-    return EventSourceResponse(
-        messages(), ping=round(services.settings.heartbeat_s), send_timeout=SEND_TIMEOUT_S, sep="\n"
-    )
+@router.get("/api/v1/processing/events", response_class=EventStream, responses=EVENT_STREAM)  # type: ignore[arg-type]
+async def all_events(services: Open, user: UserStreamingUser, last_event_id: LastEventId = None) -> Response:
+    """Progress of all of the caller's jobs as Server-Sent Events, resumed by `Last-Event-ID`."""
+    place = await place_for(services, user)
+    return EventStream(await user_feed(services, user, last_event_id), place)
+
+
+@router.get(
+    "/api/v1/processing/jobs/{job_id}/events",
+    response_class=EventStream,
+    responses=EVENT_STREAM,  # type: ignore[arg-type]
+)
+async def events(services: Open, user: JobStreamingUser, job_id: UUID, last_event_id: LastEventId = None) -> Response:
+    """Progress of one job as Server-Sent Events, resumed by `Last-Event-ID`; ends after the last event."""
+    feed = await job_feed(services, user, job_id, last_event_id)
+    return EventStream(feed, await place_for(services, user))
 
 
 @router.websocket("/ws/jobs/{job_id}")
 async def websocket(
     socket: WebSocket,
     job_id: UUID,
-    token: Annotated[str | None, Query()] = None,
+    token: InQuery = None,
+    ticket: InQuery = None,
     last_event_id: Annotated[str | None, Query(max_length=64)] = None,
 ) -> None:
-    """The same messages over a WebSocket, each with its id as `event_id`. Close codes: 4401 no token, 4404 no job."""
+    """The same messages over a WebSocket, each with its id as `event_id`. Close codes: 4000 + the HTTP status."""
+    await _serve(socket, job_id, token, ticket, last_event_id)
+
+
+@router.websocket("/ws/jobs")
+async def user_websocket(
+    socket: WebSocket,
+    token: InQuery = None,
+    ticket: InQuery = None,
+    last_event_id: Annotated[str | None, Query(max_length=64)] = None,
+) -> None:
+    """All of the caller's jobs over one WebSocket."""
+    await _serve(socket, None, token, ticket, last_event_id)
+
+
+async def _serve(
+    socket: WebSocket, job_id: UUID | None, token: str | None, ticket: str | None, after: str | None
+) -> None:
     services: Services = socket.app.state.services
     await socket.accept()
-    header = socket.headers.get("authorization", "")
+    bearer = socket.headers.get("authorization", "").removeprefix("Bearer ")
     try:
-        user = await authenticate(services, header.removeprefix("Bearer ") or token)
-        job = await job_for(services, user, job_id)
+        user = await authenticate_stream(services, bearer or token, ticket, job_id)
+        feed = await (job_feed(services, user, job_id, after) if job_id else user_feed(services, user, after))
+        place = await place_for(services, user)
     except IrisvueError as error:
-        await socket.close(4000 + error.status, error.detail)
+        await socket.close(4000 + error.status, error.detail[:120])
         return
-    sending = asyncio.create_task(_send_all(socket, services, job, last_event_id))
-    listening = asyncio.create_task(_until_gone(socket))
-    done, running = await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-    for task in done:
-        task.exception()  # a client that went away or did not read is nobody's error
+    async with _until_gone(socket, feed):
+        try:
+            async with place:
+                await _send_all(socket, feed)
+            await socket.close()
+        except Draining:
+            await socket.close(1012, "This server restarts. Connect again.")
+        except (TimeoutError, WebSocketDisconnect, RuntimeError):
+            pass  # gone, or dropped because it does not read
+        finally:
+            await feed.aclose()
 
 
-async def _send_all(socket: WebSocket, services: Services, job: Job, after: str | None) -> None:
-    async for event in limited(services, job, after):
-        body = event.body | ({"event_id": event.id} if event.id else {})
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            await socket.send_json(body)
-    await socket.close()
+async def _send_all(socket: WebSocket, feed: Feed) -> None:
+    async for event in feed:
+        if event:  # heartbeats are the protocol's own pings
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await socket.send_text(event.websocket)
 
 
-async def _until_gone(socket: WebSocket) -> None:
+@asynccontextmanager
+async def _until_gone(socket: WebSocket, feed: Feed) -> AsyncIterator[None]:
+    async def listen() -> None:
+        with suppress(WebSocketDisconnect, KeyError, RuntimeError):
+            while True:
+                await socket.receive_text()
+        feed.interrupt(Mark.GONE)
+
+    listening = asyncio.create_task(listen())
     try:
-        while True:
-            await socket.receive_text()
-    except (WebSocketDisconnect, KeyError):
-        return
+        yield
+    finally:
+        listening.cancel()

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from orchestrator.auth import make_token
-from orchestrator.config import ROOT
+from orchestrator.config import ROOT, Settings
 from orchestrator.embedded import parts
 from orchestrator.embedded.parts import HOST, Part
 from orchestrator.embedded.supervisor import PartDied, Process, Ready, listens
@@ -154,6 +154,21 @@ def _port(wanted: int) -> int:
     return wanted
 
 
+def _write_settings(folder: Path, env: dict[str, str]) -> None:
+    path = folder / "secrets" / "settings.json"
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
+        json.dump(env, file)
+
+
+def settings_of(folder: Path) -> Settings:
+    """The settings of the stack that runs on this data folder. Raises SetupError."""
+    try:
+        env: dict[str, str] = json.loads((folder / "secrets" / "settings.json").read_text())
+    except (OSError, ValueError):
+        raise SetupError(f"No `irisvue up` has run on {folder}. Name its folder with --data.") from None
+    return Settings.model_validate({key.removeprefix("IRISVUE_").lower(): value for key, value in env.items()})
+
+
 Tell = Callable[[str], None]
 
 
@@ -173,6 +188,7 @@ async def open_stack(options: Options, tell: Tell = lambda words: None) -> Async
             await _start_ours(options, folder, url, env, processes, tell)
             with (folder / "irisvue.lock").open("w") as note:
                 json.dump({"pid": os.getpid(), "address": url}, note)
+            _write_settings(folder, env)
             token = make_token(DEVELOPER, env["IRISVUE_JWT_SECRET"])
             yield Stack(url, token, folder, processes, env)
         finally:
@@ -229,6 +245,7 @@ async def _start_servers(
         "IRISVUE_LINK_SECRET": parts.secret(folder, "links"),
         "IRISVUE_INFERENCE": options.inference,
         "IRISVUE_MODEL_REPOSITORY": str(options.repository.resolve()),
+        "IRISVUE_DRAIN_S": os.environ.get("IRISVUE_DRAIN_S", "2"),  # whoever presses Ctrl-C does not want to wait
     }
     if options.inference == "triton":
         tell("Starting Triton")

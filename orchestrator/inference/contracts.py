@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from orchestrator.errors import BadModelOutput
 
-SEGMENTER, ENHANCER = "iris_unet", "realesrgan"
+SEGMENTER, ENHANCER, PREVIEW = "iris_unet", "realesrgan", "iris_preview"
 BACKGROUND, IRIS, PUPIL = 0, 1, 2  # further classes may follow
 SCALE = 4
 
@@ -44,6 +44,13 @@ class Infer(Protocol):
 
     async def upscale(self, tile: Bytes) -> Bytes:
         """(T, T, 3) uint8 sRGB with T = tile_px → (4T, 4T, 3). Raises ModelUnavailable, BadModelOutput."""
+        ...
+
+    async def preview(self, image: Bytes) -> Bytes | None:
+        """(S, S, 3) uint8 with S = segment_px → (4T, 4T, 3) in one call; None where the provider has no ensemble.
+
+        Raises NoIrisFound, ModelUnavailable, BadModelOutput.
+        """
         ...
 
     async def ready(self) -> bool:

@@ -50,6 +50,9 @@ class LocalInfer:
             found = await asyncio.to_thread(session.run, ["enhanced"], {"tile": tile[None]})
         return contracts.checked_tile(found[0], self.tile_px)
 
+    async def preview(self, image: Bytes) -> None:
+        """See `Infer.preview`: there is no ensemble here."""
+
     async def ready(self) -> bool:
         """See `Infer.ready`."""
         return True

@@ -9,7 +9,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from orchestrator.errors import ModelUnavailable, ProcessingFailed
+from orchestrator.errors import ModelUnavailable, NoIrisFound, ProcessingFailed
 from orchestrator.inference import contracts
 from orchestrator.inference.contracts import Bytes, Segmentation
 
@@ -63,7 +63,7 @@ class TritonInfer:
             answer = await self._client.infer(
                 model,
                 [tensor],
-                model_version=self.versions[model],
+                model_version=self.versions.get(model, ""),
                 outputs=[InferRequestedOutput(name) for name in outputs],
                 client_timeout=self._timeout_s,
             )
@@ -79,6 +79,11 @@ class TritonInfer:
     async def upscale(self, tile: Bytes) -> Bytes:
         """See `Infer.upscale`."""
         found = await self._call(contracts.ENHANCER, "tile", tile[None], ["enhanced"])
+        return contracts.checked_tile(found[0], self.tile_px)
+
+    async def preview(self, image: Bytes) -> Bytes:
+        """See `Infer.preview`."""
+        found = await self._call(contracts.PREVIEW, "image", image[None], ["preview"])
         return contracts.checked_tile(found[0], self.tile_px)
 
     async def ready(self) -> bool:
@@ -97,4 +102,6 @@ class TritonInfer:
 def _translated(model: str, error: InferenceServerException) -> Exception:
     if error.status() in GONE:
         return ModelUnavailable()
+    if NoIrisFound().detail in error.message():
+        return NoIrisFound()
     return ProcessingFailed(f"{model}: {error.message()}")

@@ -36,15 +36,17 @@ class Square:
         out = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_REPLICATE)
         return np.asarray(cv2.resize(out, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)
 
-    def paste(self, values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-        """Lay (S, S) values of this region back onto the photo's grid; 0 outside."""
-        left, top, size = int(np.floor(self.x)), int(np.floor(self.y)), max(round(self.side), 1)
-        large = cv2.resize(values, (size, size), interpolation=cv2.INTER_LINEAR)
-        out = np.zeros((height, width), np.float32)
-        y0, x0, y1, x1 = max(top, 0), max(left, 0), min(top + size, height), min(left + size, width)
-        if y1 > y0 and x1 > x0:
-            out[y0:y1, x0:x1] = large[y0 - top : y1 - top, x0 - left : x1 - left]
-        return out
+    def paste(self, values: NDArray[np.float32], height: int, width: int) -> Mask:
+        """Where (S, S) values of this region are above one half, on the photo's grid (height, width); False outside.
+
+        Values go through bytes, because a large photo's grid in floats would weigh more than the photo.
+        """
+        left, top, scale = np.floor(self.x), np.floor(self.y), len(values) / max(round(self.side), 1)
+        grid = np.array([[scale, 0, (0.5 - left) * scale - 0.5], [0, scale, (0.5 - top) * scale - 0.5]])
+        coarse = (np.clip(values, 0, 1) * 255).astype(np.uint8)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        large = np.asarray(cv2.warpAffine(coarse, grid, (width, height), flags=flags))
+        return np.asarray(np.greater(large, 127, out=large.view(bool)), bool)
 
 
 def whole(photo: Pixels) -> Square:

@@ -125,7 +125,7 @@ def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
 
 def encode_mask(mask: Mask) -> bytes:
     """One-channel PNG, 255 where the mask is set."""
-    done, data = cv2.imencode(".png", mask.astype(np.uint8) * 255)
+    done, data = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255))
     if not done:
         raise Unreadable("The mask could not be written.")
     return data.tobytes()

@@ -1,17 +1,37 @@
-"""A first picture from one look of the segmenter: what `model_repository/iris_cutout` does inside Triton."""
+"""A first picture from one look of the segmenter: what `model_repository/iris_preview` does inside Triton."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.errors import NoIrisFound
-from orchestrator.inference.contracts import IRIS, PUPIL
+from orchestrator.inference.contracts import IRIS, PUPIL, Infer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.enhance import equalise
-from orchestrator.pipeline.geometry import fit_circle, largest_piece
+from orchestrator.pipeline.geometry import Circle, Square, fit_circle, largest_piece
 from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.segment import MIN_IN_CIRCLE, MIN_PRESENCE, IrisMasks
+
+DIAMETERS = 1.8  # side of the look, in iris diameters
+
+
+async def first_picture(photo: Pixels, circle: Circle, infer: Infer) -> Pixels | None:
+    """A picture of the iris at `circle`, (P, P, 3) uint8, in one call where the provider has the ensemble.
+
+    None where one look is not enough to make one; the finished picture takes several.
+    """
+    side = 2 * circle.radius * DIAMETERS
+    look = Square(circle.x - side / 2, circle.y - side / 2, side).cut(photo, infer.segment_px)
+    try:
+        whole = await infer.preview(look)
+        if whole is not None:
+            return whole
+        found = await infer.segment(look[None])
+        parts = found.probabilities[0], found.reflection[0], float(found.presence[0])
+        return await infer.upscale(cut_out(look, *parts, infer.tile_px))
+    except NoIrisFound:
+        return None
 
 
 def cut_out(

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 from orchestrator.inference.contracts import SCALE, Infer
 from orchestrator.pipeline import images
-from orchestrator.pipeline.crop import crop_iris
+from orchestrator.pipeline.crop import Crop, crop_iris
+from orchestrator.pipeline.decoding import Decoder
 from orchestrator.pipeline.enhance import equalise, on_black, upscale
+from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.preview import first_picture
 from orchestrator.pipeline.quality import judge
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.segment import segment
 
 Report = Callable[[str, int], Awaitable[None]]
+Show = Callable[[Pixels], Awaitable[None]]
 
 LOADING, SEGMENTING, REMOVING, ENHANCING, SAVING = (
     "loading", "segmenting", "removing_reflections", "enhancing", "saving"
@@ -64,10 +68,13 @@ class Stopwatch:
         self._last = now
 
 
-async def run(data: bytes, infer: Infer, limits: Limits, report: Report) -> Finished:
+async def run(
+    data: bytes, infer: Infer, decoder: Decoder, limits: Limits, report: Report, show: Show | None = None
+) -> Finished:
     """Turn the bytes of a photo into the finished picture.
 
     `report(step, progress)` is awaited as work really advances, progress never going down; it may raise to stop.
+    `show` is awaited with a first picture, (P, P, 3) uint8, as soon as there is one.
 
     Raises:
         NotAnImage, TooLarge, Unreadable, NoIrisFound, IrisTooSmall: about the photo; never retried.
@@ -75,14 +82,11 @@ async def run(data: bytes, infer: Infer, limits: Limits, report: Report) -> Fini
     """
     watch = Stopwatch()
     await report(LOADING, 5)
-    photo = await asyncio.to_thread(images.decode, data, limits.max_pixels)
-    watch.lap(LOADING)
-
-    await report(SEGMENTING, 10)
-    masks = await segment(photo, infer)
-    mask_png = await asyncio.to_thread(images.encode_mask, masks.iris)
-    crop = await asyncio.to_thread(crop_iris, photo, masks, limits.max_result_px // SCALE)
-    del photo
+    async with decoder.photo(data, limits.max_pixels) as photo:
+        watch.lap(LOADING)
+        await report(SEGMENTING, 10)
+        mask_png, crop = await _find(photo, infer, limits, show)
+        del photo
     watch.lap(SEGMENTING)
 
     await report(REMOVING, 40)
@@ -105,3 +109,12 @@ async def run(data: bytes, infer: Infer, limits: Limits, report: Report) -> Fini
     watch.lap(ENHANCING)
     height, width = finished.shape[:2]
     return Finished(jpeg, mask_png, width, height, score, warnings, watch.ms)
+
+
+async def _find(photo: Pixels, infer: Infer, limits: Limits, show: Show | None) -> tuple[bytes, Crop]:
+    """The encoded mask on the photo's own grid, and the iris cut out; what is full-size is dropped on return."""
+    masks = await segment(photo, infer)
+    if show and (preview := await first_picture(photo, masks.circle, infer)) is not None:
+        await show(preview)
+    mask_png = await asyncio.to_thread(images.encode_mask, masks.iris)
+    return mask_png, await asyncio.to_thread(crop_iris, photo, masks, limits.max_result_px // SCALE)

@@ -69,7 +69,7 @@ async def test_what_is_put_can_be_read_replaced_and_deleted(storage: Storage) ->
 def test_keys_depend_on_the_job_alone() -> None:
     user, job = uuid4(), uuid4()
     assert result_keys(user, job) == result_keys(user, job)
-    assert len({*result_keys(user, job), *result_keys(user, uuid4())}) == 4
+    assert len({*result_keys(user, job), *result_keys(user, uuid4())}) == 6
 
 
 async def test_link_of_a_bucket_opens_for_anyone(s3: str) -> None:
@@ -87,14 +87,14 @@ async def test_link_of_a_folder_is_good_for_its_object_and_its_time_only(tmp_pat
     query = parse_qs(parts.query)
     expires, signature = int(query["expires"][0]), query["signature"][0]
     assert unquote(parts.path) == "/objects/a/b c.jpg"
-    storage.check_link("a/b c.jpg", expires, signature)
+    storage.check_link("GET", "a/b c.jpg", expires, signature)
     for key, until, sign in [
         ("a/other.jpg", expires, signature),
         ("a/b c.jpg", expires + 1, signature),
         ("a/b c.jpg", expires, "0" * 64),
     ]:
         with pytest.raises(NotFound):
-            storage.check_link(key, until, sign)
+            storage.check_link("GET", key, until, sign)
 
 
 async def test_expired_link(tmp_path: Path) -> None:
@@ -103,14 +103,14 @@ async def test_expired_link(tmp_path: Path) -> None:
     )
     query = parse_qs(urlsplit(await old.link("a")).query)
     with pytest.raises(NotFound):
-        old.check_link("a", int(query["expires"][0]), query["signature"][0])
+        old.check_link("GET", "a", int(query["expires"][0]), query["signature"][0])
 
 
 async def test_without_a_secret_no_link_is_good(tmp_path: Path) -> None:
     open_to_all = Storage(Settings.model_validate({"storage_url": f"file://{tmp_path}"}))
     query = parse_qs(urlsplit(await open_to_all.link("a")).query)
     with pytest.raises(NotFound):
-        open_to_all.check_link("a", int(query["expires"][0]), query["signature"][0])
+        open_to_all.check_link("GET", "a", int(query["expires"][0]), query["signature"][0])
 
 
 async def test_full_or_forbidden_folder_is_a_transient_error(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from orchestrator.config import ROOT
 from orchestrator.errors import IrisTooSmall, NoIrisFound, QualityIssue
 from orchestrator.inference.local import LocalInfer
 from orchestrator.pipeline.crop import crop_iris
+from orchestrator.pipeline.decoding import Decoder
 from orchestrator.pipeline.enhance import equalise, on_black, upscale
 from orchestrator.pipeline.images import Pixels, decode, encode_jpeg
 from orchestrator.pipeline.quality import judge
@@ -144,7 +145,8 @@ async def test_large_iris_is_shrunk_and_it_is_said() -> None:
         steps.append((step, progress))
 
     data = encode_jpeg(eyes.draw(58, 640, 480, "closeup", mild=True).image)
-    done = await run(data, local(), replace(LIMITS, max_result_px=256), report)
+    async with Decoder(1, 2**31, 10**8) as decoder:
+        done = await run(data, local(), decoder, replace(LIMITS, max_result_px=256), report)
     assert (done.width, done.height) == (256, 256)
     assert any("reduced" in words for words in done.warnings)
     assert decode(done.jpeg, 10**9).shape == (256, 256, 3)
@@ -160,8 +162,9 @@ async def test_report_may_stop_the_run() -> None:
         if progress > 60:
             raise Stop
 
-    with pytest.raises(Stop):
-        await run(encode_jpeg(drawn_eye().image), local(), LIMITS, report)
+    async with Decoder(1, 2**31, 10**8) as decoder:
+        with pytest.raises(Stop):
+            await run(encode_jpeg(drawn_eye().image), local(), decoder, LIMITS, report)
 
 
 class Nearest:

@@ -1,0 +1,158 @@
+"""What a stream says, whichever way it is sent: where things stand, then every event, for a limited time."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from uuid import UUID
+
+from orchestrator import jobs, progress, store, tickets
+from orchestrator.errors import NotFound, TooMany
+from orchestrator.hub import Mark, Watch, follow, push
+from orchestrator.progress import LAST_STATES, UNREACHABLE, Event, event, job_stream, order, user_stream
+from orchestrator.services import Services
+from orchestrator.tables import Job
+from orchestrator.telemetry import STREAMS_OPEN
+
+GOES_ON = "The job goes on. Connect again to follow it."
+FULL_RETRY_S = 10
+
+
+class Feed:
+    """Events of a job or of a user, None where only a heartbeat is due. Raises Draining when this process ends."""
+
+    def __init__(self, services: Services, stream: str, after: str, first: list[Event], job: Job | None) -> None:
+        self._services, self._stream, self._after, self._first, self._job = services, stream, after, first, job
+        self._deadline = asyncio.get_running_loop().time() + services.settings.stream_seconds
+        self._watch: Watch | None = None
+        self._ended = False
+        self._events = self._all()
+
+    def __aiter__(self) -> AsyncIterator[Event | None]:
+        """The events."""
+        return self._events
+
+    async def aclose(self) -> None:
+        """End it."""
+        await self._events.aclose()
+
+    def interrupt(self, mark: Mark) -> None:
+        """Make the events end soon."""
+        self._ended = True
+        if self._watch is not None:
+            push(self._watch, mark)
+
+    def _opened(self, watch: Watch) -> None:
+        self._watch = watch
+        if self._ended:
+            push(watch, Mark.GONE)
+
+    def _beat_s(self) -> float:
+        left = self._deadline - asyncio.get_running_loop().time()
+        return max(min(self._services.settings.heartbeat_s, left), 0.001)
+
+    async def _all(self) -> AsyncGenerator[Event | None, None]:
+        last: Event | None = None
+        for standing in self._first:
+            last = standing
+            yield standing
+        if self._job and last and last.kind in LAST_STATES:
+            return
+        self._first = []
+        services = self._services
+        source = follow(
+            services.redis,
+            services.hub,
+            self._stream,
+            self._after,
+            beat_s=self._beat_s,
+            missed=self._missed,
+            opened=self._opened,
+        )
+        async with aclosing(source):
+            async for event_ in source:
+                if event_ is None and asyncio.get_running_loop().time() >= self._deadline:
+                    yield event((last.body if last else {}) | {"message": GOES_ON})
+                    return
+                last = event_ or last
+                yield event_
+
+    async def _missed(self) -> Event | None:
+        """The job's last event off its row, where it never reached Redis."""
+        if self._job is None:
+            return None
+        async with self._services.db() as db:
+            job = await db.get(Job, self._job.id)
+        if job is None:
+            return event(progress.message(self._job.id, "cancelled", self._job.progress, "Cancelled"))
+        return event(await jobs.last_message(self._services, job)) if store.has_ended(job) else None
+
+
+async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | None) -> Feed:
+    """Where the user's job stands (or, with `after`, what has happened since), then what happens. Raises NotFound."""
+    async with services.db() as db:
+        job = await store.job_of(db, user, job_id)
+    if job is None:
+        raise NotFound
+    stream = job_stream(job_id)
+    now = await _newest(services, stream)
+    if after is not None and now and order(after) > now.order:
+        after = None  # an id that never was: as if it were not there
+    first: list[Event] = []
+    if store.has_ended(job):
+        if after is not None and now:
+            first = [e for e in await progress.replay(services.redis, stream, after) if e.kind not in LAST_STATES]
+        first.append(event(await jobs.last_message(services, job)))
+    elif after is None:
+        first = [now or event(await jobs.last_message(services, job))]
+        after = now.id if now else ""
+    return Feed(services, stream, after or "", first, job)
+
+
+async def user_feed(services: Services, user: UUID, after: str | None) -> Feed:
+    """Where each unfinished job of the user stands (or, with `after`, what has happened since), then what happens."""
+    stream = user_stream(user)
+    now = await _newest(services, stream)
+    if after is not None and (now is None or order(after) > now.order):
+        after = None
+    first: list[Event] = []
+    if after is None:
+        after = now.id if now else ""
+        async with services.db() as db:
+            first = [event(await jobs.last_message(services, job)) for job in await store.unfinished_of(db, user)]
+    return Feed(services, stream, after, first, None)
+
+
+async def _newest(services: Services, stream: str) -> Event | None:
+    try:
+        return await progress.latest(services.redis, stream)
+    except UNREACHABLE:
+        return None
+
+
+async def place_for(services: Services, user: UUID) -> AbstractAsyncContextManager[None]:
+    """A place for one more open stream; enter it while the stream is open. Raises TooMany."""
+    settings = services.settings
+    if services.hub.open_streams >= settings.streams:
+        raise TooMany("Too many progress streams are open. Please try again in a moment.", FULL_RETRY_S)
+    try:
+        place = await tickets.take_place(services.redis, user, settings.user_streams, settings.stream_seconds + 30)
+    except UNREACHABLE:
+        place = ""  # nobody is turned away because the count can't be kept
+    if place is None:
+        raise TooMany(f"{settings.user_streams} of your progress streams are open; close one first.", FULL_RETRY_S)
+    return _held(services, user, place)
+
+
+@asynccontextmanager
+async def _held(services: Services, user: UUID, place: str) -> AsyncIterator[None]:
+    services.hub.open_streams += 1
+    try:
+        with STREAMS_OPEN.track_inprogress():
+            yield
+    finally:
+        services.hub.open_streams -= 1
+        try:
+            if place:
+                await asyncio.shield(tickets.leave_place(services.redis, user, place))
+        except UNREACHABLE:
+            pass  # it frees itself

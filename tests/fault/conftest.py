@@ -1,0 +1,156 @@
+"""A stack of its own, whose parts may be killed, without a worker: each test starts the workers it wants."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import numpy as np
+import pytest
+
+from orchestrator import photos, queue, store
+from orchestrator.config import Settings
+from orchestrator.embedded.stack import Options, Stack
+from orchestrator.inference.contracts import Bytes, Infer, Segmentation, checked_segmentation
+from orchestrator.inference.local import LocalInfer
+from orchestrator.pipeline.decoding import Decoder
+from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.services import Services
+from orchestrator.tables import Job
+from orchestrator.worker import Context, process
+from tests.conftest import drawn_eye, live_stack
+
+StartWorker = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with live_stack(Options(tmp_path_factory.mktemp("fault"), workers=0)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def config(stack: Stack) -> Settings:
+    return Settings.model_validate({k.removeprefix("IRISVUE_").lower(): v for k, v in stack.env.items()})
+
+
+@pytest.fixture(scope="session")
+def eye_jpeg() -> bytes:
+    return encode_jpeg(drawn_eye(58, 320, 240).image)
+
+
+@pytest.fixture
+async def api(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {stack.token}"}
+    async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=30, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def start_worker(stack: Stack, tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts worker processes; those still running at the end of the test are ended."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(**env: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-m", "orchestrator.cli", "worker"]
+        log = (tmp_path / f"worker-{len(started)}.log").open("wb")
+        worker = subprocess.Popen(argv, env=os.environ | stack.env | env, stderr=log)
+        log.close()
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        if worker.poll() is None:
+            worker.send_signal(signal.SIGCONT)
+            worker.terminate()
+        worker.wait(30)
+
+
+@dataclass
+class Faulty:
+    """A real provider that fails in one way, for the first `times` calls."""
+
+    real: Infer
+    error: Exception | None = None
+    nan: bool = False
+    times: int = 10**9
+    provider: str = "faulty"
+    versions: dict[str, str] = field(default_factory=dict)
+    calls: int = 0
+    tiles: int = 0
+    segment_px: int = 0
+    tile_px: int = 0
+
+    def __post_init__(self) -> None:
+        self.segment_px, self.tile_px = self.real.segment_px, self.real.tile_px
+
+    async def segment(self, images: Bytes) -> Segmentation:
+        self.calls += 1
+        found = await self.real.segment(images)
+        if self.calls > self.times:
+            return found
+        if self.error:
+            raise self.error
+        if self.nan:
+            n, side = len(images), self.segment_px
+            wrong = np.full((n, side, side, 4), np.nan, np.float32)
+            return checked_segmentation([wrong, found.reflection[..., None], found.presence[:, None]], n, side)
+        return found
+
+    async def upscale(self, tile: Bytes) -> Bytes:
+        self.tiles += 1
+        return await self.real.upscale(tile)
+
+    async def preview(self, image: Bytes) -> Bytes | None:
+        return await self.real.preview(image)
+
+    async def ready(self) -> bool:
+        return True
+
+    async def aclose(self) -> None:
+        return
+
+
+@pytest.fixture
+def local(services: Services) -> LocalInfer:
+    return LocalInfer(services.settings.model_repository)
+
+
+@pytest.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    async with Decoder(2, 2 * 1024**3, 60_000_000) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def pending(services: Services, eye_jpeg: bytes) -> AsyncIterator[Job]:
+    """A committed job that is not in the queue."""
+    user = uuid4()
+    photo = await photos.add_photo(services, user, eye_jpeg)
+    async with services.db.begin() as db:
+        (job,) = await store.add_jobs(db, user, [photo.id], "interactive")
+    yield job
+    await photos.delete_photo(services, user, photo.id)
+
+
+async def row(services: Services, job_id: UUID) -> Job:
+    async with services.db() as db:
+        found = await db.get(Job, job_id)
+    assert found
+    return found
+
+
+async def queued(services: Services, job_id: UUID) -> list[str]:
+    ids = [i.decode() for i in await services.redis.zrange(queue.QUEUE, 0, -1)]
+    return [i for i in ids if i.startswith(str(job_id))]
+
+
+async def attempt(services: Services, infer: Infer, decoder: Decoder, job: Job) -> None:
+    """What a worker does with a job that it takes out of the queue."""
+    await process({"context": Context(services, infer, decoder)}, str(job.id))
