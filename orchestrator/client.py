@@ -1,5 +1,6 @@
 """A small client of the HTTP API, for the command line: send a photo, follow it, fetch what came out."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from httpx_sse import aconnect_sse
 from orchestrator.errors import IrisvueError
 
 LAST_STATES = ("completed", "failed", "cancelled")
-RECONNECTS = 5
+RECONNECT_AFTER_S = (0.2, 0.5, 1, 2, 3, 5, 5, 5, 5)
 
 
 class ServerSays(IrisvueError):
@@ -60,27 +61,39 @@ class Client:
 
     async def submit(self, photo: Path) -> str:
         """Upload a photo and submit it; returns the job's id."""
-        files = {"file": (photo.name, photo.read_bytes())}
+        return await self.submit_bytes(await asyncio.to_thread(photo.read_bytes), photo.name)
+
+    async def submit_bytes(self, data: bytes, name: str = "photo") -> str:
+        """Upload the bytes of a photo and submit it; returns the job's id."""
+        files = {"file": (name, data)}
         uploaded = await self._json("POST", "/api/v1/photos", files=files)
         accepted = await self._json("POST", "/api/v1/processing/submit", json={"photo_id": uploaded["id"]})
         return str(accepted["job_id"])
 
     async def follow(self, job_id: str) -> AsyncIterator[dict[str, Any]]:
-        """Progress events until the last one; a broken connection is resumed where it broke."""
-        path, last_id = f"/api/v1/processing/jobs/{job_id}/events", ""
-        for _ in range(RECONNECTS):
+        """Progress events until the last one; a broken connection is resumed where it broke.
+
+        Raises ServerSays when the server refuses, or does not answer for about half a minute.
+        """
+        path, last_id, failed = f"/api/v1/processing/jobs/{job_id}/events", "", 0
+        while failed < len(RECONNECT_AFTER_S):
             headers = {"Last-Event-ID": last_id} if last_id else {}
             try:
                 async with aconnect_sse(self._http, "GET", path, headers=headers) as source:
+                    if source.response.is_client_error:
+                        raise ServerSays((await source.response.aread()).decode()[:300])
+                    source.response.raise_for_status()
                     async for event in source.aiter_sse():
                         if not event.data:  # a heartbeat
                             continue
-                        last_id = event.id or last_id
+                        last_id, failed = event.id or last_id, 0
                         yield json.loads(event.data)
                         if event.event in LAST_STATES:
                             return
-            except httpx.TransportError:
-                continue
+            except (httpx.TransportError, httpx.HTTPStatusError):
+                pass
+            await asyncio.sleep(RECONNECT_AFTER_S[failed])
+            failed += 1
         raise ServerSays("The progress stream broke off several times.")
 
     async def fetch(self, job_id: str) -> Results:

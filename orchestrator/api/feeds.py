@@ -95,7 +95,7 @@ async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | No
         raise NotFound
     stream = job_stream(job_id)
     now = await _newest(services, stream)
-    if after is not None and now and order(after) > now.order:
+    if after is not None and (now is None or order(after) > now.order):
         after = None  # an id that never was: as if it were not there
     first: list[Event] = []
     if store.has_ended(job):

@@ -1,0 +1,31 @@
+"""A process that commits a job and is killed before it can put it into the queue (run by test_kills.py)."""
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from orchestrator import jobs
+from orchestrator.config import settings
+from orchestrator.services import open_services
+
+
+class DiesOnEnqueue:
+    """Stands where Redis is; whoever enqueues through it is killed."""
+
+    async def enqueue_job(self, *_: Any, **__: Any) -> None:
+        """The moment after the commit."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def main() -> None:
+    """Submit."""
+    async with open_services(settings()) as services:
+        dying = replace(services, redis=DiesOnEnqueue())  # type: ignore[arg-type]
+        await jobs.submit(dying, UUID(sys.argv[1]), [UUID(sys.argv[2])], "interactive")
+
+
+asyncio.run(main())
