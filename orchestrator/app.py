@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator import __version__
 from orchestrator.api import health, jobs, photos, streams
-from orchestrator.api.schemas import Problem, problems
+from orchestrator.api.schemas import Problem, ProgressMessage, problems
 from orchestrator.config import Settings, settings
 from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow, classify
 from orchestrator.progress import UNREACHABLE
@@ -105,7 +105,9 @@ class Irisvue(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document."""
         found = super().openapi()
-        found["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        for model in (Problem, ProgressMessage):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            found["components"]["schemas"] |= schema.pop("$defs", {}) | {model.__name__: schema}
         return found
 
 

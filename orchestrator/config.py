@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     triton_url: str = "localhost:8001"
     model_repository: Path = ROOT / "model_repository"
     model_timeout_s: float = 30.0
+    model_wait_s: float = Field(default=60.0, description="While the models are away, a job waits for them this long.")
     tiles_in_flight: int = Field(default=4, ge=1)
 
     max_upload_bytes: int = 40 * 1024 * 1024

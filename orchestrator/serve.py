@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from orchestrator.app import create_app
 from orchestrator.config import Settings
 
-UNREAD_TIMEOUT_MS = 30_000  # the kernel ends a connection whose data nobody has taken for so long
+UNREAD_TIMEOUT_MS = 15_000  # the kernel ends a connection whose data nobody has taken for so long
 BACKLOG = 4096  # after a restart everybody comes back at once
 GRACE_S = 10
 

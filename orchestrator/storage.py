@@ -160,7 +160,7 @@ class Storage:
     def check_link(self, method: str, key: str, expires: int, signature: str) -> None:
         """Raises NotFound unless this service made this address for this method and it has not expired."""
         expected = self._sign(method, key, expires)
-        if not self._secret or not hmac.compare_digest(expected, signature) or expires < time.time():
+        if not self._secret or not hmac.compare_digest(expected.encode(), signature.encode()) or expires < time.time():
             raise NotFound
 
     def _own_link(self, method: str, key: str, seconds: int) -> str:

@@ -14,7 +14,7 @@ from arq.worker import Worker, func
 
 from orchestrator import cleanup, jobs, progress, queue, storage, store, sweeper
 from orchestrator.config import Settings
-from orchestrator.errors import Fenced, StepTimeout, classify
+from orchestrator.errors import Fenced, IrisvueError, ModelUnavailable, SetupError, StepTimeout, classify
 from orchestrator.hub import listen
 from orchestrator.inference.contracts import Infer
 from orchestrator.pipeline.decoding import Decoder
@@ -25,7 +25,7 @@ from orchestrator.services import Services, open_inference, open_services
 from orchestrator.telemetry import STEP_SECONDS, log
 
 WRITE_EVERY_S = 0.5  # progress goes to watchers at once, to the row not more often than this
-CHANNEL_PAUSE_S = 0.5
+CHANNEL_PAUSE_S = MODEL_PAUSE_S = 0.5
 
 
 @dataclass
@@ -37,12 +37,27 @@ class Context:
     decoder: Decoder
     running: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
     stopped: set[UUID] = field(default_factory=set)
+    models_back: asyncio.Task[None] | None = None  # runs while the models are away
 
     def stop(self, job_id: UUID) -> None:
         """End the work on a job that was cancelled or deleted."""
         if task := self.running.get(job_id):
             self.stopped.add(job_id)
             task.cancel()
+
+    def models_lost(self) -> None:
+        """Take no job until the models answer again: an outage must not use up the attempts of every job in line."""
+        if self.models_back is None or self.models_back.done():
+            self.models_back = asyncio.create_task(self._until_ready())
+
+    async def _until_ready(self) -> None:
+        while not await self.infer.ready():  # noqa: ASYNC110  nobody tells when a server is back
+            await asyncio.sleep(MODEL_PAUSE_S)
+
+    async def models_present(self) -> None:
+        """Wait for models that were lost, but not for ever: then jobs end with the reason."""
+        if self.models_back:
+            await asyncio.wait({self.models_back}, timeout=self.services.settings.model_wait_s)
 
 
 class Reporter:
@@ -157,6 +172,7 @@ async def _save_preview(services: Services, mine: jobs.Claim, report: Reporter, 
 async def process(ctx: dict[str, Any], job_id: str) -> None:
     """Arq's entry: run one attempt of one job to an end, a retry, or a hand-back."""
     context: Context = ctx["context"]
+    await context.models_present()
     mine = await jobs.claim(context.services, UUID(job_id))
     if mine is None:
         return
@@ -187,6 +203,8 @@ async def attempt(context: Context, mine: jobs.Claim) -> None:
     except Exception as error:
         found = StepTimeout() if isinstance(error, TimeoutError) else classify(error)
         quiet = found.error_type == "quality_issue"
+        if isinstance(found, ModelUnavailable):
+            context.models_lost()
         log.info("attempt failed", job_id=str(job_id), attempt=mine.attempt, code=found.code, exc_info=not quiet)
         if await asyncio.shield(jobs.fail(services, mine, found)) or await jobs.has_no_owner(services, job_id):
             await jobs.remove_objects(services, mine.job)
@@ -240,7 +258,7 @@ async def run_worker(settings: Settings) -> None:
     A second signal hands back at once. Losing Redis ends nothing: jobs in hand are finished, then it is tried again.
     """
     async with open_services(settings) as services, contextlib.AsyncExitStack() as exits:
-        infer = await open_inference(settings)
+        infer = await _open_inference(settings)
         exits.push_async_callback(infer.aclose)
         limits = settings.worker_jobs, settings.decoder_bytes, settings.pixels_in_hand
         decoder = await exits.enter_async_context(Decoder(*limits))
@@ -253,8 +271,23 @@ async def run_worker(settings: Settings) -> None:
         try:
             await _until_signalled(context)
         finally:
-            for task in background:
+            for task in [*background, *([context.models_back] if context.models_back else [])]:
                 task.cancel()
+
+
+async def _open_inference(settings: Settings) -> Infer:
+    """The models, waited for: in a cluster the worker may be there before they are."""
+    said = ""
+    while True:
+        try:
+            return await open_inference(settings)
+        except SetupError:
+            raise
+        except IrisvueError as error:
+            if said != error.detail:
+                log.warning("waiting for the models", code=error.code, detail=error.detail)
+            said = error.detail
+            await asyncio.sleep(MODEL_PAUSE_S)
 
 
 async def _until_signalled(context: Context) -> None:

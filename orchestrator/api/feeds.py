@@ -71,7 +71,8 @@ class Feed:
         async with aclosing(source):
             async for event_ in source:
                 if event_ is None and asyncio.get_running_loop().time() >= self._deadline:
-                    yield event((last.body if last else {}) | {"message": GOES_ON})
+                    if last:  # on the stream of a user without jobs there is nothing that goes on
+                        yield event(last.body | {"message": GOES_ON})
                     return
                 last = event_ or last
                 yield event_

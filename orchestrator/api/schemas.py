@@ -228,6 +228,40 @@ class TicketResponse(BaseModel):
     expires_in: int
 
 
+class ProgressMessage(BaseModel):
+    """One message of a progress stream; some fields come only with `completed`, `failed` or previews."""
+
+    job_id: UUID
+    status: JobStatus
+    progress: int = Field(ge=0, le=100)
+    step: str
+    timestamp: datetime
+    result_url: str | None = None
+    processing_time_ms: int | None = None
+    result_width: int | None = None
+    result_height: int | None = None
+    error_type: Literal["quality_issue", "transient_error", "server_error"] | None = None
+    message: str | None = None
+    suggestion: str | None = None
+    preview_url: str | None = None
+    event_id: str | None = Field(default=None, description="WebSocket only: what SSE has as `id`.")
+
+
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "For Last-Event-ID."},
+        "event": {"enum": ["progress", "completed", "failed", "cancelled"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/ProgressMessage"},
+        },
+    },
+}
+
+
 class Problem(BaseModel):
     """RFC 9457 application/problem+json."""
 

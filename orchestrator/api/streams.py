@@ -21,7 +21,7 @@ from orchestrator.api.dependencies import (
     authenticate_stream,
 )
 from orchestrator.api.feeds import Feed, job_feed, place_for, user_feed
-from orchestrator.api.schemas import TicketRequest, TicketResponse
+from orchestrator.api.schemas import EVENT_SCHEMA, TicketRequest, TicketResponse, problems
 from orchestrator.errors import IrisvueError
 from orchestrator.hub import Draining, Mark
 from orchestrator.services import Services
@@ -30,10 +30,10 @@ router = APIRouter(tags=["progress"])
 SEND_TIMEOUT_S = 10  # a client that does not read is dropped
 RECONNECT_MS = (200, 2000)  # spread, so that the clients of a process that ends do not come back all at once
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)]
-EVENT_STREAM = {
+EVENT_STREAM = problems(401, 404, 429) | {
     200: {
         "description": "`event: progress|completed|failed|cancelled`, `data:` a JSON message, `id:` for Last-Event-ID.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": EVENT_SCHEMA}},
     }
 }
 
@@ -82,7 +82,7 @@ class EventStream(Response):
         self._feed.interrupt(Mark.GONE)
 
 
-@router.post("/api/v1/stream-tickets", status_code=201)
+@router.post("/api/v1/stream-tickets", status_code=201, responses=problems(401, 404))
 async def stream_ticket(services: Open, user: CurrentUser, body: TicketRequest) -> TicketResponse:
     """A ticket that opens one stream within a minute, for clients that can't send headers: `?ticket=`."""
     if body.job_id:
@@ -91,7 +91,7 @@ async def stream_ticket(services: Open, user: CurrentUser, body: TicketRequest) 
     return TicketResponse(ticket=ticket, job_id=body.job_id, expires_in=tickets.TICKET_S)
 
 
-@router.get("/api/v1/processing/events", response_class=EventStream, responses=EVENT_STREAM)  # type: ignore[arg-type]
+@router.get("/api/v1/processing/events", response_class=Response, responses=EVENT_STREAM)
 async def all_events(services: Open, user: UserStreamingUser, last_event_id: LastEventId = None) -> Response:
     """Progress of all of the caller's jobs as Server-Sent Events, resumed by `Last-Event-ID`."""
     place = await place_for(services, user)
@@ -100,8 +100,8 @@ async def all_events(services: Open, user: UserStreamingUser, last_event_id: Las
 
 @router.get(
     "/api/v1/processing/jobs/{job_id}/events",
-    response_class=EventStream,
-    responses=EVENT_STREAM,  # type: ignore[arg-type]
+    response_class=Response,
+    responses=EVENT_STREAM,
 )
 async def events(services: Open, user: JobStreamingUser, job_id: UUID, last_event_id: LastEventId = None) -> Response:
     """Progress of one job as Server-Sent Events, resumed by `Last-Event-ID`; ends after the last event."""

@@ -2,10 +2,11 @@
 
 import asyncio
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
-from orchestrator import jobs, store, sweeper
+from orchestrator import jobs, photos, progress, store, sweeper
 from orchestrator.api.feeds import job_feed
 from orchestrator.errors import ModelUnavailable, StoreUnavailable
 from orchestrator.hub import Hub
@@ -129,3 +130,75 @@ async def test_a_stream_ends_after_its_time_and_says_that_the_job_goes_on(servic
     assert [e["status"] for e in events] == ["pending", "pending"]
     assert "goes on" in events[-1]["message"]
     await hub.aclose()
+
+
+async def test_store_that_refuses_the_original_is_our_side(
+    services: Services, local: LocalInfer, decoder: Decoder, pending: Job
+) -> None:
+    class Refusing(type(services.storage)):  # type: ignore[misc]
+        async def get(self, key: str) -> bytes:
+            raise StoreUnavailable
+
+    refusing = replace(services, storage=Refusing(services.settings))
+    await attempt(refusing, local, decoder, pending)
+    assert (await row(services, pending.id)).status == JobStatus.PENDING
+    await attempt(services, local, decoder, pending)
+    assert (await row(services, pending.id)).status == JobStatus.COMPLETED, "once the store is back"
+
+
+async def test_slow_store_is_given_up_in_time(
+    services: Services, local: LocalInfer, decoder: Decoder, pending: Job
+) -> None:
+    class Slow(type(services.storage)):  # type: ignore[misc]
+        async def put(self, key: str, data: bytes, content_type: str) -> None:
+            await super().put(key, data, content_type)
+            await asyncio.sleep(60)
+
+    hurried = services.settings.model_copy(update={"job_timeout_s": 4.0})
+    slow = replace(services, settings=hurried, storage=Slow(services.settings))
+    for _ in range(2):
+        await attempt(slow, local, decoder, pending)
+    job = await row(services, pending.id)
+    assert (job.status, job.error_type) == (JobStatus.FAILED, "transient_error")
+    assert await services.storage.keys(f"processed/{job.user_id}") == [], "also what was written before the time was up"
+
+
+async def test_sweepers_bring_each_job_back_once(services: Services, eye_jpeg: bytes) -> None:
+    user = uuid4()
+    photo = await photos.add_photo(services, user, eye_jpeg)
+    async with services.db.begin() as db:
+        lost = await store.add_jobs(db, user, [photo.id] * 12, "interactive")
+        for job in lost:
+            await store.claim(db, job.id, -1)
+    found = await asyncio.gather(*(sweeper.sweep(services) for _ in range(4)))
+    assert sum(found) >= 12
+    for job in lost:
+        assert await queued(services, job.id) == [f"{job.id}:2"]
+        assert (await row(services, job.id)).attempt == 1
+    await photos.delete_photo(services, user, photo.id)
+
+
+async def test_a_job_that_takes_its_worker_along_every_time_is_given_up(services: Services, pending: Job) -> None:
+    for _ in range(services.settings.max_attempts):
+        async with services.db.begin() as db:
+            assert await store.claim(db, pending.id, -1)
+        await sweeper.sweep(services)
+    job = await row(services, pending.id)
+    assert (job.status, job.error_type) == (JobStatus.FAILED, "server_error")
+    assert job.error_message == "Something went wrong. Please try again later."
+    (last,) = (await progress.replay(services.redis, progress.job_stream(job.id), ""))[-1:]
+    assert last.kind == "failed", "whoever watches is told"
+
+
+async def test_nothing_is_heard_of_an_old_attempt_or_after_the_end(services: Services, pending: Job) -> None:
+    async def tell(attempt: int, status: str, done: int) -> str:
+        body = progress.message(pending.id, status, done, "x")
+        return await progress.publish(services.redis, pending.user_id, attempt, body)
+
+    assert await tell(1, "processing", 50)
+    assert await tell(2, "processing", 5)
+    assert not await tell(1, "processing", 60), "a worker that was thought dead"
+    assert await tell(2, "completed", 100)
+    assert not await tell(2, "completed", 100) and not await tell(3, "processing", 1)
+    kept = await progress.replay(services.redis, progress.job_stream(pending.id), "")
+    assert [e.body["progress"] for e in kept] == [50, 5, 100]

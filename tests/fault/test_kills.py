@@ -128,7 +128,7 @@ async def test_redis_killed_or_emptied_with_jobs_in_line(
     watching = [asyncio.create_task(watch(job_id)) for job_id in ids]
 
     async def one_done() -> bool:
-        return (await status(api, ids[0]))["status"] == "completed"
+        return bool((await status(api, ids[0]))["status"] == "completed")
 
     await until(one_done)
     if fault == "killed":
@@ -150,7 +150,7 @@ async def test_postgres_killed_in_the_middle(
     ids = [await submitted(api, eye_jpeg) for _ in range(3)]
 
     async def begun() -> bool:
-        return (await status(api, ids[0]))["status"] == "processing"
+        return bool((await status(api, ids[0]))["status"] == "processing")
 
     await until(begun)
     os.kill(stack.processes["postgres"].pid, signal.SIGKILL)
@@ -168,11 +168,11 @@ async def test_postgres_killed_in_the_middle(
 async def test_triton_killed_or_frozen(
     stack: Stack, api: httpx.AsyncClient, start_worker: StartWorker, eye_jpeg: bytes, fault: str
 ) -> None:
-    start_worker(**FAST, IRISVUE_MODEL_TIMEOUT_S="2", IRISVUE_MAX_FAILURES="20")
+    start_worker(**FAST, IRISVUE_MODEL_TIMEOUT_S="2")
     ids = [await submitted(api, eye_jpeg) for _ in range(3)]
 
     async def begun() -> bool:
-        return (await status(api, ids[0]))["progress"] >= 10
+        return bool((await status(api, ids[0]))["progress"] >= 10)
 
     await until(begun)
     triton = stack.processes["triton"].pid
@@ -190,7 +190,7 @@ async def test_triton_killed_or_frozen(
 async def test_triton_away_for_good_ends_jobs_with_the_reason(
     stack: Stack, api: httpx.AsyncClient, start_worker: StartWorker, eye_jpeg: bytes
 ) -> None:
-    start_worker(**FAST, IRISVUE_MODEL_TIMEOUT_S="1")
+    start_worker(**FAST, IRISVUE_MODEL_TIMEOUT_S="1", IRISVUE_MODEL_WAIT_S="0.5")
     await ended(api, await submitted(api, eye_jpeg))
     os.kill(stack.processes["triton"].pid, signal.SIGSTOP)
     job = await ended(api, await submitted(api, eye_jpeg))
@@ -277,7 +277,7 @@ async def test_sigterm_lets_a_running_job_finish(
     ids = [await submitted(api, eye_jpeg) for _ in range(3)]
 
     async def begun() -> bool:
-        return (await status(api, ids[0]))["progress"] >= 10
+        return bool((await status(api, ids[0]))["progress"] >= 10)
 
     await until(begun)
     worker.terminate()
@@ -296,7 +296,7 @@ async def test_what_is_not_done_in_time_is_handed_to_others_at_once(
     job_id = await submitted(api, eye_jpeg)
 
     async def begun() -> bool:
-        return (await status(api, job_id))["status"] == "processing"
+        return bool((await status(api, job_id))["status"] == "processing")
 
     await until(begun)
     slow.terminate()
@@ -338,7 +338,7 @@ async def test_api_that_ends_tells_its_streams_to_reconnect(
 async def test_rolling_restarts_under_load_lose_no_job_and_no_event(
     stack: Stack, services: Services, start_worker: StartWorker, eye_jpeg: bytes
 ) -> None:
-    workers = [start_worker(**FAST, IRISVUE_DRAIN_S="10", IRISVUE_MAX_FAILURES="20") for _ in range(2)]
+    workers = [start_worker(**FAST, IRISVUE_DRAIN_S="10") for _ in range(2)]
     ends: Counter[str] = Counter()
 
     async def one() -> None:
@@ -357,7 +357,7 @@ async def test_rolling_restarts_under_load_lose_no_job_and_no_event(
     for number, part in enumerate(["api", "worker", "triton", "worker"]):
         await asyncio.sleep(1.0)  # the pace of the rollout
         if part == "worker":
-            start_worker(**FAST, IRISVUE_DRAIN_S="10", IRISVUE_MAX_FAILURES="20")
+            start_worker(**FAST, IRISVUE_DRAIN_S="10")
             workers[number // 2].terminate()
         else:
             os.kill(stack.processes[part].pid, signal.SIGTERM)

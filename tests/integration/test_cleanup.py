@@ -1,0 +1,125 @@
+"""What has outlived its time goes, with its objects; a dry run only says so; what has an owner stays."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import func, update
+
+from orchestrator import photos, storage, store
+from orchestrator.cleanup import clean
+from orchestrator.embedded.stack import Stack
+from orchestrator.services import Services
+from orchestrator.tables import FirstAnswer, Job, JobStatus, Photo, Upload
+from tests.integration.test_cli import run
+
+
+@pytest.fixture
+async def user(services: Services) -> AsyncIterator[UUID]:
+    user = uuid4()
+    yield user
+    async with services.db() as db:
+        rows, _ = await store.photos_of(db, user, 100, 0)
+    for photo in rows:
+        await photos.delete_photo(services, user, photo.id)
+
+
+async def ended_job(services: Services, user: UUID, photo: UUID, status: JobStatus, days: float) -> Job:
+    async with services.db.begin() as db:
+        (job,) = await store.add_jobs(db, user, [photo], "interactive")
+        ago = func.now() - timedelta(days=days)
+        changed = update(Job).where(Job.id == job.id).values(status=status, completed_at=ago).returning(Job)
+        return (await db.execute(changed)).scalar_one()
+
+
+async def there(services: Services, table: type[Job] | type[Photo] | type[Upload], row_id: UUID) -> bool:
+    async with services.db() as db:
+        return await db.get(table, row_id) is not None
+
+
+async def test_failed_and_cancelled_jobs_go_after_a_week(services: Services, user: UUID, eye_jpeg: bytes) -> None:
+    photo = await photos.add_photo(services, user, eye_jpeg)
+    old = [await ended_job(services, user, photo.id, s, 8) for s in (JobStatus.FAILED, JobStatus.CANCELLED)]
+    kept = [
+        await ended_job(services, user, photo.id, JobStatus.COMPLETED, 8),
+        await ended_job(services, user, photo.id, JobStatus.FAILED, 6),
+    ]
+    said = await clean(services, dry_run=True)
+    assert {str(j.id) for j in old} <= set(said.jobs) and not {str(j.id) for j in kept} & set(said.jobs)
+    assert all([await there(services, Job, j.id) for j in old]), "a dry run deletes nothing"
+    await clean(services, dry_run=False)
+    assert not any([await there(services, Job, j.id) for j in old])
+    assert all([await there(services, Job, j.id) for j in kept]) and await there(services, Photo, photo.id)
+
+
+async def test_photos_go_after_the_retention_time_if_one_is_set(
+    services: Services, user: UUID, eye_jpeg: bytes
+) -> None:
+    old, new = [await photos.add_photo(services, user, eye_jpeg) for _ in range(2)]
+    async with services.db.begin() as db:
+        ago = func.now() - timedelta(days=31)
+        await db.execute(update(Photo).where(Photo.id == old.id).values(created_at=ago))
+    job = await ended_job(services, user, old.id, JobStatus.COMPLETED, 30)
+    await services.storage.put(storage.result_keys(user, job.id)[0], b"x", "image/jpeg")
+    assert str(old.id) not in (await clean(services, dry_run=False)).photos, "kept for ever by default"
+    strict = replace(services, settings=services.settings.model_copy(update={"retention_days": 30}))
+    assert (await clean(strict, dry_run=False)).photos == [str(old.id)]
+    assert not await there(services, Photo, old.id) and await there(services, Photo, new.id)
+    assert await services.storage.keys(f"originals/{user}") == [new.object_key]
+    assert await services.storage.keys(f"processed/{user}") == []
+
+
+async def test_orphans_are_found_and_owners_keep_theirs(
+    services: Services, stack: Stack, user: UUID, eye_jpeg: bytes
+) -> None:
+    photo = await photos.add_photo(services, user, eye_jpeg)
+    done = await ended_job(services, user, photo.id, JobStatus.COMPLETED, 0)
+    failed = await ended_job(services, user, photo.id, JobStatus.FAILED, 0)
+    owned = {photo.object_key, *storage.result_keys(user, done.id)}
+    orphans = {
+        storage.original_key(user, uuid4()),
+        storage.upload_key(user, uuid4()),
+        *storage.result_keys(user, uuid4()),
+        *storage.result_keys(user, failed.id),
+        f"processed/{user}/not-ours.txt",
+    }
+    fresh = storage.original_key(user, uuid4())  # its row may be about to be written
+    for key in owned | orphans | {fresh}:
+        await services.storage.put(key, b"x", "image/jpeg")
+    hours_ago = time.time() - 7200
+    for key in owned | orphans:
+        os.utime(stack.folder / "objects" / key, (hours_ago, hours_ago))
+    assert set((await clean(services, dry_run=True)).orphans) == orphans
+    printed = run("cleanup", "--dry-run", "--data", stack.folder)
+    assert printed.returncode == 0 and all(key in printed.stdout for key in orphans)
+    assert set((await clean(services, dry_run=False)).orphans) == orphans
+    left = {
+        k for prefix in ("originals", "processed", "uploads") for k in await services.storage.keys(f"{prefix}/{user}")
+    }
+    assert left == owned | {fresh}
+
+
+async def test_uploads_and_keys_whose_time_is_over_go(services: Services, user: UUID, eye_jpeg: bytes) -> None:
+    upload = await photos.begin_upload(services, user, "image/jpeg", len(eye_jpeg))
+    await services.storage.put(upload.object_key, eye_jpeg, "image/jpeg")
+    async with services.db.begin() as db:
+        await store.first_answer(db, user, "old", "x")
+        await store.first_answer(db, user, "new", "x")
+        ago = func.now() - timedelta(hours=25)
+        await db.execute(update(FirstAnswer).where(FirstAnswer.key == "old").values(created_at=ago))
+        await db.execute(update(Upload).where(Upload.id == upload.id).values(expires_at=ago))
+    await clean(services, dry_run=False)
+    assert not await there(services, Upload, upload.id)
+    assert await services.storage.keys(f"uploads/{user}") == []
+    async with services.db() as db:
+        assert await store.seen_answer(db, user, "old") is None and await store.seen_answer(db, user, "new")
+
+
+def test_cleanup_without_a_stack_says_so(tmp_path: Path) -> None:
+    done = run("cleanup", "--data", tmp_path)
+    assert done.returncode == 1 and "irisvue up" in done.stderr
