@@ -4,7 +4,10 @@ INFERENCE ?= triton
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
-.PHONY: demo up test test-export check format lock clean
+MINUTES ?= 5
+SEED ?= 1
+
+.PHONY: demo up test test-export bench soak check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/installed  ## one photo through the real system; PHOTO=path takes your own
@@ -18,6 +21,12 @@ test: .venv/installed-dev
 
 test-export: .venv/installed-export  ## training and export, with torch
 	$(BIN)/python -m pytest tests/export
+
+bench: .venv/installed-dev  ## what DESIGN promises, measured; writes docs/performance.md
+	$(BIN)/python -m benchmarks $(MEASURE)
+
+soak: .venv/installed-dev  ## random faults for MINUTES, then everything is counted
+	$(BIN)/python -m tests.fault.soak --minutes $(MINUTES) --seed $(SEED)
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Coroutine
@@ -15,7 +16,7 @@ from rich.console import Console
 from orchestrator import show
 from orchestrator.auth import make_token
 from orchestrator.client import Client
-from orchestrator.config import settings
+from orchestrator.config import ROOT, settings
 from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
 from orchestrator.errors import IrisvueError, SetupError
 
@@ -223,6 +224,18 @@ def cleanup(
         return 0
 
     _run(work())
+
+
+@app.command()
+def bench(
+    measures: Annotated[list[str] | None, typer.Argument(help="Which; without names, all (about 15 minutes).")] = None,
+) -> None:
+    """Measure what the design promises on this machine (from a checkout, after `make test` or `make bench`)."""
+    if not (ROOT / "benchmarks").is_dir():
+        complaints.print("irisvue: no benchmarks here: run this from a checkout of the project.", style="red")
+        raise typer.Exit(1)
+    argv = [sys.executable, "-m", "benchmarks", *(measures or [])]
+    raise typer.Exit(subprocess.run(argv, cwd=ROOT, check=False).returncode)  # noqa: S603
 
 
 @app.command()

@@ -1,0 +1,161 @@
+"""What they all need: a stack for measuring, medians over runs, readings of processes and servers."""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import httpx
+import psutil
+from sqlalchemy import text
+
+from export import eyes
+from orchestrator.auth import make_token
+from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
+from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.services import Services, open_services
+
+# Limits far away: here the machine is to be the limit.
+UNLIMITED = {
+    "IRISVUE_USER_UNFINISHED_JOBS": "1000000",
+    "IRISVUE_UNFINISHED_JOBS": "1000000",
+    "IRISVUE_USER_STREAMS": "100000",
+    "IRISVUE_STREAMS": "100000",
+    "IRISVUE_USER_BYTES_A_DAY": str(2**50),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A live stack and clients of it."""
+
+    stack: Stack
+    services: Services
+    http: httpx.AsyncClient
+    user: UUID
+
+    @property
+    def token(self) -> str:
+        """The user's bearer token."""
+        return self.http.headers["authorization"].removeprefix("Bearer ")
+
+    async def photo(self, data: bytes) -> str:
+        """Upload."""
+        return str((await self.http.post("/api/v1/photos", files={"file": data})).json()["id"])
+
+    async def submit(self, photo: str) -> str:
+        """Submit; the job's id."""
+        return str((await self.http.post("/api/v1/processing/submit", json={"photo_id": photo})).json()["job_id"])
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        """The job."""
+        found: dict[str, Any] = (await self.http.get(f"/api/v1/processing/jobs/{job_id}")).json()
+        return found
+
+    async def ended(self, job_id: str) -> dict[str, Any]:
+        """The job once it has ended."""
+        while (job := await self.job(job_id))["status"] not in ("completed", "failed", "cancelled"):
+            await asyncio.sleep(0.05)
+        return job
+
+    async def transactions(self) -> int:
+        """Transactions that the database has seen."""
+        async with self.services.db() as db:
+            query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+            return int((await db.execute(text(query))).scalar_one())
+
+    def process(self, part: str) -> psutil.Process:
+        """A part's process."""
+        return psutil.Process(self.stack.processes[part].pid)
+
+
+@asynccontextmanager
+async def bench(workers: int, inference: str = "local") -> AsyncIterator[Bench]:
+    """A fresh stack in a temporary folder."""
+    os.environ.update(UNLIMITED)
+    with tempfile.TemporaryDirectory(prefix="irisvue-bench-") as folder:
+        options = Options(Path(folder), workers=workers, inference=inference)  # type: ignore[arg-type]
+        async with open_stack(options) as stack, open_services(settings_of(stack.folder)) as services:
+            user = uuid4()
+            headers = {"Authorization": f"Bearer {make_token(user, stack.env['IRISVUE_JWT_SECRET'])}"}
+            limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+            async with httpx.AsyncClient(
+                base_url=stack.url, headers=headers, timeout=60, trust_env=False, limits=limits
+            ) as http:
+                yield Bench(stack, services, http, user)
+
+
+def eye(width: int = 480, height: int = 360) -> bytes:
+    """A drawn close-up as JPEG."""
+    return encode_jpeg(eyes.draw(58, width, height, "closeup", mild=True).image)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which this share of the values lies."""
+    ordered = sorted(values)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """p50, p99 and the largest."""
+    return {
+        "p50": round(percentile(values, 0.5), 2),
+        "p99": round(percentile(values, 0.99), 2),
+        "max": round(max(values), 2),
+        "n": len(values),
+    }
+
+
+def middle(runs: Iterable[dict[str, float]]) -> dict[str, float]:
+    """The median of each figure over several runs."""
+    rows = list(runs)
+    return {key: round(statistics.median(row[key] for row in rows), 3) for key in rows[0]}
+
+
+def machine() -> dict[str, Any]:
+    """What this was measured on."""
+    model = next(
+        (line.partition(": ")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), ""
+    )
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "python": sys.version.split()[0],
+    }
+
+
+class Watchers:
+    """A client process with many open streams."""
+
+    def __init__(self, stack: Stack, token: str, paths: list[str]) -> None:
+        argv = [sys.executable, "-m", "benchmarks.watchers"]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        address = urlsplit(stack.url)
+        self._say(json.dumps({"host": address.hostname, "port": address.port, "paths": paths, "token": token}))
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    async def ask(self, command: str) -> Any:
+        """Say a command and wait for its answer."""
+        assert self._process.stdout
+        self._say(command)
+        return json.loads(await asyncio.to_thread(self._process.stdout.readline))
+
+    async def close(self) -> None:
+        """End the process."""
+        self._say("close")
+        await asyncio.to_thread(self._process.wait)

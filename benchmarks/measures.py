@@ -1,0 +1,266 @@
+"""Each function measures one promise and returns its figures."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import psutil
+from tritonclient.grpc.aio import InferenceServerClient
+
+from benchmarks.bench import Bench, Watchers, bench, eye, middle, summary
+from orchestrator import photos, progress, store
+from orchestrator.inference.contracts import ENHANCER, SEGMENTER
+from orchestrator.inference.triton import TritonInfer
+
+RUNS = 3
+
+
+async def submit_latency(seconds: float = 8.0) -> dict[str, Any]:
+    """Milliseconds from request to answer, submitting at a steady pace whatever the answers do."""
+    found: dict[str, Any] = {}
+    async with bench(workers=0) as b:
+        photo = await b.photo(eye())
+
+        async def one(ages: list[float]) -> None:
+            started = time.perf_counter()
+            answer = await b.http.post("/api/v1/processing/submit", json={"photo_id": photo})
+            assert answer.status_code == 202
+            ages.append((time.perf_counter() - started) * 1000)
+
+        await asyncio.gather(*(one([]) for _ in range(50)))  # connections and caches are warm
+        for rate in (20, 50, 100):
+            runs = []
+            for _ in range(RUNS):
+                ages: list[float] = []
+                tasks, begun = [], time.perf_counter()
+                for n in range(int(rate * seconds)):
+                    await asyncio.sleep(max(begun + n / rate - time.perf_counter(), 0))
+                    tasks.append(asyncio.create_task(one(ages)))
+                await asyncio.gather(*tasks)
+                runs.append(summary(ages))
+            found[str(rate)] = middle(runs)
+    return found
+
+
+async def pick_up(count: int = 40) -> dict[str, float]:
+    """Milliseconds from a job's row to its worker's claim, on an idle system."""
+    async with bench(workers=1) as b:
+        photo, ages = await b.photo(eye()), []
+        for _ in range(count):
+            job_id = await b.submit(photo)
+            while True:
+                async with b.services.db() as db:
+                    job = await store.job_of(db, b.user, UUID(job_id))
+                assert job
+                if job.started_at:
+                    ages.append((job.started_at - job.created_at).total_seconds() * 1000)
+                    break
+                await asyncio.sleep(0.01)
+            await b.http.post(f"/api/v1/processing/jobs/{job_id}/cancel")
+            await asyncio.sleep(0.05)
+    return summary(ages)
+
+
+async def _jobs(b: Bench, count: int) -> list[str]:
+    photo = await photos.add_photo(b.services, b.user, eye())
+    async with b.services.db.begin() as db:
+        return [str(job.id) for job in await store.add_jobs(db, b.user, [photo.id] * count, "background")]
+
+
+async def delivery(events_a_second: int = 100, seconds: float = 5.0) -> dict[str, Any]:
+    """Milliseconds from an event's writing to its reading, one watcher a job; and all watchers on one job."""
+    found: dict[str, Any] = {}
+    for watchers, jobs_watched in ((1, 1), (100, 100), (1000, 1000), (1000, 1)):
+        runs = []
+        for _ in range(RUNS):
+            async with bench(workers=0) as b:
+                ids = await _jobs(b, jobs_watched)
+                paths = [f"/api/v1/processing/jobs/{i}/events" for i in ids] * (watchers // jobs_watched)
+                client = Watchers(b.stack, b.token, paths)
+                assert await client.ask("open") == watchers
+                rate = events_a_second if jobs_watched > 1 else 10
+                begun = time.perf_counter()
+                for n in range(int(rate * seconds)):
+                    await asyncio.sleep(max(begun + n / rate - time.perf_counter(), 0))
+                    job_id = random.choice(ids)  # noqa: S311
+                    body = progress.message(UUID(job_id), "processing", 50, str(time.time_ns()))
+                    await progress.publish(b.services.redis, b.user, 1, body)
+                await asyncio.sleep(0.5)
+                runs.append(summary(await client.ask("report")))
+                await client.close()
+        found[f"{watchers} watchers, {jobs_watched} jobs"] = middle(runs)
+    return found
+
+
+async def streams(counts: tuple[int, ...] = (100, 1000, 5000, 10_000), idle_s: float = 16.0) -> dict[str, Any]:
+    """Open idle streams: memory each, processor time and database transactions while nothing happens."""
+    found: dict[str, Any] = {}
+    for count in counts:
+        async with bench(workers=0) as b:
+            ids = await _jobs(b, min(count, 1000))
+            paths = [f"/api/v1/processing/jobs/{ids[n % len(ids)]}/events" for n in range(count)]
+            warm = Watchers(b.stack, b.token, paths[:20])
+            await warm.ask("open")
+            await warm.close()
+            api = b.process("api")
+            before = api.memory_info().rss
+            client = Watchers(b.stack, b.token, paths)
+            begun = time.perf_counter()
+            assert await client.ask("open") == count
+            opening_s = time.perf_counter() - begun
+            await asyncio.sleep(2)
+            each = (api.memory_info().rss - before) / count / 1000
+            queries, busy, begun = await b.transactions(), api.cpu_times(), time.perf_counter()
+            await asyncio.sleep(idle_s)
+            after, passed = api.cpu_times(), time.perf_counter() - begun
+            used = after.user + after.system - busy.user - busy.system
+            found[str(count)] = {
+                "kB_each": round(each, 1),
+                "core_share": round(used / passed, 4),
+                "transactions_a_second": round((await b.transactions() - queries) / passed, 3),
+                "opened_a_second": round(count / opening_s),
+            }
+            await client.close()
+    return found
+
+
+def _worker(b: Bench) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-m", "orchestrator.cli", "worker"]
+    return subprocess.Popen(argv, env=os.environ | b.stack.env, stderr=subprocess.DEVNULL)
+
+
+async def recovery(times: int = 3) -> dict[str, float]:
+    """Seconds from SIGKILL of a worker until another one has begun its job again."""
+    async with bench(workers=0, inference="triton") as b:
+        photo, ages = await b.photo(eye(1600, 1200)), []
+        for _ in range(times):
+            first = _worker(b)
+            job_id = await b.submit(photo)
+            while (await b.job(job_id))["progress"] < 10:
+                await asyncio.sleep(0.02)
+            second = _worker(b)
+            await asyncio.sleep(4)  # it is there before the first one dies, as in a cluster
+            if (await b.job(job_id))["status"] == "processing":
+                first.kill()
+                killed = time.perf_counter()
+                while (await b.job(job_id))["attempt_count"] < 2:
+                    await asyncio.sleep(0.02)
+                ages.append(time.perf_counter() - killed)
+                assert (await b.ended(job_id))["status"] == "completed"
+            for worker in (first, second):
+                worker.terminate()
+                worker.wait()
+    return summary(ages)
+
+
+async def _counts(url: str) -> dict[str, int]:
+    client = InferenceServerClient(url)
+    stats = {
+        m: (await client.get_inference_statistics(m, as_json=True))["model_stats"][0] for m in (SEGMENTER, ENHANCER)
+    }
+    await client.close()
+    return {model: int(row.get("inference_count", 0)) for model, row in stats.items()}
+
+
+async def throughput(count: int = 12) -> dict[str, float]:
+    """Jobs a second through everything, beside the same model calls made directly on the same server."""
+    runs = []
+    async with bench(workers=1, inference="triton") as b:
+        photo = await b.photo(eye(1280, 960))
+        await b.ended(await b.submit(photo))
+        for _ in range(RUNS):
+            before = await _counts(b.stack.env["IRISVUE_TRITON_URL"])
+            ours = [p for p in (b.process("worker-1"), b.process("api"))]
+            busy = sum(sum(p.cpu_times()[:4]) for p in ours)
+            begun = time.perf_counter()
+            jobs = [await b.submit(photo) for _ in range(count)]
+            for job_id in jobs:
+                assert (await b.ended(job_id))["status"] == "completed"
+            whole_s = time.perf_counter() - begun
+            busy = sum(sum(p.cpu_times()[:4]) for p in ours) - busy
+            after = await _counts(b.stack.env["IRISVUE_TRITON_URL"])
+            calls = {model: after[model] - before[model] for model in after}
+            bare_s = await _bare(b.stack.env["IRISVUE_TRITON_URL"], calls)
+            runs.append(
+                {
+                    "jobs_a_second": count / whole_s,
+                    "bare_models_a_second": count / bare_s,
+                    "share_of_bare": bare_s / whole_s,
+                    "our_cpu_s_a_job": busy / count,
+                    "tiles_a_job": calls[ENHANCER] / count,
+                }
+            )
+    return middle(runs)
+
+
+async def _bare(url: str, calls: dict[str, int], in_flight: int = 8) -> float:
+    """Seconds for so many model calls and nothing else."""
+    infer, turn = await TritonInfer.connect(url, 120), asyncio.Semaphore(in_flight)
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (2, infer.segment_px, infer.segment_px, 3)).astype(np.uint8)
+    tile = rng.integers(0, 256, (infer.tile_px, infer.tile_px, 3)).astype(np.uint8)
+
+    async def one(model: str) -> None:
+        async with turn:
+            await (infer.segment(picture) if model == SEGMENTER else infer.upscale(tile))
+
+    begun = time.perf_counter()
+    work = [SEGMENTER] * (calls[SEGMENTER] // 2) + [ENHANCER] * calls[ENHANCER]
+    await asyncio.gather(*map(one, work))
+    took = time.perf_counter() - begun
+    await infer.aclose()
+    return took
+
+
+def _tree_rss(process: psutil.Process) -> int:
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            total += one.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
+
+
+async def memory() -> dict[str, Any]:
+    """The worker's peak, its decoding processes included, in MB (proportional set size): by photo, and 12 at once."""
+    found: dict[str, Any] = {}
+    async with bench(workers=1) as b:
+        worker = b.process("worker-1")
+        small = eye(1024, 768)
+        await b.ended(await b.submit(await b.photo(small)))
+        found["idle"] = round(_tree_rss(worker) / 1e6)
+        for name, width, height, at_once in (
+            ("1 MP", 1152, 864, 1),
+            ("12 MP", 4000, 3000, 1),
+            ("24 MP", 5664, 4248, 1),
+            ("50 MP", 8160, 6120, 1),
+            ("12 x 50 MP at once", 8160, 6120, 12),
+        ):
+            photo = await b.photo(eye(width, height))
+            ids = [await b.submit(photo) for _ in range(at_once)]
+            peak, waiting = 0, asyncio.gather(*map(b.ended, ids))
+            while not waiting.done():
+                peak = max(peak, await asyncio.to_thread(_tree_rss, worker))
+                await asyncio.sleep(0.01)
+            assert {job["status"] for job in await waiting} == {"completed"}, await waiting
+            found[name] = round(peak / 1e6)
+    return found
+
+
+MEASURES: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
+    "submit_ms": submit_latency,
+    "pick_up_ms": pick_up,
+    "delivery_ms": delivery,
+    "streams": streams,
+    "recovery_s": recovery,
+    "throughput": throughput,
+    "memory_mb": memory,
+}

@@ -1,0 +1,58 @@
+"""Many progress streams in a process of their own: opens them, reads them, and says how old each event was.
+
+`python -m benchmarks.watchers` reads one JSON line {host, port, paths, token} and then commands: `open` answers when
+all streams are open, `report` answers with the ages (ms) of the events read since the last report, `close` ends.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+ages_ms: list[float] = []
+
+
+async def watch(asked: dict[str, Any], path: str, opened: asyncio.Semaphore) -> None:
+    """One stream; the step of each event says when it was written (nanoseconds)."""
+    reader, writer = await asyncio.open_connection(asked["host"], asked["port"], limit=4096)
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {asked['token']}\r\n\r\n"
+    writer.write(head.encode())
+    while (await reader.readline()).strip():
+        pass
+    opened.release()
+    while line := await reader.readline():
+        if line.startswith(b"data: ") and (step := json.loads(line[6:])["step"]).isdigit():
+            ages_ms.append((time.time_ns() - int(step)) / 1e6)
+
+
+async def main() -> None:
+    """Obey the commands on standard input."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    loop = asyncio.get_running_loop()
+    asked = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
+    turn, opened, watching = asyncio.Semaphore(100), asyncio.Semaphore(0), []
+
+    async def begin(path: str) -> None:
+        async with turn:
+            watching.append(asyncio.create_task(watch(asked, path, opened)))
+            await asyncio.wait_for(opened.acquire(), 60)
+
+    while command := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
+        if command == "open":
+            await asyncio.gather(*map(begin, asked["paths"]))
+            print(json.dumps(len(watching)), flush=True)
+        elif command == "report":
+            print(json.dumps(ages_ms), flush=True)
+            ages_ms.clear()
+        else:
+            break
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
