@@ -13,6 +13,7 @@ from orchestrator.config import Settings
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.local import LocalInfer
 from orchestrator.inference.triton import CHANNEL, TritonInfer
+from tests.waiting import until
 
 
 async def batches(client: InferenceServerClient, model: str) -> dict[int, int]:
@@ -29,9 +30,14 @@ async def test_concurrent_requests_share_batches_and_answers_stay_right(config: 
     rng = np.random.default_rng(5)
     images = rng.integers(0, 256, (12, 1, infer.segment_px, infer.segment_px, 3)).astype(np.uint8)
     answers = await asyncio.gather(*map(infer.segment, images))
-    after = await batches(client, SEGMENTER)
-    ran = {size: count - before.get(size, 0) for size, count in after.items() if count != before.get(size, 0)}
-    assert sum(size * count for size, count in ran.items()) == 12
+
+    async def counted() -> dict[int, int] | None:
+        """The batches, once the server has counted all twelve pictures: it counts after it has answered."""
+        after = await batches(client, SEGMENTER)
+        ran = {size: count - before.get(size, 0) for size, count in after.items() if count != before.get(size, 0)}
+        return ran if sum(size * count for size, count in ran.items()) == 12 else None
+
+    ran = await until(counted, 10)
     assert max(ran) > 1, f"no two requests shared a batch: {ran}"
     assert sum(ran.values()) < 12
     for image, answer in zip(images, answers, strict=True):
@@ -47,8 +53,12 @@ async def test_tiles_share_batches(config: Settings) -> None:
     before = await batches(client, ENHANCER)
     tile = np.zeros((infer.tile_px, infer.tile_px, 3), np.uint8)
     await asyncio.gather(*(infer.upscale(tile) for _ in range(6)))
-    after = await batches(client, ENHANCER)
-    assert any(size > 1 and count > before.get(size, 0) for size, count in after.items())
+
+    async def shared() -> bool:
+        after = await batches(client, ENHANCER)
+        return any(size > 1 and count > before.get(size, 0) for size, count in after.items())
+
+    await until(shared, 10)
     await client.close()
     await infer.aclose()
 
