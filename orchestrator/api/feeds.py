@@ -20,8 +20,9 @@ FULL_RETRY_S = 10
 class Feed:
     """Events of a job or of a user, None where only a heartbeat is due. Raises Draining when this process ends."""
 
-    def __init__(self, services: Services, stream: str, after: str, first: list[Event], job: Job | None) -> None:
-        self._services, self._stream, self._after, self._first, self._job = services, stream, after, first, job
+    def __init__(self, services: Services, stream: str, after: str, first: list[Event], job_id: UUID | None) -> None:
+        # No row is kept: idle streams are what a process holds most of.
+        self._services, self._stream, self._after, self._first, self._job_id = services, stream, after, first, job_id
         self._deadline = asyncio.get_running_loop().time() + services.settings.stream_seconds
         self._watch: Watch | None = None
         self._ended = False
@@ -52,12 +53,11 @@ class Feed:
 
     async def _all(self) -> AsyncGenerator[Event | None, None]:
         last: Event | None = None
-        for standing in self._first:
-            last = standing
-            yield standing
-        if self._job and last and last.kind in LAST_STATES:
+        while self._first:
+            last = self._first.pop(0)
+            yield last
+        if self._job_id and last and last.kind in LAST_STATES:
             return
-        self._first = []
         services = self._services
         source = follow(
             services.redis,
@@ -79,12 +79,12 @@ class Feed:
 
     async def _missed(self) -> Event | None:
         """The job's last event off its row, where it never reached Redis."""
-        if self._job is None:
+        if self._job_id is None:
             return None
         async with self._services.db() as db:
-            job = await db.get(Job, self._job.id)
+            job = await db.get(Job, self._job_id)
         if job is None:
-            return event(progress.message(self._job.id, "cancelled", self._job.progress, "Cancelled"))
+            return event(progress.message(self._job_id, "cancelled", 100, "Cancelled"))
         return event(await jobs.last_message(self._services, job)) if store.has_ended(job) else None
 
 
@@ -106,7 +106,7 @@ async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | No
     elif after is None:
         first = [now or event(await jobs.last_message(services, job))]
         after = now.id if now else ""
-    return Feed(services, stream, after or "", first, job)
+    return Feed(services, stream, after or "", first, job_id)
 
 
 async def user_feed(services: Services, user: UUID, after: str | None) -> Feed:
