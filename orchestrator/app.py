@@ -9,11 +9,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator import __version__
+from orchestrator import __version__, store
 from orchestrator.api import health, jobs, photos, streams
 from orchestrator.api.schemas import Problem, ProgressMessage, problems
 from orchestrator.config import Settings, settings
@@ -24,7 +23,7 @@ from orchestrator.telemetry import configure_logging, log
 
 MULTIPART_BYTES = 64 * 1024  # what multipart adds to a file
 BUSY_RETRY_S = 5
-AWAY = (SQLAlchemyError, *UNREACHABLE)
+AWAY = (*store.AWAY, *UNREACHABLE)
 
 
 class BodyLimit:
@@ -126,9 +125,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         IrisvueError,
         RequestValidationError,
         HTTPException,
-        SQLAlchemyError,
-        OSError,
-        *UNREACHABLE,
+        *AWAY,
         Exception,
     ):
         app.add_exception_handler(kind, answer_error)

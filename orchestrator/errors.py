@@ -126,6 +126,12 @@ class StoreUnavailable(TransientError):
     code = "store_unavailable"
 
 
+class DatabaseUnavailable(TransientError):
+    """The database did not answer in time."""
+
+    code = "database_unavailable"
+
+
 class StepTimeout(TransientError):
     """A step took longer than it may."""
 

@@ -2,33 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from orchestrator import limits, progress, queue, storage, store
-from orchestrator.errors import Conflict, IrisvueError, NotFound, ProcessingFailed, words_for_people
+from orchestrator.errors import Conflict, IrisvueError, NotFound
 from orchestrator.limits import Once
-from orchestrator.pipeline.run import COMPLETE
 from orchestrator.progress import UNREACHABLE
 from orchestrator.services import Services
-from orchestrator.tables import Job, JobStatus, Photo
-from orchestrator.telemetry import JOBS_ENDED, JOBS_RETRIED, log
+from orchestrator.tables import Job, JobStatus
+from orchestrator.telemetry import JOBS_ENDED, log
 
 TELL_AGAIN_AFTER_S = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A job that this process may work on until its lease runs out; `attempt` goes with every write."""
-
-    job: Job
-    photo: Photo
-
-    @property
-    def attempt(self) -> int:
-        """The number of this attempt, from 1."""
-        return self.job.attempt
 
 
 # Accepting work
@@ -114,77 +99,6 @@ async def told_cancelled(services: Services, cancelled: Sequence[Job]) -> None:
     for job in cancelled:
         JOBS_ENDED.labels(JobStatus.CANCELLED.value, "").inc()
         await tell(services, job, await last_message(services, job))
-
-
-# Doing it
-async def claim(services: Services, job_id: UUID) -> Claim | None:
-    """Take the job if it is waiting; None if somebody else has it, or it has ended or gone."""
-    async with services.db.begin() as db:
-        found = await store.claim(db, job_id, services.settings.lease_s)
-    return Claim(*found) if found else None
-
-
-async def complete(services: Services, mine: Claim, **values: Any) -> Job | None:
-    """The final write of a success, then the last event; None if the job is no longer ours."""
-    return await _end(services, mine, JobStatus.COMPLETED, progress=100, current_step=COMPLETE, **values)
-
-
-async def fail(services: Services, mine: Claim, error: IrisvueError) -> bool:
-    """End the job as failed, or make it pending for one more attempt a little later. Returns whether it ended here."""
-    settings = services.settings
-    if error.retryable:
-        async with services.db.begin() as db:
-            again = await store.retry_later(
-                db, mine.job.id, mine.attempt, settings.max_failures, settings.retry_delay_s
-            )
-        if again:
-            JOBS_RETRIED.labels(error.error_type).inc()
-            return False
-    return await _end(services, mine, JobStatus.FAILED, **_in_words(error)) is not None
-
-
-def _in_words(error: IrisvueError) -> dict[str, str]:
-    words = words_for_people(error)
-    return {"error_type": error.error_type, "error_message": words, "suggestion": error.suggestion}
-
-
-async def _end(services: Services, mine: Claim, status: JobStatus, **values: Any) -> Job | None:
-    async with services.db.begin() as db:
-        job = await store.end(db, mine.job.id, mine.attempt, status, **values)
-    if job is not None:
-        JOBS_ENDED.labels(status.value, job.error_type or "").inc()
-        await tell(services, job, await last_message(services, job), patient=True)
-    return job
-
-
-async def hand_back(services: Services, mine: Claim) -> None:
-    """Make the job pending again and put its next attempt in line; nothing if it is no longer ours."""
-    async with services.db.begin() as db:
-        ours = await store.hand_back(db, mine.job.id, mine.attempt)
-    if ours:
-        await put_in_line(services, mine.job)
-
-
-async def give_up_on(services: Services, jobs: Sequence[Job]) -> set[UUID]:
-    """Fail those of these pending jobs that were lost with their worker too often; returns their ids."""
-    worn = [job.id for job in jobs if job.attempt >= services.settings.max_attempts]
-    if not worn:
-        return set()
-    async with services.db.begin() as db:
-        ended = await store.end_exhausted(db, worn, services.settings.max_attempts, **_in_words(ProcessingFailed()))
-    for job in ended:
-        JOBS_ENDED.labels(JobStatus.FAILED.value, "server_error").inc()
-        log.error("given up: lost with its worker too often", job_id=str(job.id), attempts=job.attempt)
-        await remove_objects(services, job)
-        await tell(services, job, await last_message(services, job))
-    return {job.id for job in ended}
-
-
-async def has_no_owner(services: Services, job_id: UUID) -> bool:
-    """Whether nothing that this job saved may stay: it is gone, cancelled or failed."""
-    async with services.db() as db:
-        job = await db.get(Job, job_id)
-    return job is None or job.status in (JobStatus.CANCELLED, JobStatus.FAILED)
 
 
 async def remove_objects(services: Services, job: Job) -> None:

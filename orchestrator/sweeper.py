@@ -1,6 +1,6 @@
 """Brings lost work back: jobs whose worker fell silent, retries that are due, and rows that the queue has lost."""
 
-from orchestrator import jobs, queue, store
+from orchestrator import claims, jobs, queue, store
 from orchestrator.progress import UNREACHABLE
 from orchestrator.services import Services
 from orchestrator.telemetry import SWEPT, log
@@ -22,7 +22,7 @@ async def sweep(services: Services) -> int:
         expired = await store.take_back_expired(db)
     async with services.db.begin() as db:
         due = await store.due_retries(db)
-    given_up = await jobs.give_up_on(services, expired)
+    given_up = await claims.give_up_on(services, expired)
     back = [job for job in [*expired, *due] if job.id not in given_up]
     for job in back:
         log.info("brought back", job_id=str(job.id), attempt=job.attempt)

@@ -4,7 +4,6 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator import queue, store
 from orchestrator.api.dependencies import Open
@@ -27,7 +26,7 @@ async def ready(services: Open, response: Response) -> dict[str, Any]:
         async with services.db() as db:
             await store.alive(db)
         checks["database"] = "ok"
-    except (SQLAlchemyError, OSError) as error:
+    except store.AWAY as error:
         checks["database"] = f"not reachable ({type(error).__name__})"
     try:
         checks["workers"] = "ok" if await queue.worker_seen(services.redis) else "none seen"

@@ -1,5 +1,8 @@
 """Every SQL statement. Functions take an open session; whoever opened it commits (once a use case)."""
 
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
 from orchestrator.store.cleanup import (
     alive,
     delete_jobs,
@@ -19,6 +22,7 @@ from orchestrator.store.jobs import (
     due_retries,
     end,
     end_exhausted,
+    ended_by,
     hand_back,
     has_ended,
     job_of,
@@ -46,7 +50,10 @@ from orchestrator.store.photos import (
     upload_of,
 )
 
+AWAY = (DBAPIError, PoolTimeout, OSError)  # what is raised while the database can't be reached
+
 __all__ = [
+    "AWAY",
     "add_bytes",
     "add_jobs",
     "add_photo",
@@ -61,6 +68,7 @@ __all__ = [
     "due_retries",
     "end",
     "end_exhausted",
+    "ended_by",
     "ensure_user",
     "expired_uploads",
     "first_answer",

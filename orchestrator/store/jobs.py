@@ -130,6 +130,12 @@ async def end(db: AsyncSession, job_id: UUID, attempt: int, status: JobStatus, *
     return (await db.execute(statement)).scalar_one_or_none()
 
 
+async def ended_by(db: AsyncSession, job_id: UUID, attempt: int, status: JobStatus) -> Job | None:
+    """The job, if exactly this attempt has ended it so."""
+    query = select(Job).where(Job.id == job_id, Job.attempt == attempt, Job.status == status)
+    return (await db.execute(query)).scalar_one_or_none()
+
+
 async def cancel(db: AsyncSession, job_ids: Sequence[UUID]) -> Sequence[Job]:
     """End what has not ended of these jobs as cancelled, whoever holds them; returns the jobs that this ended."""
     statement = (

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from orchestrator import photos, queue, store
+from orchestrator.attempt import Context, process
 from orchestrator.config import Settings
 from orchestrator.embedded.stack import Options, Stack
 from orchestrator.inference.contracts import Bytes, Infer, Segmentation, checked_segmentation
@@ -22,7 +23,6 @@ from orchestrator.pipeline.decoding import Decoder
 from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.services import Services
 from orchestrator.tables import Job
-from orchestrator.worker import Context, process
 from tests.conftest import drawn_eye, live_stack
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator import jobs, photos, progress, store, sweeper
+from orchestrator import claims, photos, progress, store, sweeper
 from orchestrator.api.feeds import job_feed
 from orchestrator.errors import ModelUnavailable, StoreUnavailable
 from orchestrator.hub import Hub
@@ -104,9 +104,9 @@ async def test_a_stopped_worker_hands_its_job_back_at_once(
 async def test_a_worker_whose_lease_is_gone_changes_nothing(
     services: Services, local: LocalInfer, decoder: Decoder, pending: Job
 ) -> None:
-    zombie = await jobs.claim(services, pending.id)
+    zombie = await claims.claim(services, pending.id)
     assert zombie
-    assert await jobs.claim(services, pending.id) is None, "a held job can't be claimed"
+    assert await claims.claim(services, pending.id) is None, "a held job can't be claimed"
     async with services.db.begin() as db:
         await store.renew(db, pending.id, zombie.attempt, -1)  # its lease runs out
     await sweeper.sweep(services)
@@ -114,9 +114,9 @@ async def test_a_worker_whose_lease_is_gone_changes_nothing(
     await attempt(services, local, decoder, pending)
     done = await row(services, pending.id)
     assert (done.status, done.attempt) == (JobStatus.COMPLETED, 2)
-    assert await jobs.complete(services, zombie, result_key="stolen") is None
-    assert not await jobs.fail(services, zombie, ModelUnavailable())
-    await jobs.hand_back(services, zombie)
+    assert await claims.complete(services, zombie, result_key="stolen") is None
+    assert not await claims.fail(services, zombie, ModelUnavailable())
+    await claims.hand_back(services, zombie)
     after = await row(services, pending.id)
     assert (after.status, after.result_key) == (JobStatus.COMPLETED, done.result_key)
 

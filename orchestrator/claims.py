@@ -1,0 +1,98 @@
+"""Holding a job and ending it: what workers and the sweeper do. Every write is fenced by the attempt's number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from orchestrator import jobs, store
+from orchestrator.errors import IrisvueError, ProcessingFailed, words_for_people
+from orchestrator.pipeline.run import COMPLETE
+from orchestrator.services import Services
+from orchestrator.tables import Job, JobStatus, Photo
+from orchestrator.telemetry import JOBS_ENDED, JOBS_RETRIED, log
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that this process may work on until its lease runs out; `attempt` goes with every write."""
+
+    job: Job
+    photo: Photo
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self.job.attempt
+
+
+async def claim(services: Services, job_id: UUID) -> Claim | None:
+    """Take the job if it is waiting; None if somebody else has it, or it has ended or gone."""
+    async with services.db.begin() as db:
+        found = await store.claim(db, job_id, services.settings.lease_s)
+    return Claim(*found) if found else None
+
+
+async def complete(services: Services, mine: Claim, **values: Any) -> Job | None:
+    """The final write of a success, then the last event; None if the job is no longer ours."""
+    return await _end(services, mine, JobStatus.COMPLETED, progress=100, current_step=COMPLETE, **values)
+
+
+async def fail(services: Services, mine: Claim, error: IrisvueError) -> bool:
+    """End the job as failed, or make it pending for one more attempt a little later. Returns whether it ended here."""
+    settings = services.settings
+    if error.retryable:
+        async with services.db.begin() as db:
+            again = await store.retry_later(
+                db, mine.job.id, mine.attempt, settings.max_failures, settings.retry_delay_s
+            )
+        if again:
+            JOBS_RETRIED.labels(error.error_type).inc()
+            return False
+    return await _end(services, mine, JobStatus.FAILED, **_in_words(error)) is not None
+
+
+def _in_words(error: IrisvueError) -> dict[str, str]:
+    words = words_for_people(error)
+    return {"error_type": error.error_type, "error_message": words, "suggestion": error.suggestion}
+
+
+async def _end(services: Services, mine: Claim, status: JobStatus, **values: Any) -> Job | None:
+    async with services.db.begin() as db:
+        job = await store.end(db, mine.job.id, mine.attempt, status, **values)
+        if job is None:  # unless the same write got through before, and only its answer was lost
+            job = await store.ended_by(db, mine.job.id, mine.attempt, status)
+    if job is not None:
+        JOBS_ENDED.labels(status.value, job.error_type or "").inc()
+        await jobs.tell(services, job, await jobs.last_message(services, job), patient=True)
+    return job
+
+
+async def hand_back(services: Services, mine: Claim) -> None:
+    """Make the job pending again and put its next attempt in line; nothing if it is no longer ours."""
+    async with services.db.begin() as db:
+        ours = await store.hand_back(db, mine.job.id, mine.attempt)
+    if ours:
+        await jobs.put_in_line(services, mine.job)
+
+
+async def give_up_on(services: Services, lost: Sequence[Job]) -> set[UUID]:
+    """Fail those of these pending jobs that were lost with their worker too often; returns their ids."""
+    worn = [job.id for job in lost if job.attempt >= services.settings.max_attempts]
+    if not worn:
+        return set()
+    async with services.db.begin() as db:
+        ended = await store.end_exhausted(db, worn, services.settings.max_attempts, **_in_words(ProcessingFailed()))
+    for job in ended:
+        JOBS_ENDED.labels(JobStatus.FAILED.value, "server_error").inc()
+        log.error("given up: lost with its worker too often", job_id=str(job.id), attempts=job.attempt)
+        await jobs.remove_objects(services, job)
+        await jobs.tell(services, job, await jobs.last_message(services, job))
+    return {job.id for job in ended}
+
+
+async def has_no_owner(services: Services, job_id: UUID) -> bool:
+    """Whether nothing that this job saved may stay: it is gone, cancelled or failed."""
+    async with services.db() as db:
+        job = await db.get(Job, job_id)
+    return job is None or job.status in (JobStatus.CANCELLED, JobStatus.FAILED)
