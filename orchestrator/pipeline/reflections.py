@@ -94,6 +94,19 @@ def _disc_of(circle: Circle, like: Mask) -> Mask:
     return np.asarray(np.hypot(xs - circle.x, ys - circle.y) <= circle.radius, bool)
 
 
+def _inpaint(picture: Pixels, hole: NDArray[np.uint8]) -> Pixels:
+    """Telea's inpainting (2004) at half size, an eighth of the work: what it fills is smooth, detail comes after."""
+    height, width = picture.shape[:2]
+    size = max(width // 2, 1), max(height // 2, 1)
+    known = (hole == 0).astype(np.float32)
+    weight = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    seen = cv2.resize(picture * known[..., None], size, interpolation=cv2.INTER_AREA)
+    small = np.clip(seen / np.maximum(weight, 1e-3)[..., None] + 0.5, 0, 255).astype(np.uint8)
+    filled = cv2.inpaint(small, (weight < 0.25).astype(np.uint8), FILL_RADIUS_PX // 2 + 1, cv2.INPAINT_TELEA)
+    large = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.where(hole[..., None] > 0, large, picture).astype(np.uint8)
+
+
 def _fill_pupil(photo: Pixels, unknown: Mask, pupil: Mask) -> NDArray[np.float32]:
     """(H, W, 3): the pupil's own colours; where they are unknown its darker part going on, also a little beyond it."""
     seen = pupil & ~unknown
@@ -102,7 +115,7 @@ def _fill_pupil(photo: Pixels, unknown: Mask, pupil: Mask) -> NDArray[np.float32
     pad = max(8, (xs.max() - xs.min()) // 6)
     box = np.s_[max(ys.min() - pad, 0) : ys.max() + pad, max(xs.min() - pad, 0) : xs.max() + pad]
     unseen = (~seen[box]).astype(np.uint8)
-    going_on = cv2.inpaint(photo[box], unseen, FILL_RADIUS_PX, cv2.INPAINT_TELEA)
+    going_on = _inpaint(photo[box], unseen)
     out = photo.astype(np.float32)
     out[box] = np.where(unseen[..., None] > 0, np.minimum(going_on, usual + 4), photo[box])
     return np.asarray(out, np.float32)
@@ -133,7 +146,7 @@ def _fill_unrolled(photo: Pixels, unknown: Mask, circle: Circle) -> Pixels:
     pad = 64  # the angle goes round: let the fill see across the seam
     wide = np.concatenate([unrolled[-pad:], unrolled, unrolled[:pad]])
     wide_hole = np.concatenate([hole[-pad:], hole, hole[:pad]])
-    smooth = np.asarray(cv2.inpaint(wide, wide_hole, FILL_RADIUS_PX, cv2.INPAINT_TELEA), np.uint8)[pad:-pad]
+    smooth = _inpaint(wide, wide_hole)[pad:-pad]
     repaired = _with_fibres(smooth, unrolled, hole > 0)
     ys, xs = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]].astype(np.float32)
     dx, dy = xs - circle.x, ys - circle.y
