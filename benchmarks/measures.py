@@ -170,11 +170,15 @@ async def _counts(url: str) -> dict[str, int]:
     return {model: int(row.get("inference_count", 0)) for model, row in stats.items()}
 
 
-async def throughput(count: int = 12) -> dict[str, float]:
+async def throughput() -> dict[str, Any]:
     """Jobs a second through everything, beside the same model calls made directly on the same server."""
+    return {"1 MP": await _throughput(1152, 864, 12), "12 MP": await _throughput(4000, 3000, 6)}
+
+
+async def _throughput(width: int, height: int, count: int) -> dict[str, float]:
     runs = []
     async with bench(workers=1, inference="triton") as b:
-        photo = await b.photo(eye(1280, 960))
+        photo = await b.photo(eye(width, height))
         await b.ended(await b.submit(photo))
         for _ in range(RUNS):
             before = await _counts(b.stack.env["IRISVUE_TRITON_URL"])

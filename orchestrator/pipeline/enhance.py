@@ -72,5 +72,6 @@ def on_black(picture: Pixels, iris: Mask, radius_px: float) -> Pixels:
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - framed, cv2.DIST_L2, 5)
     smooth = cv2.GaussianBlur(depth[1:-1, 1:-1] - INSET * radius_px, (0, 0), max(1.0, 0.012 * radius_px))
     large = np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_CUBIC)) * SCALE
-    alpha = np.clip(large / EDGE_PX + 0.5, 0, 1)[..., None]
-    return np.asarray(picture * alpha + 0.5, np.uint8)
+    alpha = np.clip(large / EDGE_PX + 0.5, 0, 1)
+    shown = cv2.merge([(alpha * 255 + 0.5).astype(np.uint8)] * 3)
+    return np.asarray(cv2.multiply(picture, shown, scale=1 / 255), np.uint8)

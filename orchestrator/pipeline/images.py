@@ -108,6 +108,8 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile and image.mode in ("RGB", "CMYK", "L"):
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if image.mode == "RGB" and ImageCms.getProfileDescription(source).startswith("sRGB"):
+                return image  # most photos: nothing to convert
             converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
             if converted is not None:
                 return converted

@@ -10,6 +10,7 @@ from orchestrator.pipeline.images import Pixels
 # The compact enhancer looks 18 px around a pixel: what lies nearer to a tile's edge is thrown away, the next 8 px fade.
 DISCARD_PX, FADE_PX = 20, 8
 OVERLAP_PX = 2 * DISCARD_PX + FADE_PX
+FULL = 16  # a tile's share along one axis, so that two axes make 256ths
 
 
 @dataclass(frozen=True)
@@ -44,37 +45,55 @@ def cut(picture: Pixels, tile: Tile, side: int) -> Pixels:
     return np.ascontiguousarray(piece)
 
 
-def _fade(start: int, side: int, length: int) -> NDArray[np.float32]:
-    """Weights along one axis: 0 in the discarded rim, a ramp, 1 inside; no rim at the picture's own edges."""
-    position = np.arange(side, dtype=np.float32) + 0.5
-    ramp_in = np.clip((position - DISCARD_PX) / FADE_PX, 0, 1) if start > 0 else np.ones(side, np.float32)
-    from_end = side - position
-    ramp_out = np.clip((from_end - DISCARD_PX) / FADE_PX, 0, 1) if start + side < length else np.ones(side, np.float32)
-    return np.minimum(ramp_in, ramp_out).astype(np.float32)
+def _shares(length: int, side: int, scale: int) -> dict[int, NDArray[np.uint16]]:
+    """For each tile along one axis, by its start, its share of each answer pixel in sixteenths; they sum to 16.
+
+    A tile begins to count DISCARD_PX after its start, over FADE_PX, and what it takes on is taken from the one before.
+    """
+    starts = _starts(length, side)
+    position = (np.arange(max(length, side) * scale) + 0.5) / scale
+    ramps = [np.rint(np.clip((position - s - DISCARD_PX) / FADE_PX, 0, 1) * FULL) for s in starts]
+    ramps[0] = np.full_like(position, FULL)
+    ramps.append(np.zeros_like(position))
+    return {
+        start: (ramps[n] - ramps[n + 1])[start * scale : (start + side) * scale].astype(np.uint16)
+        for n, start in enumerate(starts)
+    }
+
+
+def _parts(shares: NDArray[np.uint16]) -> tuple[slice, slice, slice]:
+    """Where a tile fades in, counts alone, and fades out."""
+    counts, alone = np.flatnonzero(shares), np.flatnonzero(shares == FULL)
+    first, last = int(alone[0]), int(alone[-1]) + 1
+    return slice(int(counts[0]), first), slice(first, last), slice(last, int(counts[-1]) + 1)
 
 
 class Canvas:
-    """Collects answers of tiles, each `scale` times its tile, into one picture."""
+    """Collects answers of tiles, each `scale` times its tile, into one picture, in whichever order they come.
+
+    Most pixels belong to one tile and are copied; only where two meet are they mixed, in 256ths (uint16).
+    """
 
     def __init__(self, height: int, width: int, side: int, scale: int) -> None:
-        self._size = height, width
-        self._side, self._scale = side, scale
-        self._sum = np.zeros((height * scale, width * scale, 3), np.float32)
-        self._weight = np.zeros((height * scale, width * scale, 1), np.float32)
+        self._scale = scale
+        self._rows, self._columns = _shares(height, side, scale), _shares(width, side, scale)
+        self._sum = np.zeros((height * scale, width * scale, 3), np.uint16)
 
     def add(self, tile: Tile, answer: Pixels) -> None:
         """Lay one answer down."""
-        height, width = self._size
-        k, side = self._scale, self._side
-        down = np.repeat(_fade(tile.y, side, height), k)
-        across = np.repeat(_fade(tile.x, side, width), k)
-        weight = (down[:, None] * across[None, :])[..., None]
-        rows, columns = min(side, height - tile.y) * k, min(side, width - tile.x) * k
-        where = np.s_[tile.y * k : tile.y * k + rows, tile.x * k : tile.x * k + columns]
-        self._sum[where] += answer[:rows, :columns] * weight[:rows, :columns]
-        self._weight[where] += weight[:rows, :columns]
+        down, across = self._rows[tile.y], self._columns[tile.x]
+        there = self._sum[tile.y * self._scale :, tile.x * self._scale :]
+        height, width = there.shape[:2]
+        for n, rows in enumerate(_parts(down)):
+            for m, columns in enumerate(_parts(across)):
+                into = there[rows, columns]
+                piece = answer[rows, columns][: into.shape[0], : into.shape[1]]
+                if n == m == 1:
+                    np.left_shift(piece, 8, out=into, dtype=np.uint16)
+                elif piece.size:
+                    share = down[rows, None, None] * across[None, columns, None]
+                    into += piece * share[: max(height - rows.start, 0), : max(width - columns.start, 0)]
 
     def picture(self) -> Pixels:
         """What has been laid down; black where nothing was."""
-        done = self._sum / np.maximum(self._weight, 1e-6)
-        return np.clip(done + 0.5, 0, 255).astype(np.uint8)
+        return ((self._sum + np.uint16(128)) >> 8).astype(np.uint8)
