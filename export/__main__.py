@@ -39,6 +39,14 @@ def sample(
     typer.echo(str(out))
 
 
+@app.command()
+def golden(side_px: int = 256, out: Path = Path("orchestrator/versions/golden")) -> None:
+    """Draw the golden set that candidates of both networks are checked on."""
+    from export.golden import draw_golden
+
+    typer.echo(f"{out}: {draw_golden(out, side_px)} pictures")
+
+
 @app.command("train-unet")
 def train_unet(
     pictures: int = 20_000,

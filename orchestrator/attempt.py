@@ -15,6 +15,7 @@ from orchestrator.pipeline.decoding import Decoder
 from orchestrator.pipeline.images import Pixels, encode_jpeg
 from orchestrator.pipeline.run import SAVING, SEGMENTING, WORDS, Limits, run
 from orchestrator.services import Services
+from orchestrator.shadows import Shown, beside
 from orchestrator.telemetry import STEP_SECONDS, log
 
 WRITE_EVERY_S = 0.5  # progress goes to watchers at once, to the row not more often than this
@@ -120,9 +121,10 @@ async def kept_lease(services: Services, mine: claims.Claim) -> AsyncIterator[No
         keeper.cancel()
 
 
-async def work(context: Context, mine: claims.Claim) -> None:
-    """Run the pipeline for a claimed job, save, and write its success."""
-    services, infer, job = context.services, context.infer, mine.job
+async def work(context: Context, mine: claims.Claim) -> Shown:
+    """Run the pipeline for a claimed job, save, and write its success; returns what was shown."""
+    services, job = context.services, mine.job
+    infer = context.infer.pinned(mine.versions, background=job.priority == "background")
     settings = services.settings
     report = Reporter(services, mine)
     started = time.perf_counter()
@@ -152,11 +154,11 @@ async def work(context: Context, mine: claims.Claim) -> None:
         "step_ms": step_ms,
         "quality_score": done.quality_score,
         "quality_warnings": done.warnings,
-        "model_versions": infer.versions,
         "provider": infer.provider,
     }
     if await asyncio.shield(_patiently(lambda: claims.complete(services, mine, **facts))) is None:
         raise Fenced
+    return Shown(data, done)
 
 
 async def _patiently(write: Callable[[], Awaitable[T]]) -> T:
@@ -183,36 +185,39 @@ async def process(ctx: dict[str, Any], job_id: str) -> None:
     """Arq's entry: run one attempt of one job to an end, a retry, or a hand-back."""
     context: Context = ctx["context"]
     await context.models_present()
-    mine = await claims.claim(context.services, UUID(job_id))
+    mine = await claims.claim(context.services, UUID(job_id), context.infer.versions)
     if mine is None:
         return
     task = asyncio.current_task()
     if task:
         context.running[mine.job.id] = task
     try:
-        await attempt(context, mine)
+        shown = await attempt(context, mine)
+        if shown and mine.shadows:
+            await beside(context.services, context.infer, context.decoder, mine, shown)
     finally:
         context.running.pop(mine.job.id, None)
         context.stopped.discard(mine.job.id)
 
 
-async def attempt(context: Context, mine: claims.Claim) -> None:
-    """One attempt; however it ends, the job's row and its objects say so."""
+async def attempt(context: Context, mine: claims.Claim) -> Shown | None:
+    """One attempt; however it ends, the job's row and its objects say so. Returns what was shown, if it succeeded."""
     try:
-        await _attempt(context, mine)
+        return await _attempt(context, mine)
     except store.AWAY as error:
         log.error("left to the sweeper", job_id=str(mine.job.id), attempt=mine.attempt, error=type(error).__name__)
+    return None
 
 
-async def _attempt(context: Context, mine: claims.Claim) -> None:
+async def _attempt(context: Context, mine: claims.Claim) -> Shown | None:
     services, job_id = context.services, mine.job.id
     try:
         async with asyncio.timeout(services.settings.job_timeout_s), kept_lease(services, mine):
-            await work(context, mine)
+            return await work(context, mine)
     except asyncio.CancelledError:
         if job_id in context.stopped:
             await asyncio.shield(_after_losing(services, mine))
-            return
+            return None
         await asyncio.shield(_patiently(lambda: claims.hand_back(services, mine)))  # to another, at once
         raise
     except Fenced:
@@ -226,6 +231,7 @@ async def _attempt(context: Context, mine: claims.Claim) -> None:
         ended = await asyncio.shield(_patiently(lambda: claims.fail(services, mine, found)))
         if ended or await claims.has_no_owner(services, job_id):
             await jobs.remove_objects(services, mine.job)
+    return None
 
 
 def _classified(error: Exception) -> IrisvueError:

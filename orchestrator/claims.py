@@ -1,12 +1,12 @@
 """Holding a job and ending it: what workers and the sweeper do. Every write is fenced by the attempt's number."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from orchestrator import jobs, store
-from orchestrator.errors import IrisvueError, ProcessingFailed, words_for_people
+from orchestrator import jobs, routes, store
+from orchestrator.errors import IrisvueError, ProcessingFailed, VersionGone, words_for_people
 from orchestrator.pipeline.run import COMPLETE
 from orchestrator.services import Services
 from orchestrator.tables import Job, JobStatus, Photo
@@ -19,6 +19,12 @@ class Claim:
 
     job: Job
     photo: Photo
+    shadows: Mapping[str, str] = field(default_factory=dict)  # versions to run beside, by model
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each model that serves the job."""
+        return self.job.model_versions or {}
 
     @property
     def attempt(self) -> int:
@@ -26,11 +32,17 @@ class Claim:
         return self.job.attempt
 
 
-async def claim(services: Services, job_id: UUID) -> Claim | None:
-    """Take the job if it is waiting; None if somebody else has it, or it has ended or gone."""
+async def claim(services: Services, job_id: UUID, newest: Mapping[str, str]) -> Claim | None:
+    """Take the job if it is waiting; None if somebody else has it, or it has ended or gone.
+
+    Its first attempt settles which versions of the models serve it; `newest` those of models without a route.
+    """
     async with services.db.begin() as db:
-        found = await store.claim(db, job_id, services.settings.lease_s)
-    return Claim(*found) if found else None
+        routed = await store.current_routes(db)
+        versions = routes.versions_for(job_id, routed, newest)
+        found = await store.claim(db, job_id, services.settings.lease_s, versions)
+    shadows = {name: route.shadow for name, route in routed.items() if route.shadow}
+    return Claim(*found, shadows) if found else None
 
 
 async def complete(services: Services, mine: Claim, **values: Any) -> Job | None:
@@ -43,9 +55,9 @@ async def fail(services: Services, mine: Claim, error: IrisvueError) -> bool:
     settings = services.settings
     if error.retryable:
         async with services.db.begin() as db:
-            again = await store.retry_later(
-                db, mine.job.id, mine.attempt, settings.max_failures, settings.retry_delay_s
-            )
+            limits = settings.max_failures, settings.retry_delay_s
+            gone = isinstance(error, VersionGone)
+            again = await store.retry_later(db, mine.job.id, mine.attempt, *limits, other_versions=gone)
         if again:
             JOBS_RETRIED.labels(error.error_type).inc()
             return False

@@ -1,54 +1,31 @@
 """The command `irisvue`."""
 
 import asyncio
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import typer
-from rich.console import Console
 
-from orchestrator import show
+from orchestrator import cli_models, show
 from orchestrator.auth import make_token
 from orchestrator.client import Client
 from orchestrator.config import ROOT, settings
-from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
-from orchestrator.errors import IrisvueError, SetupError
+from orchestrator.embedded.stack import Options, Stack, open_stack
+from orchestrator.errors import SetupError
+from orchestrator.terminal import complaints, console, run, settings_at
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-console = Console()
-complaints = Console(stderr=True)
+app.add_typer(cli_models.app, name="models")
 SAMPLE = Path(__file__).parent / "embedded" / "sample.jpg"
 
 Inference = Annotated[
     Literal["triton", "local"], typer.Option(help="triton: the real server. local: ONNX Runtime in the worker.")
 ]
 Data = Annotated[Path, typer.Option(help="Folder that keeps everything between runs.")]
-
-
-def _run(work: Coroutine[Any, Any, int]) -> None:
-    """Run until done or told to stop (Ctrl-C, SIGTERM): the work is cancelled once and cleans up."""
-
-    async def main() -> int:
-        task = asyncio.ensure_future(work)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        try:
-            return await task
-        except asyncio.CancelledError:
-            return 130
-
-    try:
-        code = asyncio.run(main())
-    except IrisvueError as error:
-        complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
-        code = 1
-    raise typer.Exit(code)
 
 
 def _existing(photos: list[Path]) -> list[Path]:
@@ -65,7 +42,7 @@ def demo(
     inference: Inference = "triton",
 ) -> None:
     """Start everything, send one photo through, write the result, stop everything."""
-    _run(_demo(photo or SAMPLE, out, inference))
+    run(_demo(photo or SAMPLE, out, inference))
 
 
 async def _demo(photo: Path, out: Path, inference: Literal["triton", "local"]) -> int:
@@ -95,7 +72,7 @@ def up(
     inference: Inference = "triton",
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
-    _run(_up(Options(data, port, workers, inference)))
+    run(_up(Options(data, port, workers, inference)))
 
 
 async def _up(options: Options) -> int:
@@ -128,7 +105,7 @@ def process(
     inference: Inference = "triton",
 ) -> None:
     """Send photos through, with a bar for each. Exit status 1 if any had no result."""
-    _run(_process(photos, out, server, token, inference))
+    run(_process(photos, out, server, token, inference))
 
 
 async def _process(
@@ -214,7 +191,7 @@ def cleanup(
     from orchestrator.services import open_services
 
     async def work() -> int:
-        async with open_services(settings_of(data) if data else settings()) as services:
+        async with open_services(settings_at(data)) as services:
             found = await clean(services, dry_run)
         for kind, count in found.counts().items():
             console.print(f"{'would delete' if dry_run else 'deleted'} {count:>6} {kind}", highlight=False)
@@ -223,7 +200,7 @@ def cleanup(
         console.print(f"orphans hold {found.orphan_bytes / 1e6:.1f} MB", highlight=False)
         return 0
 
-    _run(work())
+    run(work())
 
 
 @app.command()

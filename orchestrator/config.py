@@ -36,9 +36,17 @@ class Settings(BaseSettings):
     link_seconds: int = 900
 
     inference: Literal["triton", "local"] = "triton"
-    triton_url: str = "localhost:8001"
-    model_repository: Path = ROOT / "model_repository"
-    model_timeout_s: float = 30.0
+    triton_url: str = Field(
+        default="localhost:8001",
+        description="host:port; several, with commas between; or dns:///name:port for all that a name stands for",
+    )
+    triton_try_s: float = Field(
+        default=5.0, gt=0, description="With several servers: a call unanswered for so long goes to another one."
+    )
+    model_repository: str = Field(
+        default=str(ROOT / "model_repository"), description="A folder or s3://bucket/prefix; what Triton serves."
+    )
+    model_timeout_s: float = Field(default=30.0, description="For one call, waiting in line and retries included.")
     model_wait_s: float = Field(default=60.0, description="While the models are away, a job waits for them this long.")
     tiles_in_flight: int = Field(default=4, ge=1)
 
@@ -65,6 +73,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(default=10, ge=1, description="Attempts in all, those lost with their worker included.")
     retry_delay_s: float = 2.0
     sweep_every_s: float = 2.0
+    guard_every_s: float = Field(default=10.0, description="How often a version on trial is judged.")
     waiting_s: float = Field(default=5.0, description="A pending job untouched for so long is looked for in the queue.")
     drain_s: float = Field(default=20.0, description="After SIGTERM a worker finishes what it can in this time.")
 

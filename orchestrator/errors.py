@@ -145,6 +145,18 @@ class ProcessingFailed(IrisvueError):
     retryable = True
 
 
+class VersionGone(ProcessingFailed):
+    """A version of a model that a job was to be served by is not there any more."""
+
+    code = "version_gone"
+
+
+class ModelsBusy(TransientError):
+    """The model server has as many requests in line as it takes."""
+
+    code = "models_busy"
+
+
 class BadModelOutput(ProcessingFailed):
     """A model returned values that can't be right."""
 
@@ -153,6 +165,12 @@ class BadModelOutput(ProcessingFailed):
 
 class Fenced(Exception):
     """Another worker has taken this job over; whatever this one still does must not be seen."""
+
+
+class Refused(IrisvueError):
+    """A model is not fit to be published."""
+
+    code, status = "refused", 422
 
 
 class SetupError(IrisvueError):

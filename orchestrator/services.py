@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from arq.connections import ArqRedis
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -47,5 +48,5 @@ async def open_services(settings: Settings, listen: bool = False) -> AsyncIterat
 async def open_inference(settings: Settings) -> Infer:
     """The provider that the settings name. Raises ModelUnavailable or SetupError."""
     if settings.inference == "triton":
-        return await TritonInfer.connect(settings.triton_url, settings.model_timeout_s)
-    return LocalInfer(settings.model_repository)
+        return await TritonInfer.connect(settings.triton_url, settings.model_timeout_s, settings.triton_try_s)
+    return LocalInfer(Path(settings.model_repository))

@@ -63,8 +63,8 @@ class UploadAddress:
     headers: dict[str, str]
 
 
-def _s3(bucket: str, prefix: str | None, settings: Settings) -> S3Store:
-    """Keys come from the settings or, where there are none, from the environment that AWS's own tools use."""
+def s3_store(bucket: str, prefix: str | None, settings: Settings) -> S3Store:
+    """A bucket. Keys come from the settings or, where there are none, from the environment that AWS's own tools use."""
     config: S3Config = {"region": settings.s3_region}
     client: ClientConfig = {}
     if settings.s3_endpoint:
@@ -86,7 +86,7 @@ class Storage:
             Path(parts.path).mkdir(parents=True, exist_ok=True)
             self._store = LocalStore(parts.path)
         else:
-            self._store = _s3(parts.netloc, parts.path.strip("/") or None, settings)
+            self._store = s3_store(parts.netloc, parts.path.strip("/") or None, settings)
         self._secret = settings.link_secret.get_secret_value().encode()
         self._public_url = settings.public_url.rstrip("/")
         self._link_seconds = settings.link_seconds

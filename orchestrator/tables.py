@@ -48,11 +48,19 @@ def states_before(target: JobStatus) -> list[JobStatus]:
 UNFINISHED = "status IN ('pending', 'processing')"
 
 
+TYPES: dict[Any, Any] = {
+    datetime: DateTime(timezone=True),
+    dict[str, Any]: JSONB,
+    dict[str, int]: JSONB,
+    list[str]: JSONB,
+}
+
+
 class Base(DeclarativeBase):
     """All tables."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, list[str]: JSONB}  # noqa: RUF012
+    type_annotation_map = TYPES
 
 
 class User(Base):
@@ -121,6 +129,7 @@ class Job(Base):
         Index(None, "photo_id"),
         Index("ix_jobs_unfinished", "status", "lease_until", postgresql_where=UNFINISHED),
         Index("ix_jobs_user_unfinished", "user_id", postgresql_where=UNFINISHED),
+        Index(None, "completed_at"),
         Index("ix_jobs_ended", "completed_at", postgresql_where="status IN ('failed', 'cancelled')"),
         CheckConstraint(f"status IN ({', '.join(repr(s.value) for s in JobStatus)})", name="status"),
         CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
@@ -155,3 +164,53 @@ class Job(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+
+
+class ModelVersion(Base):
+    """A version of a model, in the repository unless it was withdrawn; routes may name it then no more."""
+
+    __tablename__ = "model_versions"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str | None]
+    card: Mapped[str | None]
+    scores: Mapped[dict[str, Any] | None]
+    published_by: Mapped[str]
+    published_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    withdrawn_at: Mapped[datetime | None]
+
+
+class ModelRoute(Base):
+    """Which versions serve which percent of a model's jobs; the newest row of a model is in force.
+
+    `baseline` is the version that the others are judged by; `restores` the row that a rollback went back to.
+    """
+
+    __tablename__ = "model_routes"
+    __table_args__ = (Index(None, "name", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    shares: Mapped[dict[str, int]]
+    shadow: Mapped[str | None]
+    baseline: Mapped[str]
+    set_by: Mapped[str]
+    set_at: Mapped[datetime]
+    reason: Mapped[str]
+    restores: Mapped[int | None]
+
+
+class ShadowRun(Base):
+    """A version that ran beside the one that was shown, on one job: how alike they were (IoU, or PSNR in dB)."""
+
+    __tablename__ = "shadow_runs"
+    __table_args__ = (Index(None, "name", "version", "at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    version: Mapped[str]
+    shown: Mapped[str]
+    likeness: Mapped[float | None]
+    error: Mapped[str | None]
+    ms: Mapped[int]
+    shown_ms: Mapped[int]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())

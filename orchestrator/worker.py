@@ -10,7 +10,7 @@ from uuid import UUID
 
 from arq.worker import Worker, func
 
-from orchestrator import cleanup, queue, sweeper
+from orchestrator import cleanup, guard, queue, routes, store, sweeper
 from orchestrator.attempt import MODEL_PAUSE_S, Context, process
 from orchestrator.config import Settings
 from orchestrator.errors import IrisvueError, SetupError
@@ -68,12 +68,14 @@ async def run_worker(settings: Settings) -> None:
     async with open_services(settings) as services, contextlib.AsyncExitStack() as exits:
         infer = await _open_inference(settings)
         exits.push_async_callback(infer.aclose)
+        await _register(services, infer)
         limits = settings.worker_jobs, settings.decoder_bytes, settings.pixels_in_hand
         decoder = await exits.enter_async_context(Decoder(*limits))
         context = Context(services, infer, decoder)
         background = [
             asyncio.create_task(_repeat(sweeper.sweep_in_turn, services, settings.sweep_every_s)),
             asyncio.create_task(_repeat(cleanup.clean_in_turn, services, settings.cleanup_every_s)),
+            asyncio.create_task(_repeat(guard.guard, services, settings.guard_every_s)),
             asyncio.create_task(_obey_stops(context)),
         ]
         try:
@@ -96,6 +98,13 @@ async def _open_inference(settings: Settings) -> Infer:
                 log.warning("waiting for the models", code=error.code, detail=error.detail)
             said = error.detail
             await asyncio.sleep(MODEL_PAUSE_S)
+
+
+async def _register(services: Services, infer: Infer) -> None:
+    try:
+        await routes.register(services, infer.available)
+    except store.AWAY as error:  # the models can serve; routes can name what another worker has found
+        log.warning("versions not written down", error=type(error).__name__)
 
 
 async def _until_signalled(context: Context) -> None:

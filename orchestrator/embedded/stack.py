@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,13 +35,13 @@ PORTS_TRIED = 3
 
 @dataclass(frozen=True)
 class Options:
-    """What `irisvue up` may be told. `port` 0 takes a free one."""
+    """What `irisvue up` may be told. `port` 0 takes a free one; without `repository` the folder gets its own copy."""
 
     folder: Path
     port: int = 0
     workers: int = 1
     inference: Literal["triton", "local"] = "triton"
-    repository: Path = ROOT / "model_repository"
+    repository: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -218,12 +219,25 @@ async def _start_server(
     return part
 
 
+def _own_repository(folder: Path) -> Path:
+    """The folder's own model repository: what is shipped, and the versions that were published here."""
+    shipped, own = ROOT / "model_repository", folder / "model_repository"
+
+    def left_out(source: str, names: list[str]) -> list[str]:
+        there = own / Path(source).relative_to(shipped)
+        return [n for n in names if n == "__pycache__" or (there / f".withdrawn-{n}").exists()]
+
+    shutil.copytree(shipped, own, ignore=left_out, dirs_exist_ok=True)
+    return own
+
+
 async def _start_servers(
     options: Options, folder: Path, url: str, processes: dict[str, Process], tell: Tell
 ) -> dict[str, str]:
     """PostgreSQL, Redis and Triton; returns the settings for our own processes."""
     if options.inference == "triton":
         parts.check_libpython()
+    repository = options.repository.resolve() if options.repository else _own_repository(folder)
     passwords = {name: parts.secret(folder, name) for name in ("postgres", "redis")}
 
     def dsn(part: Part) -> str:
@@ -244,12 +258,12 @@ async def _start_servers(
         "IRISVUE_JWT_SECRET": parts.secret(folder, "jwt"),
         "IRISVUE_LINK_SECRET": parts.secret(folder, "links"),
         "IRISVUE_INFERENCE": options.inference,
-        "IRISVUE_MODEL_REPOSITORY": str(options.repository.resolve()),
+        "IRISVUE_MODEL_REPOSITORY": str(repository),
         "IRISVUE_DRAIN_S": os.environ.get("IRISVUE_DRAIN_S", "2"),  # whoever presses Ctrl-C does not want to wait
     }
     if options.inference == "triton":
         tell("Starting Triton")
-        make = partial(parts.triton, folder, options.repository.resolve())
+        make = partial(parts.triton, folder, repository)
         triton = await _start_server(make, lambda part: _triton_ready(f"{HOST}:{part.port}"), processes)
         env["IRISVUE_TRITON_URL"] = f"{HOST}:{triton.port}"
     return env

@@ -1,8 +1,8 @@
 """Names, shapes and dtypes of the networks; what comes back is checked here before anyone trusts it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,12 @@ class Infer(Protocol):
     provider: str
     segment_px: int
     tile_px: int
-    versions: dict[str, str]
+    versions: dict[str, str]  # that serve: the newest, until `pinned` says otherwise
+    available: dict[str, list[str]]  # by model, oldest first
+
+    def pinned(self, versions: Mapping[str, str], background: bool = False) -> Self:
+        """The same networks in these versions, over the same connection; `background` calls wait for the others."""
+        ...
 
     async def segment(self, images: Bytes) -> Segmentation:
         """(N, S, S, 3) uint8 sRGB with S = segment_px. Raises ModelUnavailable, BadModelOutput."""

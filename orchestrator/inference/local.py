@@ -1,21 +1,25 @@
 """The networks in this process, by ONNX Runtime: for machines on which Triton can't run."""
 
 import asyncio
+from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
-from orchestrator.errors import SetupError
+from orchestrator.errors import SetupError, VersionGone
 from orchestrator.inference import contracts
 from orchestrator.inference.contracts import Bytes, Segmentation
 
 
-def newest_version(repository: Path, model: str) -> Path:
-    """The newest version folder of a model in the repository. Raises SetupError."""
+def versions_in(repository: Path, model: str) -> list[str]:
+    """The versions of a model in the repository, oldest first; at least one. Raises SetupError."""
     versions = [p for p in (repository / model).glob("[0-9]*") if p.name.isdecimal() and (p / "model.onnx").exists()]
     if not versions:
         raise SetupError(f"No model.onnx under {repository / model}. Check IRISVUE_MODEL_REPOSITORY.")
-    return max(versions, key=lambda p: int(p.name))
+    return sorted((p.name for p in versions), key=int)
 
 
 class LocalInfer:
@@ -24,30 +28,47 @@ class LocalInfer:
     provider = "local"
 
     def __init__(self, repository: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        found = {name: newest_version(repository, name) for name in (contracts.SEGMENTER, contracts.ENHANCER)}
-        self._sessions = {
-            name: onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
-            for name, folder in found.items()
-        }
-        self.versions = {name: folder.name for name, folder in found.items()}
-        self.segment_px = int(self._sessions[contracts.SEGMENTER].get_inputs()[0].shape[1])
-        self.tile_px = int(self._sessions[contracts.ENHANCER].get_inputs()[0].shape[1])
+        self._repository = repository
+        self._sessions: dict[tuple[str, str], onnxruntime.InferenceSession] = {}
         self._turn = asyncio.Lock()
+        models = contracts.SEGMENTER, contracts.ENHANCER
+        self.available = {name: versions_in(repository, name) for name in models}
+        self.versions = {name: versions[-1] for name, versions in self.available.items()}
+        self.segment_px, self.tile_px = (int(self._session(name).get_inputs()[0].shape[1]) for name in models)
+
+    def _session(self, name: str) -> onnxruntime.InferenceSession:
+        version = self.versions[name]
+        if (name, version) not in self._sessions:
+            path = self._repository / name / version / "model.onnx"
+            if not path.exists():
+                raise VersionGone(f"{name} has no version {version}.")
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._sessions[name, version] = session
+        return self._sessions[name, version]
+
+    def pinned(self, versions: Mapping[str, str], background: bool = False) -> "LocalInfer":
+        """See `Infer.pinned`; sessions are opened when they are first used."""
+        view = copy(self)
+        view.versions = self.versions | dict(versions)
+        return view
+
+    def _run(self, name: str, outputs: list[str], feed: dict[str, Bytes]) -> list[NDArray[np.generic]]:
+        found: list[NDArray[np.generic]] = self._session(name).run(outputs, feed)
+        return found
 
     async def segment(self, images: Bytes) -> Segmentation:
         """See `Infer.segment`."""
-        session = self._sessions[contracts.SEGMENTER]
         async with self._turn:
-            found = await asyncio.to_thread(session.run, contracts.SEGMENTER_OUTPUTS, {"image": images})
+            name, outputs = contracts.SEGMENTER, contracts.SEGMENTER_OUTPUTS
+            found = await asyncio.to_thread(self._run, name, outputs, {"image": images})
         return contracts.checked_segmentation(found, len(images), self.segment_px)
 
     async def upscale(self, tile: Bytes) -> Bytes:
         """See `Infer.upscale`."""
-        session = self._sessions[contracts.ENHANCER]
         async with self._turn:
-            found = await asyncio.to_thread(session.run, ["enhanced"], {"tile": tile[None]})
+            found = await asyncio.to_thread(self._run, contracts.ENHANCER, ["enhanced"], {"tile": tile[None]})
         return contracts.checked_tile(found[0], self.tile_px)
 
     async def preview(self, image: Bytes) -> None:

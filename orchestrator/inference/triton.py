@@ -1,75 +1,127 @@
-"""The networks on NVIDIA Triton over one gRPC channel."""
+"""The networks on NVIDIA Triton, on one server or several, over one gRPC channel."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from orchestrator.errors import ModelUnavailable, NoIrisFound, ProcessingFailed
+from orchestrator.errors import ModelsBusy, ModelUnavailable, NoIrisFound, ProcessingFailed, VersionGone
 from orchestrator.inference import contracts
+from orchestrator.inference.channel import GONE, open_channel, several
 from orchestrator.inference.contracts import Bytes, Segmentation
 
-MESSAGE_BYTES = 64 * 1024 * 1024
-CHANNEL = [
-    ("grpc.max_send_message_length", MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MESSAGE_BYTES),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-]
-GONE = (str(grpc.StatusCode.UNAVAILABLE), str(grpc.StatusCode.DEADLINE_EXCEEDED), "StatusCode.CANCELLED")
+INTERACTIVE, BACKGROUND = 1, 2  # priority levels of config.pbtxt; 1 goes first
+TRIES = 3  # of one call, where there are several servers
+BUSY_PAUSE_S = 0.2
+QUEUE_FULL = "Exceeds maximum queue size"
+Pair = tuple[str, str]
 
 
 class TritonInfer:
-    """Opened once a process by `connect`; safe to use from many tasks."""
+    """Opened once a process by `connect`; safe to use from many tasks.
+
+    `names` serves a network under another name in the server's repository; `on_busy` hears of every full queue.
+    """
 
     provider = "triton"
 
-    def __init__(self, client: InferenceServerClient, timeout_s: float) -> None:
+    def __init__(self, client: InferenceServerClient, timeout_s: float, try_s: float | None) -> None:
         self._client = client
-        self._timeout_s = timeout_s
+        self._timeout_s, self._try_s = timeout_s, try_s
+        self._priority = INTERACTIVE
+        self._previews: dict[Pair, str] = {}  # ensembles, by the versions that they name; they never change
         self.segment_px = 0
         self.tile_px = 0
         self.versions: dict[str, str] = {}
+        self.available: dict[str, list[str]] = {}
+        self.names: dict[str, str] = {}
+        self.on_busy: Callable[[], None] = lambda: None
 
     @classmethod
-    async def connect(cls, url: str, timeout_s: float) -> "TritonInfer":
+    async def connect(cls, url: str, timeout_s: float, try_s: float = 5.0) -> "TritonInfer":
         """Open the channel and read side lengths and versions from the server. Raises ModelUnavailable."""
-        self = cls(InferenceServerClient(url, channel_args=CHANNEL), timeout_s)
+        self = cls(await open_channel(url), timeout_s, try_s if several(url) else None)
         try:
             self.segment_px = await self._side_of(contracts.SEGMENTER)
             self.tile_px = await self._side_of(contracts.ENHANCER)
+            await self._read_previews()
         except BaseException:
             await self.aclose()
             raise
         return self
+
+    def pinned(self, versions: Mapping[str, str], background: bool = False) -> "TritonInfer":
+        """See `Infer.pinned`."""
+        view = copy(self)
+        view.versions = self.versions | dict(versions)
+        view._priority = BACKGROUND if background else INTERACTIVE
+        return view
 
     async def _side_of(self, model: str) -> int:
         try:
             found: Any = await self._client.get_model_metadata(model, client_timeout=self._timeout_s)
         except InferenceServerException as error:
             raise _translated(model, error) from error
-        self.versions[model] = max(found.versions, key=int)
+        self.available[model] = sorted(found.versions, key=int)
+        self.versions[model] = self.available[model][-1]
         return int(found.inputs[0].shape[1])
 
+    async def _read_previews(self) -> None:
+        """Which ensemble stands for which pair of versions."""
+        try:
+            index = await self._client.get_model_repository_index(client_timeout=self._timeout_s)
+            for model in index.models:
+                if model.name.startswith(contracts.PREVIEW) and model.state == "READY":
+                    found = await self._client.get_model_config(model.name, client_timeout=self._timeout_s)
+                    steps = {s.model_name: str(s.model_version) for s in found.config.ensemble_scheduling.step}
+                    pair = steps.get(contracts.SEGMENTER, ""), steps.get(contracts.ENHANCER, "")
+                    self._previews[pair] = model.name
+        except InferenceServerException as error:
+            raise _translated(contracts.PREVIEW, error) from error
+
     async def _call(self, model: str, input_name: str, batch: Bytes, outputs: list[str]) -> list[NDArray[np.generic]]:
+        """One call; unanswered or broken off it goes to another server if there is one, a full queue is waited for."""
         tensor = InferInput(input_name, list(batch.shape), np_to_triton_dtype(batch.dtype))
         tensor.set_data_from_numpy(np.ascontiguousarray(batch))
+        loop = asyncio.get_running_loop()
+        deadline, tries = loop.time() + self._timeout_s, TRIES if self._try_s else 1
+        while True:
+            left_s = max(0.001, deadline - loop.time())
+            try:
+                return await self._once(model, tensor, outputs, min(left_s, self._try_s or left_s))
+            except ModelsBusy:
+                self.on_busy()
+                if loop.time() + BUSY_PAUSE_S > deadline:
+                    raise
+                await asyncio.sleep(BUSY_PAUSE_S)
+            except ModelUnavailable:
+                tries -= 1
+                if not tries or loop.time() > deadline:
+                    raise
+
+    async def _once(
+        self, model: str, tensor: InferInput, outputs: list[str], timeout_s: float
+    ) -> list[NDArray[np.generic]]:
+        name = self.names.get(model, model)
         try:
             answer = await self._client.infer(
-                model,
+                name,
                 [tensor],
-                model_version=self.versions.get(model, ""),
-                outputs=[InferRequestedOutput(name) for name in outputs],
-                client_timeout=self._timeout_s,
+                model_version=self.versions.get(model, "") if name == model else "",
+                outputs=[InferRequestedOutput(output) for output in outputs],
+                priority=self._priority,
+                timeout=int(timeout_s * 1e6),  # what has waited in the server's queue for longer is not begun
+                client_timeout=timeout_s,
             )
         except InferenceServerException as error:
-            raise _translated(model, error) from error
-        return [answer.as_numpy(name) for name in outputs]
+            raise _translated(name, error) from error
+        return [answer.as_numpy(output) for output in outputs]
 
     async def segment(self, images: Bytes) -> Segmentation:
         """See `Infer.segment`."""
@@ -81,9 +133,18 @@ class TritonInfer:
         found = await self._call(contracts.ENHANCER, "tile", tile[None], ["enhanced"])
         return contracts.checked_tile(found[0], self.tile_px)
 
-    async def preview(self, image: Bytes) -> Bytes:
-        """See `Infer.preview`."""
-        found = await self._call(contracts.PREVIEW, "image", image[None], ["preview"])
+    async def preview(self, image: Bytes) -> Bytes | None:
+        """See `Infer.preview`; None where no ensemble is made of exactly these versions."""
+        pair = self.versions[contracts.SEGMENTER], self.versions[contracts.ENHANCER]
+        if pair not in self._previews:
+            await self._read_previews()
+        if pair not in self._previews:
+            return None
+        return await self.preview_by(self._previews[pair], image)
+
+    async def preview_by(self, ensemble: str, image: Bytes) -> Bytes:
+        """`preview` by this ensemble, whatever versions it names."""
+        found = await self._call(ensemble, "image", image[None], ["preview"])
         return contracts.checked_tile(found[0], self.tile_px)
 
     async def ready(self) -> bool:
@@ -100,8 +161,13 @@ class TritonInfer:
 
 
 def _translated(model: str, error: InferenceServerException) -> Exception:
+    message = error.message()
+    if QUEUE_FULL in message:
+        return ModelsBusy()
     if error.status() in GONE:
         return ModelUnavailable()
-    if NoIrisFound().detail in error.message():
+    if NoIrisFound().detail in message:
         return NoIrisFound()
-    return ProcessingFailed(f"{model}: {error.message()}")
+    if error.status() == "StatusCode.NOT_FOUND":
+        return VersionGone(f"{model}: {message}")
+    return ProcessingFailed(f"{model}: {message}")

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, cast, func, insert, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from orchestrator.tables import ENDED, Job, JobStatus, Photo, states_before
@@ -55,8 +56,11 @@ async def jobs_of(
     return rows.all(), total or 0
 
 
-async def claim(db: AsyncSession, job_id: UUID, lease_s: float) -> tuple[Job, Photo] | None:
-    """Take a pending job: sets processing, counts the attempt, starts the lease. None if it is not pending."""
+async def claim(db: AsyncSession, job_id: UUID, lease_s: float, versions: dict[str, str]) -> tuple[Job, Photo] | None:
+    """Take a pending job: sets processing, counts the attempt, starts the lease. None if it is not pending.
+
+    The first attempt gives the job its versions of the models; those that follow keep them.
+    """
     statement = (
         update(Job)
         .where(Job.id == job_id, Job.status == JobStatus.PENDING)
@@ -67,6 +71,7 @@ async def claim(db: AsyncSession, job_id: UUID, lease_s: float) -> tuple[Job, Ph
             retry_at=None,
             lease_until=func.now() + timedelta(seconds=lease_s),
             started_at=func.coalesce(Job.started_at, func.now()),
+            model_versions=func.coalesce(Job.model_versions, cast(versions, JSONB)),
         )
         .returning(Job)
     )
@@ -96,8 +101,14 @@ async def hand_back(db: AsyncSession, job_id: UUID, attempt: int) -> bool:
     return await _changed(db, change)
 
 
-async def retry_later(db: AsyncSession, job_id: UUID, attempt: int, max_failures: int, delay_s: float) -> bool:
-    """Processing → pending after an error, not before `delay_s`; False if this was one error too many."""
+async def retry_later(
+    db: AsyncSession, job_id: UUID, attempt: int, max_failures: int, delay_s: float, other_versions: bool = False
+) -> bool:
+    """Processing → pending after an error, not before `delay_s`; False if this was one error too many.
+
+    With `other_versions` the next attempt is given versions of the models anew.
+    """
+    more = {"model_versions": null()} if other_versions else {}
     change = (
         update(Job)
         .where(_held(job_id, attempt), Job.failures + 1 < max_failures)
@@ -106,6 +117,7 @@ async def retry_later(db: AsyncSession, job_id: UUID, attempt: int, max_failures
             lease_until=None,
             failures=Job.failures + 1,
             retry_at=func.now() + timedelta(seconds=delay_s),
+            **more,
         )
     )
     return await _changed(db, change)

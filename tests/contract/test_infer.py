@@ -1,6 +1,7 @@
 """Both providers keep the same promises and give the same answers."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ async def test_versions_and_readiness(infer: Infer) -> None:
 
 async def test_providers_agree(config: Settings, stack: Stack) -> None:
     """What Triton answers equals ONNX Runtime's answer, to a rounding."""
-    triton, local = await TritonInfer.connect(config.triton_url, 30), LocalInfer(config.model_repository)
+    triton, local = await TritonInfer.connect(config.triton_url, 30), LocalInfer(Path(config.model_repository))
     images = batch(local.segment_px)
     remote, here = await triton.segment(images), await local.segment(images)
     assert np.abs(remote.probabilities - here.probabilities).max() < 1e-4

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -82,6 +82,7 @@ class Faulty:
     times: int = 10**9
     provider: str = "faulty"
     versions: dict[str, str] = field(default_factory=dict)
+    available: dict[str, list[str]] = field(default_factory=dict)
     calls: int = 0
     tiles: int = 0
     segment_px: int = 0
@@ -89,6 +90,9 @@ class Faulty:
 
     def __post_init__(self) -> None:
         self.segment_px, self.tile_px = self.real.segment_px, self.real.tile_px
+
+    def pinned(self, versions: Mapping[str, str], background: bool = False) -> "Faulty":
+        return self
 
     async def segment(self, images: Bytes) -> Segmentation:
         self.calls += 1
@@ -119,7 +123,7 @@ class Faulty:
 
 @pytest.fixture
 def local(services: Services) -> LocalInfer:
-    return LocalInfer(services.settings.model_repository)
+    return LocalInfer(Path(services.settings.model_repository))
 
 
 @pytest.fixture

@@ -104,9 +104,9 @@ async def test_a_stopped_worker_hands_its_job_back_at_once(
 async def test_a_worker_whose_lease_is_gone_changes_nothing(
     services: Services, local: LocalInfer, decoder: Decoder, pending: Job
 ) -> None:
-    zombie = await claims.claim(services, pending.id)
+    zombie = await claims.claim(services, pending.id, {})
     assert zombie
-    assert await claims.claim(services, pending.id) is None, "a held job can't be claimed"
+    assert await claims.claim(services, pending.id, {}) is None, "a held job can't be claimed"
     async with services.db.begin() as db:
         await store.renew(db, pending.id, zombie.attempt, -1)  # its lease runs out
     await sweeper.sweep(services)
@@ -169,7 +169,7 @@ async def test_sweepers_bring_each_job_back_once(services: Services, eye_jpeg: b
     async with services.db.begin() as db:
         lost = await store.add_jobs(db, user, [photo.id] * 12, "interactive")
         for job in lost:
-            await store.claim(db, job.id, -1)
+            await store.claim(db, job.id, -1, {})
     found = await asyncio.gather(*(sweeper.sweep(services) for _ in range(4)))
     assert sum(found) >= 12
     for job in lost:
@@ -181,7 +181,7 @@ async def test_sweepers_bring_each_job_back_once(services: Services, eye_jpeg: b
 async def test_a_job_that_takes_its_worker_along_every_time_is_given_up(services: Services, pending: Job) -> None:
     for _ in range(services.settings.max_attempts):
         async with services.db.begin() as db:
-            assert await store.claim(db, pending.id, -1)
+            assert await store.claim(db, pending.id, -1, {})
         await sweeper.sweep(services)
     job = await row(services, pending.id)
     assert (job.status, job.error_type) == (JobStatus.FAILED, "server_error")

@@ -175,7 +175,7 @@ async def test_waiting_job_is_cancelled_at_once(services: Services, eye_jpeg: by
     async with services.db.begin() as db:
         (job,) = await store.add_jobs(db, user, [photo.id], "background")
     assert (await jobs.cancel(services, user, job.id)).status == JobStatus.CANCELLED
-    assert await claims.claim(services, job.id) is None, "a worker that takes it out of the queue leaves it alone"
+    assert await claims.claim(services, job.id, {}) is None, "a worker that takes it out of the queue leaves it alone"
 
 
 async def test_preview_comes_before_the_result(somebody: httpx.AsyncClient, eye_jpeg: bytes) -> None:

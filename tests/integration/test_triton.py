@@ -1,6 +1,7 @@
 """The embedded Triton serves the repository unchanged and makes batches of concurrent requests."""
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from tritonclient.utils import InferenceServerException
 
 from export import eyes
 from orchestrator.config import Settings
+from orchestrator.inference.channel import CHANNEL
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.local import LocalInfer
-from orchestrator.inference.triton import CHANNEL, TritonInfer
+from orchestrator.inference.triton import TritonInfer
 from tests.waiting import until
 
 
@@ -24,7 +26,7 @@ async def batches(client: InferenceServerClient, model: str) -> dict[int, int]:
 
 
 async def test_concurrent_requests_share_batches_and_answers_stay_right(config: Settings) -> None:
-    infer, local = await TritonInfer.connect(config.triton_url, 60), LocalInfer(config.model_repository)
+    infer, local = await TritonInfer.connect(config.triton_url, 60), LocalInfer(Path(config.model_repository))
     client = InferenceServerClient(config.triton_url)
     before = await batches(client, SEGMENTER)
     rng = np.random.default_rng(5)

@@ -1,0 +1,67 @@
+"""One gRPC channel to one Triton or to several; gRPC spreads the calls and leaves out servers that fail."""
+
+import asyncio
+import json
+import socket
+
+import grpc
+from tritonclient.grpc.aio import InferenceServerClient
+
+from orchestrator.errors import ModelUnavailable
+
+MESSAGE_BYTES = 512 * 1024 * 1024  # a published model's file travels in one message
+GONE = (str(grpc.StatusCode.UNAVAILABLE), str(grpc.StatusCode.DEADLINE_EXCEEDED), "StatusCode.CANCELLED")
+CHANNEL = [
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+]
+# Round robin keeps handing calls to a frozen server; outlier detection takes out whoever fails half of them (gRFC A50).
+SPREAD = {
+    "loadBalancingConfig": [
+        {
+            "outlier_detection_experimental": {
+                "interval": "1s",
+                "baseEjectionTime": "5s",
+                "maxEjectionTime": "30s",
+                "maxEjectionPercent": 67,
+                "failurePercentageEjection": {
+                    "threshold": 50,
+                    "enforcementPercentage": 100,
+                    "minimumHosts": 1,
+                    "requestVolume": 1,
+                },
+                "childPolicy": [{"round_robin": {}}],
+            }
+        }
+    ]
+}
+
+
+def several(url: str) -> bool:
+    """Whether the setting may name more than one server."""
+    return "," in url or url.startswith("dns:")
+
+
+async def addresses(url: str) -> list[str]:
+    """`host:port` of every server that the setting names. Raises ModelUnavailable for a name that nobody knows."""
+    found = []
+    for server in url.removeprefix("dns:").lstrip("/").split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            infos = await asyncio.get_running_loop().getaddrinfo(host, int(port), family=socket.AF_INET)
+        except (OSError, ValueError) as error:
+            raise ModelUnavailable(f"{server!r} in IRISVUE_TRITON_URL is no host:port that can be found.") from error
+        found += [f"{address[0]!s}:{port}" for *_, address in infos]
+    return list(dict.fromkeys(found))
+
+
+async def open_channel(url: str) -> InferenceServerClient:
+    """A client of the server or servers that the setting names."""
+    options: list[tuple[str, int | str]] = [*CHANNEL]
+    if several(url):
+        options += [("grpc.lb_policy_name", "round_robin"), ("grpc.service_config", json.dumps(SPREAD))]
+    target = "ipv4:" + ",".join(await addresses(url)) if "," in url else url
+    return InferenceServerClient(target, channel_args=options)

@@ -1,0 +1,294 @@
+"""Publish a version: check it beside the one in use, and only then put it where workers can be routed to it."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from orchestrator import routes, store
+from orchestrator.errors import Conflict, IrisvueError, NoIrisFound, Refused
+from orchestrator.inference.contracts import ENHANCER, PREVIEW, SEGMENTER
+from orchestrator.inference.triton import TritonInfer
+from orchestrator.pipeline.images import Pixels
+from orchestrator.services import Services
+from orchestrator.telemetry import log
+from orchestrator.versions.contract import Contract, check_file, read_contract
+from orchestrator.versions.golden import Picture, ask, load_golden
+from orchestrator.versions.judgement import Check, Judgement, Tolerances, contact_sheet, judge, tolerances_for
+from orchestrator.versions.repository import Repository
+from orchestrator.versions.server import Servers
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What publishing works with: rows, the repository, the servers that serve it, the networks as jobs see them."""
+
+    services: Services
+    repository: Repository
+    servers: Servers
+    infer: TritonInfer
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that wants to become a version of a model, with its card."""
+
+    model: str
+    filename: str
+    data: bytes
+    card: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a publication ended: the version's number (None: refused), the judgement, the worst pictures."""
+
+    version: int | None
+    in_use: str
+    judgement: Judgement
+    sheet: Pixels
+
+
+async def publish(
+    desk: Desk, candidate: Candidate, limits: Tolerances | None = None, own: Path | None = None, tell: Tell = print
+) -> Outcome:
+    """Check a candidate, and if it is good enough put it in as the next version, loaded and warm, without traffic.
+
+    A candidate that is not leaves the repository, the servers and the rows as they were.
+
+    Raises:
+        Refused: it breaks the contract or can't be loaded; or the repository holds a version that is not whole.
+        Conflict: somebody else is publishing this model now.
+        NotFound: there is no such model.
+        ModelUnavailable: a server does not answer.
+    """
+    contract = read_contract(candidate.model, await desk.repository.config(candidate.model))
+    async with _alone(desk.services, candidate.model):
+        tell("Checking the contract")
+        await asyncio.to_thread(check_file, contract, candidate.filename, candidate.data)
+        await _whole(desk, contract)
+        outcome = await _examine(desk, contract, candidate, limits or tolerances_for(candidate.model), own, tell)
+        if not outcome.judgement.good:
+            return outcome
+        version = await _next_version(desk, candidate.model)
+        tell(f"Putting it in as version {version}")
+        await _put_in(desk, contract, candidate, version, outcome)
+        return Outcome(version, outcome.in_use, outcome.judgement, outcome.sheet)
+
+
+@asynccontextmanager
+async def _alone(services: Services, model: str) -> AsyncIterator[None]:
+    async with services.db.begin() as db:
+        if not await store.try_lock_publishing(db, model):
+            raise Conflict(f"Somebody else is publishing {model} now. Try again when they have finished.")
+        yield
+
+
+async def _whole(desk: Desk, contract: Contract) -> None:
+    """Raises Refused where a version folder has no model: loading the model again would fail on it."""
+    for version, files in (await desk.repository.versions(contract.name)).items():
+        if contract.filename not in files:
+            raise Refused(
+                f"{contract.name}/{version} in the repository has no {contract.filename}: perhaps a copy that was cut "
+                "off. Finish it or delete the folder, then publish again."
+            )
+
+
+async def _next_version(desk: Desk, model: str) -> int:
+    async with desk.services.db() as db:
+        known = [row.version for row in await store.model_versions(db) if row.name == model]
+    return max([0, *known, *await desk.repository.versions(model)]) + 1
+
+
+async def in_use(desk: Desk, model: str) -> str:
+    """The version that most jobs are served by."""
+    async with desk.services.db() as db:
+        route = (await store.current_routes(db)).get(model)
+    return max(route.shares, key=lambda v: route.shares[v]) if route else desk.infer.versions[model]
+
+
+async def _examine(
+    desk: Desk, contract: Contract, candidate: Candidate, limits: Tolerances, own: Path | None, tell: Tell
+) -> Outcome:
+    """The golden set through both, on the server itself; the candidate is gone from it afterwards."""
+    model = candidate.model
+    used = await in_use(desk, model)
+    side_px = contract.inputs[0].shape[0]
+    pictures = await asyncio.to_thread(load_golden, model, side_px, own)
+    tell("Loading the candidate beside the version in use")
+    async with desk.servers.candidate(model, contract.filename, candidate.data) as name:
+        old = desk.infer.pinned({model: used})
+        new = copy(old)
+        new.names = {model: name}
+        count = 0
+
+        def done() -> None:
+            nonlocal count
+            count += 1
+            tell(f"Golden pictures: {count} of {len(pictures)}")
+
+        answers_new, answers_old = await ask(model, [new, old], pictures, done)
+        judgement = judge(model, pictures, answers_new, answers_old, limits)
+        if judgement.good:
+            tell("The whole chain")
+            judgement.checks.append(await _chain(desk, model, name, side_px, pictures))
+    sheet = contact_sheet(model, pictures, answers_new, answers_old, judgement.worst)
+    return Outcome(None, used, judgement, sheet)
+
+
+async def _chain(desk: Desk, model: str, name: str, side_px: int, pictures: Sequence[Picture]) -> Check:
+    """Whether first pictures still come out of the ensemble with the candidate in its place."""
+    shown = pictures if model == SEGMENTER else load_golden(SEGMENTER, side_px)
+    eyes = [picture.shown for picture in shown if picture.mask is not None]
+    async with desk.servers.ensemble(PREVIEW, {model: name}) as ensemble:
+        made = [await _first_pictures(desk, called, eyes) for called in (ensemble, PREVIEW)]
+    wanted = max(0, made[1] - max(1, len(eyes) // 10))
+    return Check("first pictures", f"{made[0]} of {len(eyes)}", f"{made[1]}", f"at least {wanted}", made[0] >= wanted)
+
+
+async def _first_pictures(desk: Desk, ensemble: str, eyes: Sequence[Pixels]) -> int:
+    made = 0
+    for eye in eyes:
+        try:
+            picture = await desk.infer.preview_by(ensemble, eye)
+        except NoIrisFound:
+            continue
+        except IrisvueError as error:
+            log.warning("no first picture", ensemble=ensemble, error=error.detail)
+            continue
+        made += int(picture.any())
+    return made
+
+
+async def _put_in(desk: Desk, contract: Contract, candidate: Candidate, version: int, outcome: Outcome) -> None:
+    """Repository, servers, rows; all of it, or nothing."""
+    model = candidate.model
+    await _keep_route(desk, model, outcome.in_use, version)
+    await desk.repository.place(model, version, contract.filename, candidate.data)
+    ensembles: list[str] = []
+    try:
+        await desk.servers.reload(model)
+        if not await desk.servers.ready(model, version):
+            raise Refused(f"{model} {version} was put in, but the server does not serve it.")
+        await _warm_up(desk, contract, version)
+        ensembles += await _add_ensembles(desk, model, version)
+        async with desk.services.db.begin() as db:
+            facts = {
+                "sha256": hashlib.sha256(candidate.data).hexdigest(),
+                "card": candidate.card,
+                "scores": outcome.judgement.scores,
+            }
+            await store.add_version(db, model, version, candidate.by, **facts)
+    except BaseException:
+        await asyncio.shield(_take_back(desk, model, version, ensembles))
+        raise
+    log.info("published", model=model, version=version, by=candidate.by, **outcome.judgement.scores)
+
+
+async def _keep_route(desk: Desk, model: str, used: str, version: int) -> None:
+    """A model without a route is served by its newest version: settle the one in use before there is a newer one."""
+    await routes.register(desk.services, {model: [used]})
+    async with desk.services.db() as db:
+        routed = model in await store.current_routes(db)
+    if not routed:
+        shares = routes.Shares({used: routes.WHOLE})
+        await routes.set_route(desk.services, model, shares, "publish", f"kept when {version} was published")
+
+
+async def _warm_up(desk: Desk, contract: Contract, version: int) -> None:
+    """Every batch size that doubles, on this version; what a first call allocates is there before a job comes."""
+    pinned, shape = desk.infer.pinned({contract.name: str(version)}), contract.inputs[0].shape
+    size = 1
+    while size <= max(1, contract.max_batch):
+        batch = np.zeros((size, *shape), np.uint8)
+        if contract.name == SEGMENTER:
+            await pinned.segment(batch)
+        else:
+            await asyncio.gather(*(pinned.upscale(tile) for tile in batch))
+        size *= 2
+
+
+async def _add_ensembles(desk: Desk, model: str, version: int) -> list[str]:
+    """An ensemble for the new version with each version of the other network that jobs may meet it with."""
+    other = ENHANCER if model == SEGMENTER else SEGMENTER
+    config = await desk.repository.config(PREVIEW)
+    made = []
+    try:
+        for beside in await desk.repository.versions(other):
+            versions = {model: version, other: beside}
+            name = f"{PREVIEW}_u{versions[SEGMENTER]}_r{versions[ENHANCER]}"
+            made.append(name)
+            await desk.repository.place_model(name, _ensemble_of(config, name, versions))
+            await desk.servers.reload(name)
+    except BaseException:
+        await asyncio.shield(_remove_ensembles(desk, made))
+        raise
+    return made
+
+
+def _ensemble_of(config: bytes, name: str, versions: dict[str, int]) -> bytes:
+    parsed = text_format.Parse(config.decode(), model_config_pb2.ModelConfig())
+    parsed.name = name
+    for step in parsed.ensemble_scheduling.step:
+        step.model_version = versions.get(step.model_name, step.model_version)
+    return str(text_format.MessageToString(parsed)).encode()
+
+
+async def _remove_ensembles(desk: Desk, names: Sequence[str]) -> None:
+    for name in names:
+        await desk.servers.unload(name)
+        await desk.repository.remove(name)
+
+
+async def _take_back(desk: Desk, model: str, version: int, ensembles: Sequence[str]) -> None:
+    await _remove_ensembles(desk, ensembles)
+    await desk.repository.remove(model, version)
+    await desk.servers.reload(model)
+
+
+async def withdraw(desk: Desk, model: str, version: int) -> None:
+    """Take a version out of the repository and the servers; it is kept aside. Raises Conflict while it is needed."""
+    async with _alone(desk.services, model):
+        async with desk.services.db.begin() as db:
+            await store.lock_model(db, model)
+            route = (await store.current_routes(db)).get(model)
+            if route is None or str(version) in {*route.shares, route.shadow}:
+                raise Conflict(f"{model} {version} is in the route. Route its jobs to another version first.")
+            if held := await store.jobs_held_by(db, model, str(version)):
+                raise Conflict(
+                    f"{held} unfinished jobs are served by {model} {version}. Try again when they have ended."
+                )
+            await desk.repository.withdraw(model, version)
+            await store.withdraw_version(db, model, version, away=True)
+        letter = "u" if model == SEGMENTER else "r"
+        await _remove_ensembles(desk, await _ensembles_with(desk, f"{letter}{version}"))
+        await desk.servers.reload(model)
+
+
+async def restore(desk: Desk, model: str, version: int) -> None:
+    """Bring a withdrawn version back and load it. Raises NotFound, Refused."""
+    async with _alone(desk.services, model):
+        await desk.repository.restore(model, version)
+        try:
+            await desk.servers.reload(model)
+        except IrisvueError:
+            await desk.repository.withdraw(model, version)
+            raise
+        await _add_ensembles(desk, model, version)
+        async with desk.services.db.begin() as db:
+            await store.withdraw_version(db, model, version, away=False)
+
+
+async def _ensembles_with(desk: Desk, part: str) -> list[str]:
+    names = await desk.repository.models()
+    return [name for name in names if name.startswith(f"{PREVIEW}_") and part in name.split("_")]
