@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator import __version__, store
-from orchestrator.api import health, jobs, photos, streams
+from orchestrator.api import health, jobs, models, photos, streams
 from orchestrator.api.schemas import Problem, ProgressMessage, problems
 from orchestrator.config import Settings, settings
 from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow, classify
@@ -131,6 +131,6 @@ def create_app(config: Settings | None = None) -> FastAPI:
         app.add_exception_handler(kind, answer_error)
     limit = config.max_upload_bytes + MULTIPART_BYTES
     app.add_middleware(BodyLimit, limit=limit, timeout_s=config.body_timeout_s)
-    for router in (health.router, photos.router, photos.objects, jobs.router, streams.router):
+    for router in (health.router, photos.router, photos.objects, jobs.router, streams.router, models.router):
         app.include_router(router)
     return app

@@ -1,5 +1,6 @@
 """Bearer tokens: who is calling. HS256 with a shared secret, or RS256/ES256 with keys from a JWKS address."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from uuid import UUID
@@ -9,14 +10,31 @@ import jwt
 from orchestrator.config import Settings
 from orchestrator.errors import SetupError, Unauthorized
 
+MODELS_WRITE = "models:write"
+
 
 @cache
 def _jwks(url: str) -> jwt.PyJWKClient:
     return jwt.PyJWKClient(url, cache_keys=True, timeout=5)
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who is calling, and what else than their own photos they may touch."""
+
+    user: UUID
+    scopes: frozenset[str]
+
+
 def user_of(token: str, settings: Settings) -> UUID:
-    """The user id in `token`. May ask the JWKS address, so call it off the event loop where one is configured.
+    """The user id in `token`; see `caller_of`."""
+    return caller_of(token, settings).user
+
+
+def caller_of(token: str, settings: Settings) -> Caller:
+    """The user id and the scopes (RFC 8693: one string, blanks between) in `token`.
+
+    May ask the JWKS address, so call it off the event loop where one is configured.
 
     Raises:
         Unauthorized: missing, expired, forged, or its subject is no UUID. Says which.
@@ -37,7 +55,7 @@ def user_of(token: str, settings: Settings) -> UUID:
             issuer=settings.jwt_issuer,
             options={"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
         )
-        return UUID(claims["sub"])
+        return Caller(UUID(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
     except jwt.ExpiredSignatureError as error:
         raise Unauthorized("The token has expired.") from error
     except jwt.PyJWTError as error:
@@ -46,6 +64,7 @@ def user_of(token: str, settings: Settings) -> UUID:
         raise Unauthorized("The token's subject must be a user id (UUID).") from error
 
 
-def make_token(user: UUID, secret: str, lifetime: timedelta = timedelta(days=30)) -> str:
+def make_token(user: UUID, secret: str, lifetime: timedelta = timedelta(days=30), scope: str = "") -> str:
     """Sign a token for `user` with the shared secret (development and tests)."""
-    return jwt.encode({"sub": str(user), "exp": datetime.now(UTC) + lifetime}, secret, algorithm="HS256")
+    claims = {"sub": str(user), "exp": datetime.now(UTC) + lifetime} | ({"scope": scope} if scope else {})
+    return jwt.encode(claims, secret, algorithm="HS256")

@@ -133,6 +133,7 @@ async def _process(
 def token(
     user: Annotated[UUID | None, typer.Option(help="User id; without one, a new user.")] = None,
     data: Data = Path("irisvue-data"),
+    scope: Annotated[str, typer.Option(help="Scopes, blanks between; models:write may route models.")] = "",
 ) -> None:
     """Print a token for a user, signed with IRISVUE_JWT_SECRET or the secret of the data folder."""
     secret = settings().jwt_secret
@@ -142,7 +143,8 @@ def token(
             f"irisvue: no secret: set IRISVUE_JWT_SECRET, or start `irisvue up` once ({path}).", style="red"
         )
         raise typer.Exit(1)
-    typer.echo(make_token(user or uuid4(), secret.get_secret_value() if secret else path.read_text()))
+    key = secret.get_secret_value() if secret else path.read_text()
+    typer.echo(make_token(user or uuid4(), key, scope=scope))
 
 
 @app.command()

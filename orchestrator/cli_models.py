@@ -8,13 +8,14 @@ from typing import Annotated
 
 import cv2
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from orchestrator import routes, store
 from orchestrator.errors import Invalid, SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import Services, open_services
 from orchestrator.tables import ModelRoute
+from orchestrator.telemetry import configure_logging
 from orchestrator.terminal import complaints, console, run, settings_at
 from orchestrator.versions.judgement import Judgement
 from orchestrator.versions.publish import Candidate, Desk, Outcome, in_use
@@ -35,6 +36,7 @@ Data = Annotated[
 @asynccontextmanager
 async def _desk(data: Path | None) -> AsyncIterator[Desk]:
     config = settings_at(data)
+    configure_logging("WARNING")
     if config.inference != "triton":
         raise SetupError("This Irisvue runs without Triton (--inference local): there is no server to publish to.")
     async with open_services(config) as services, open_servers(config.triton_url) as servers:
@@ -108,7 +110,7 @@ def list_models(data: Data = None) -> None:
     async def work() -> int:
         async with _rows(data) as services:
             found = await routes.overview(services)
-        table = Table("model", "version", "jobs", "scores", "published by", "at")
+        table = Table("model", "version", Column("jobs", no_wrap=True), "scores", "published by", "at")
         for model in found:
             for row in model.versions:
                 scores = " ".join(f"{key}={value:g}" for key, value in (row.scores or {}).items())

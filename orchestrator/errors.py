@@ -31,6 +31,13 @@ class Unauthorized(IrisvueError):
     suggestion = "Sign in again."
 
 
+class Forbidden(IrisvueError):
+    """This token may not do that."""
+
+    code, status = "forbidden", 403
+    suggestion = "Ask for a token with the scope that the message names."
+
+
 class NotFound(IrisvueError):
     """There is nothing here under this id."""
 

@@ -73,7 +73,7 @@ async def register(services: Services, available: Mapping[str, Sequence[str]]) -
     async with services.db.begin() as db:
         for name, versions in available.items():
             for version in versions:
-                await store.add_version(db, name, int(version), by="found in the repository")
+                await store.add_version(db, name, int(version), by="repository")
 
 
 async def set_route(services: Services, name: str, shares: Shares, by: str, reason: str = "") -> ModelRoute:

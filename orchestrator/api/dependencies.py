@@ -8,8 +8,8 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from orchestrator import tickets
-from orchestrator.auth import user_of
-from orchestrator.errors import Unauthorized
+from orchestrator.auth import MODELS_WRITE, Caller, caller_of
+from orchestrator.errors import Forbidden, Unauthorized
 from orchestrator.services import Services
 
 _bearer = HTTPBearer(auto_error=False, description="A JWT whose `sub` is the user's id (UUID); `exp` is required.")
@@ -36,12 +36,25 @@ Open = Annotated[Services, Depends(services_of)]
 
 
 async def authenticate(services: Services, token: str | None) -> UUID:
-    """The user id in a token; asks the JWKS address off the event loop. Raises Unauthorized."""
+    """The user id in a token. Raises Unauthorized."""
+    return (await _caller(services, token)).user
+
+
+async def _caller(services: Services, token: str | None) -> Caller:
+    """Who calls; asks the JWKS address off the event loop."""
     if not token:
         raise Unauthorized
     if services.settings.jwks_url:
-        return await asyncio.to_thread(user_of, token, services.settings)
-    return user_of(token, services.settings)
+        return await asyncio.to_thread(caller_of, token, services.settings)
+    return caller_of(token, services.settings)
+
+
+async def operator_of_models(services: Open, bearer: Bearer) -> UUID:
+    """The caller, whose token must have the scope models:write. Raises Unauthorized, Forbidden."""
+    caller = await _caller(services, bearer.credentials if bearer else None)
+    if MODELS_WRITE not in caller.scopes:
+        raise Forbidden(f"This needs a token with the scope {MODELS_WRITE}.")
+    return caller.user
 
 
 async def current_user(services: Open, bearer: Bearer) -> UUID:
@@ -75,5 +88,6 @@ async def user_streaming(services: Open, bearer: Bearer, token: InQuery = None, 
 
 
 CurrentUser = Annotated[UUID, Depends(current_user)]
+ModelOperator = Annotated[UUID, Depends(operator_of_models)]
 JobStreamingUser = Annotated[UUID, Depends(streaming_user)]
 UserStreamingUser = Annotated[UUID, Depends(user_streaming)]

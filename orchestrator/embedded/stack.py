@@ -20,7 +20,7 @@ import httpx
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from orchestrator.auth import make_token
+from orchestrator.auth import MODELS_WRITE, make_token
 from orchestrator.config import ROOT, Settings
 from orchestrator.embedded import parts
 from orchestrator.embedded.parts import HOST, Part
@@ -109,7 +109,8 @@ async def _redis_ready(url: str) -> bool:
         await client.aclose()
 
 
-async def _triton_ready(url: str) -> bool:
+async def triton_ready(url: str) -> bool:
+    """Whether the server at host:port serves the networks."""
     if not await listens(int(url.rpartition(":")[2])):
         return False
     try:
@@ -190,7 +191,7 @@ async def open_stack(options: Options, tell: Tell = lambda words: None) -> Async
             with (folder / "irisvue.lock").open("w") as note:
                 json.dump({"pid": os.getpid(), "address": url}, note)
             _write_settings(folder, env)
-            token = make_token(DEVELOPER, env["IRISVUE_JWT_SECRET"])
+            token = make_token(DEVELOPER, env["IRISVUE_JWT_SECRET"], scope=MODELS_WRITE)
             yield Stack(url, token, folder, processes, env)
         finally:
             for process in reversed(processes.values()):
@@ -264,7 +265,7 @@ async def _start_servers(
     if options.inference == "triton":
         tell("Starting Triton")
         make = partial(parts.triton, folder, repository)
-        triton = await _start_server(make, lambda part: _triton_ready(f"{HOST}:{part.port}"), processes)
+        triton = await _start_server(make, lambda part: triton_ready(f"{HOST}:{part.port}"), processes)
         env["IRISVUE_TRITON_URL"] = f"{HOST}:{triton.port}"
     return env
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -40,8 +41,8 @@ async def add_version(db: AsyncSession, name: str, version: int, by: str, **fact
 
 async def current_routes(db: AsyncSession) -> dict[str, ModelRoute]:
     """The newest route of each model that has one."""
-    query = select(ModelRoute).distinct(ModelRoute.name).order_by(ModelRoute.name, ModelRoute.id.desc())
-    return {row.name: row for row in await db.scalars(query)}
+    newest = select(ModelRoute).ext(distinct_on(ModelRoute.name)).order_by(ModelRoute.name, ModelRoute.id.desc())
+    return {row.name: row for row in await db.scalars(newest)}
 
 
 async def route_history(db: AsyncSession, name: str, limit: int = 100) -> Sequence[ModelRoute]:

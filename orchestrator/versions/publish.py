@@ -13,7 +13,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from orchestrator import routes, store
-from orchestrator.errors import Conflict, IrisvueError, NoIrisFound, Refused
+from orchestrator.errors import Conflict, IrisvueError, ModelUnavailable, NoIrisFound, Refused
 from orchestrator.inference.contracts import ENHANCER, PREVIEW, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.pipeline.images import Pixels
@@ -25,6 +25,7 @@ from orchestrator.versions.judgement import Check, Judgement, Tolerances, contac
 from orchestrator.versions.repository import Repository
 from orchestrator.versions.server import Servers
 
+CHAIN_EYES = 8
 Tell = Callable[[str], None]
 
 
@@ -149,7 +150,7 @@ async def _examine(
 async def _chain(desk: Desk, model: str, name: str, side_px: int, pictures: Sequence[Picture]) -> Check:
     """Whether first pictures still come out of the ensemble with the candidate in its place."""
     shown = pictures if model == SEGMENTER else load_golden(SEGMENTER, side_px)
-    eyes = [picture.shown for picture in shown if picture.mask is not None]
+    eyes = [picture.shown for picture in shown if picture.mask is not None][:CHAIN_EYES]
     async with desk.servers.ensemble(PREVIEW, {model: name}) as ensemble:
         made = [await _first_pictures(desk, called, eyes) for called in (ensemble, PREVIEW)]
     wanted = max(0, made[1] - max(1, len(eyes) // 10))
@@ -192,7 +193,6 @@ async def _put_in(desk: Desk, contract: Contract, candidate: Candidate, version:
     except BaseException:
         await asyncio.shield(_take_back(desk, model, version, ensembles))
         raise
-    log.info("published", model=model, version=version, by=candidate.by, **outcome.judgement.scores)
 
 
 async def _keep_route(desk: Desk, model: str, used: str, version: int) -> None:
@@ -222,10 +222,13 @@ async def _add_ensembles(desk: Desk, model: str, version: int) -> list[str]:
     """An ensemble for the new version with each version of the other network that jobs may meet it with."""
     other = ENHANCER if model == SEGMENTER else SEGMENTER
     config = await desk.repository.config(PREVIEW)
+    shipped = _versions_of(config)
     made = []
     try:
         for beside in await desk.repository.versions(other):
             versions = {model: version, other: beside}
+            if versions == shipped:
+                continue
             name = f"{PREVIEW}_u{versions[SEGMENTER]}_r{versions[ENHANCER]}"
             made.append(name)
             await desk.repository.place_model(name, _ensemble_of(config, name, versions))
@@ -234,6 +237,13 @@ async def _add_ensembles(desk: Desk, model: str, version: int) -> list[str]:
         await asyncio.shield(_remove_ensembles(desk, made))
         raise
     return made
+
+
+def _versions_of(config: bytes) -> dict[str, int]:
+    """The networks' versions that an ensemble names."""
+    parsed = text_format.Parse(config.decode(), model_config_pb2.ModelConfig())
+    steps = parsed.ensemble_scheduling.step
+    return {step.model_name: step.model_version for step in steps if step.model_version > 0}
 
 
 def _ensemble_of(config: bytes, name: str, versions: dict[str, int]) -> bytes:
@@ -251,14 +261,22 @@ async def _remove_ensembles(desk: Desk, names: Sequence[str]) -> None:
 
 
 async def _take_back(desk: Desk, model: str, version: int, ensembles: Sequence[str]) -> None:
-    await _remove_ensembles(desk, ensembles)
+    """The repository first: a server that is away reads it again when it is back."""
+    for name in ensembles:
+        await desk.repository.remove(name)
     await desk.repository.remove(model, version)
-    await desk.servers.reload(model)
+    try:
+        await _remove_ensembles(desk, ensembles)
+        await desk.servers.reload(model)
+    except ModelUnavailable as error:
+        log.warning("the server did not hear that a version was taken back", model=model, detail=error.detail)
 
 
 async def withdraw(desk: Desk, model: str, version: int) -> None:
     """Take a version out of the repository and the servers; it is kept aside. Raises Conflict while it is needed."""
     async with _alone(desk.services, model):
+        if _versions_of(await desk.repository.config(PREVIEW)).get(model) == version:
+            raise Conflict(f"{PREVIEW} names {model} {version}. Change its config.pbtxt in the repository first.")
         async with desk.services.db.begin() as db:
             await store.lock_model(db, model)
             route = (await store.current_routes(db)).get(model)

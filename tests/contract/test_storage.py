@@ -1,35 +1,15 @@
 """A folder and an S3 bucket keep the same promises."""
 
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
-import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from orchestrator.config import Settings
 from orchestrator.errors import NotFound, StoreUnavailable
 from orchestrator.storage import Storage, original_key, result_keys
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
-    server.start()
-    url = f"http://127.0.0.1:{port}"
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-    client = boto3.client("s3", endpoint_url=url, **keys)
-    client.create_bucket(Bucket="photos")
-    client.close()
-    yield url
-    server.stop()
 
 
 def on_s3(url: str) -> Storage:

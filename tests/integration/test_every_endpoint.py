@@ -21,6 +21,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/processing/submit": {"json": {"photo_id": str(uuid4())}},
     "/api/v1/processing/batch": {"json": {"photo_ids": [str(uuid4())]}},
     "/api/v1/stream-tickets": {"json": {"job_id": str(uuid4())}},
+    "/api/v1/models/{name}/route": {"json": {"shares": {"1": 100}}},
 }
 OPERATIONS = [
     (method.upper(), path)
@@ -28,7 +29,7 @@ OPERATIONS = [
     for method in methods
     if not path.startswith(OPEN)
 ]
-WITH_AN_ID = [(m, p) for m, p in OPERATIONS if "{" in p or p in list(BODIES)[2:]]
+WITH_AN_ID = [(m, p) for m, p in OPERATIONS if "_id}" in p or p in list(BODIES)[2:5]]
 
 
 def forged(kind: str, secret: str) -> str:
@@ -47,7 +48,7 @@ def forged(kind: str, secret: str) -> str:
 
 
 def path_of(path: str, **ids: str) -> str:
-    return path.format(photo_id=ids.get("photo", uuid4()), job_id=ids.get("job", uuid4()))
+    return path.format(name="iris_unet", photo_id=ids.get("photo", uuid4()), job_id=ids.get("job", uuid4()))
 
 
 def test_there_are_endpoints() -> None:

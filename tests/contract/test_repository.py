@@ -1,0 +1,68 @@
+"""A model repository in a folder and one in a bucket behave alike."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import ROOT, Settings
+from orchestrator.errors import Conflict, NotFound, SetupError
+from orchestrator.versions.repository import BucketRepository, FolderRepository, Repository, open_repository
+
+FILES = ("iris_unet/config.pbtxt", "iris_unet/1/model.onnx", "iris_preview/config.pbtxt", "iris_preview/1/README")
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Repository:
+    if request.param == "folder":
+        for name in FILES:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / "model_repository" / name, tmp_path / name)
+        return open_repository(str(tmp_path), Settings())
+    s3, settings = request.getfixturevalue("bucket")
+    for name in FILES:
+        s3.put_object(Bucket="models", Key=f"prod/{name}", Body=(ROOT / "model_repository" / name).read_bytes())
+    return open_repository("s3://models/prod", settings)
+
+
+async def test_what_is_there_is_found(repository: Repository) -> None:
+    assert await repository.models() == ["iris_preview", "iris_unet"]
+    assert b"onnxruntime" in await repository.config("iris_unet")
+    assert await repository.versions("iris_unet") == {1: ["model.onnx"]}
+    assert len(await repository.read("iris_unet", 1, "model.onnx")) > 1e6
+    for missing in (repository.config("none"), repository.read("iris_unet", 9, "model.onnx")):
+        with pytest.raises(NotFound):
+            await missing
+    assert await repository.versions("none") == {}
+
+
+async def test_a_version_goes_in_once_and_out_again(repository: Repository) -> None:
+    await repository.place("iris_unet", 2, "model.onnx", b"two")
+    assert await repository.versions("iris_unet") == {1: ["model.onnx"], 2: ["model.onnx"]}
+    with pytest.raises(Conflict):
+        await repository.place("iris_unet", 2, "model.onnx", b"another")
+    assert await repository.read("iris_unet", 2, "model.onnx") == b"two"
+    await repository.withdraw("iris_unet", 2)
+    assert list(await repository.versions("iris_unet")) == [1]
+    with pytest.raises(NotFound):
+        await repository.withdraw("iris_unet", 2)
+    await repository.restore("iris_unet", 2)
+    assert await repository.read("iris_unet", 2, "model.onnx") == b"two"
+    await repository.remove("iris_unet", 2)
+    await repository.remove("iris_unet", 2)
+    assert list(await repository.versions("iris_unet")) == [1]
+
+
+async def test_an_ensemble_is_a_model_of_its_own(repository: Repository) -> None:
+    await repository.place_model("iris_preview_u2_r1", b'name: "iris_preview_u2_r1"')
+    assert "iris_preview_u2_r1" in await repository.models()
+    assert await repository.config("iris_preview_u2_r1") == b'name: "iris_preview_u2_r1"'
+    await repository.remove("iris_preview_u2_r1")
+    assert "iris_preview_u2_r1" not in await repository.models()
+
+
+def test_the_address_says_which_kind(tmp_path: Path) -> None:
+    assert isinstance(open_repository(str(tmp_path), Settings()), FolderRepository)
+    assert isinstance(open_repository("s3://models", Settings()), BucketRepository)
+    with pytest.raises(SetupError, match="IRISVUE_MODEL_REPOSITORY"):
+        open_repository(str(tmp_path / "none"), Settings())

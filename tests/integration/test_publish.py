@@ -1,0 +1,337 @@
+"""Publishing, routing and taking out versions, on a stack of its own whose repository may change."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+from tritonclient.grpc.aio import InferenceServerClient
+
+from orchestrator import guard, routes, store
+from orchestrator.config import ROOT, Settings
+from orchestrator.embedded.stack import Options, Stack
+from orchestrator.errors import Conflict, Refused
+from orchestrator.inference.channel import CHANNEL
+from orchestrator.inference.contracts import ENHANCER, SEGMENTER
+from orchestrator.inference.triton import TritonInfer
+from orchestrator.services import open_services
+from orchestrator.versions.golden import load_golden
+from orchestrator.versions.publish import Candidate, Desk, Outcome, publish, restore, withdraw
+from orchestrator.versions.repository import open_repository
+from orchestrator.versions.server import Servers, open_servers
+from tests import networks
+from tests.conftest import live_stack, settings_for
+from tests.waiting import ended, submitted, until
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with live_stack(Options(tmp_path_factory.mktemp("own"))) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def desk(own: Stack) -> AsyncIterator[Desk]:
+    config = settings_for(own)
+    async with open_services(config) as services, open_servers(config.triton_url) as servers:
+        infer = await TritonInfer.connect(config.triton_url, 30)
+        yield Desk(services, open_repository(config.model_repository, config), servers, infer)
+        await infer.aclose()
+
+
+@pytest.fixture
+async def client(own: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {own.token}"}
+    async with httpx.AsyncClient(base_url=own.url, headers=headers, timeout=60, trust_env=False) as opened:
+        yield opened
+
+
+def candidate(data: bytes, model: str = SEGMENTER, filename: str = "model.onnx") -> Candidate:
+    return Candidate(model, filename, data, "# A candidate\n", "tester")
+
+
+async def put_in(desk: Desk, data: bytes | None = None) -> int:
+    said: list[str] = []
+    outcome = await publish(desk, candidate(data or networks.other()), tell=said.append)
+    assert outcome.version, outcome.judgement.checks
+    assert said[0] == "Checking the contract" and said[-1] == f"Putting it in as version {outcome.version}"
+    return outcome.version
+
+
+async def some_version(desk: Desk) -> int:
+    """A version that is not the shipped one, published by an earlier test or now."""
+    async with desk.services.db() as db:
+        known = [v.version for v in await store.model_versions(db) if v.name == SEGMENTER and not v.withdrawn_at]
+    return max(known) if max(known, default=1) > 1 else await put_in(desk)
+
+
+async def state(desk: Desk) -> tuple[Any, ...]:
+    """The repository, the server and the rows, to be compared before and after."""
+    folder = Path(desk.services.settings.model_repository)
+    files = sorted(
+        (str(path.relative_to(folder)), hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    client = InferenceServerClient(desk.servers.first, channel_args=CHANNEL)
+    index = await client.get_model_repository_index()
+    await client.close()
+    loaded = sorted((m.name, m.version) for m in index.models if m.state == "READY")
+    async with desk.services.db() as db:
+        versions = [(v.name, v.version, v.sha256) for v in await store.model_versions(db)]
+        shares = {name: route.shares for name, route in (await store.current_routes(db)).items()}
+    return files, loaded, versions, shares
+
+
+async def served_by(client: httpx.AsyncClient, job_id: str) -> dict[str, str]:
+    job = await ended(client, job_id)
+    assert job["status"] == "completed", job
+    versions: dict[str, str] = job["model_versions"]
+    return versions
+
+
+async def test_a_version_is_published_tried_promoted_and_rolled_back(
+    desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes
+) -> None:
+    version = await put_in(desk)
+    assert (await served_by(client, await submitted(client, eye_jpeg)))[SEGMENTER] == "1", "loaded, without traffic"
+    found = {m["name"]: m for m in (await client.get("/api/v1/models")).json()["models"]}
+    published = found[SEGMENTER]["versions"][-1]
+    assert published["version"] == str(version) and published["card"] == "# A candidate\n"
+    assert published["scores"]["mean_iou"] > 0.9 and published["published_by"] == "tester"
+    assert published["sha256"] == hashlib.sha256(networks.other()).hexdigest()
+    assert found[SEGMENTER]["route"]["shares"] == {"1": 100}
+
+    answer = await client.put(f"/api/v1/models/{SEGMENTER}/route", json={"shares": {str(version): 100}})
+    assert answer.status_code == 200 and answer.json()["shares"] == {str(version): 100}
+    assert (await served_by(client, await submitted(client, eye_jpeg)))[SEGMENTER] == str(version)
+    answer = await client.post(f"/api/v1/models/{SEGMENTER}/rollback")
+    assert answer.json()["shares"] == {"1": 100}
+    assert (await served_by(client, await submitted(client, eye_jpeg)))[SEGMENTER] == "1"
+    assert (await client.post(f"/api/v1/models/{SEGMENTER}/rollback")).status_code == 409, "there was no other"
+
+
+async def test_first_pictures_never_mix_versions(desk: Desk, own: Stack) -> None:
+    version = await some_version(desk)
+    infer = await TritonInfer.connect(settings_for(own).triton_url, 30)
+    eye = next(p.shown for p in load_golden(SEGMENTER, infer.segment_px) if p.mask is not None)
+    for pair in ({SEGMENTER: "1"}, {SEGMENTER: str(version)}):
+        assert await infer.pinned(pair).preview(eye) is not None
+    assert await infer.pinned({SEGMENTER: str(version), ENHANCER: "7"}).preview(eye) is None, "no such pair"
+    await infer.aclose()
+
+
+@pytest.mark.parametrize("fault", ["nan", "slow", "blind"])
+async def test_a_bad_candidate_changes_nothing(desk: Desk, fault: str) -> None:
+    pictures = load_golden(SEGMENTER, desk.infer.segment_px)
+    data = {"nan": networks.nan_on(pictures[7].shown), "slow": networks.slow(), "blind": networks.blind()}[fault]
+    before = await state(desk)
+    outcome = await publish(desk, candidate(data), tell=lambda words: None)
+    assert outcome.version is None
+    wrong = [check for check in outcome.judgement.checks if not check.good]
+    if fault == "nan":
+        assert any(f"{pictures[7].name}: iris_unet: probabilities outside 0–1" == c.candidate for c in wrong)
+        assert wrong[0].candidate == "23 of 24"
+    elif fault == "slow":
+        assert [check.what for check in wrong] == ["median time"]
+    else:
+        assert "mean IoU" in [check.what for check in wrong]
+    assert outcome.sheet.shape[1] == 4 * 256 and outcome.sheet.std() > 10
+    assert await state(desk) == before
+
+
+async def test_files_that_break_the_contract_or_do_not_load_change_nothing(desk: Desk) -> None:
+    before = await state(desk)
+    enhancer = (ROOT / "model_repository" / "realesrgan" / "1" / "model.onnx").read_bytes()
+    for wrong, words in ((enhancer, "no input 'image'"), (b"garbage", "no ONNX model"), (b"", "no ONNX model")):
+        with pytest.raises(Refused, match=words):
+            await publish(desk, candidate(wrong), tell=lambda said: None)
+    assert await state(desk) == before
+
+
+async def test_a_version_that_the_server_will_not_load_is_taken_back(
+    desk: Desk,
+) -> None:
+    """The server is handed a file that is damaged on its way into the repository."""
+    before = await state(desk)
+
+    class Damaging(type(desk.repository)):  # type: ignore[misc]
+        async def place(self, model: str, version: int, filename: str, data: bytes) -> None:
+            await super().place(model, version, filename, data[:1000])
+
+    folder = Path(desk.services.settings.model_repository)
+    damaging = Desk(desk.services, Damaging(folder), desk.servers, desk.infer)
+    with pytest.raises(Refused, match="could not be loaded"):
+        await publish(damaging, candidate(networks.other(0.998)), tell=lambda words: None)
+    assert await state(desk) == before
+
+
+async def test_a_folder_that_is_half_copied_is_named(desk: Desk) -> None:
+    folder = Path(desk.services.settings.model_repository) / SEGMENTER / "40"
+    folder.mkdir()
+    (folder / "model.onnx.part").write_bytes(b"half")
+    before = await state(desk)
+    try:
+        with pytest.raises(Refused, match=r"iris_unet/40 in the repository has no model\.onnx"):
+            await publish(desk, candidate(networks.other()), tell=lambda words: None)
+        assert await state(desk) == before
+    finally:
+        (folder / "model.onnx.part").unlink()
+        folder.rmdir()
+
+
+async def test_of_two_who_publish_at_once_one_is_told_to_wait(desk: Desk) -> None:
+    calls = [publish(desk, candidate(networks.other(f)), tell=lambda words: None) for f in (0.997, 0.996)]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(one) for one in found} == {Outcome, Conflict}, found
+
+
+async def test_the_server_going_away_in_the_middle_leaves_everything_as_it_was(desk: Desk) -> None:
+    before = await state(desk)
+
+    class Gone(Servers):
+        async def ready(self, model: str, version: int) -> bool:
+            raise ConnectionError("the network is gone")
+
+    async with open_servers(desk.servers.first) as real:
+        gone = Gone(real._clients, 30)
+        with pytest.raises(ConnectionError):
+            await publish(
+                Desk(desk.services, desk.repository, gone, desk.infer),
+                candidate(networks.other(0.99)),
+                tell=lambda words: None,
+            )
+    assert await state(desk) == before
+
+
+async def test_routes_name_only_what_is_there(desk: Desk, client: httpx.AsyncClient) -> None:
+    put = f"/api/v1/models/{SEGMENTER}/route"
+    assert (await client.put(put, json={"shares": {"99": 100}})).status_code == 409
+    assert (await client.put(put, json={"shares": {"1": 50}})).status_code == 422
+    assert (await client.put(put, json={"shares": {}})).status_code == 422
+    assert (await client.put("/api/v1/models/none/route", json={"shares": {"1": 100}})).status_code == 404
+
+
+async def test_unloading_takes_out_what_nobody_needs(desk: Desk) -> None:
+    version = await some_version(desk)
+    whole = routes.Shares({str(version): 100})
+    await routes.set_route(desk.services, SEGMENTER, whole, "tester")
+    with pytest.raises(Conflict, match="is in the route"):
+        await withdraw(desk, SEGMENTER, version)
+    await routes.rollback(desk.services, SEGMENTER, "tester")
+    with pytest.raises(Conflict, match="iris_preview names"):
+        await withdraw(desk, SEGMENTER, 1)
+    await withdraw(desk, SEGMENTER, version)
+    assert await until(lambda: _gone(desk, version))
+    with pytest.raises(Conflict):
+        await routes.set_route(desk.services, SEGMENTER, whole, "tester")
+    await restore(desk, SEGMENTER, version)
+    assert await desk.servers.ready(SEGMENTER, version)
+    await routes.set_route(desk.services, SEGMENTER, whole, "tester")
+    await routes.rollback(desk.services, SEGMENTER, "tester")
+
+
+async def _gone(desk: Desk, version: int) -> bool:
+    return not await desk.servers.ready(SEGMENTER, version)
+
+
+async def test_swapping_versions_under_load_fails_no_job_and_mixes_none(
+    desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes
+) -> None:
+    async def load() -> list[dict[str, Any]]:
+        jobs = [await submitted(client, eye_jpeg) for _ in range(12)]
+        return [await ended(client, job, 120) for job in jobs]
+
+    working = asyncio.create_task(load())
+    version = await put_in(desk)
+    for shares in ({"1": 50, str(version): 50}, {str(version): 100}):
+        await routes.set_route(desk.services, SEGMENTER, routes.Shares(shares), "tester")
+        await asyncio.sleep(1)
+    first = await working
+    second = await load()
+    await routes.rollback(desk.services, SEGMENTER, "tester")
+    await routes.set_route(desk.services, SEGMENTER, routes.Shares({"1": 100}), "tester")
+    await withdraw(desk, SEGMENTER, version)
+    ends = first + second
+    assert {job["status"] for job in ends} == {"completed"} and {job["attempt_count"] for job in ends} == {1}
+    assert {job["model_versions"][SEGMENTER] for job in second} == {str(version)}
+
+
+async def test_a_shadow_is_compared_and_never_shown(desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes) -> None:
+    version = await some_version(desk)
+    with pytest.raises(Conflict, match="is shown already"):
+        await routes.set_shadow(desk.services, SEGMENTER, "1", "tester")
+    await routes.set_shadow(desk.services, SEGMENTER, str(version), "tester")
+    assert (await served_by(client, await submitted(client, eye_jpeg)))[SEGMENTER] == "1"
+
+    async def compared() -> Any:
+        async with desk.services.db() as db:
+            return await store.shadow_runs(db, SEGMENTER, str(version))
+
+    run = (await until(compared, 30))[0]
+    assert run.shown == "1" and run.error is None and run.likeness > 0.99 and run.ms > 0
+    await routes.set_shadow(desk.services, SEGMENTER, None, "tester")
+
+
+async def test_the_guard_takes_out_a_version_that_fails(desk: Desk) -> None:
+    version = str(await some_version(desk))
+    trial = await routes.set_route(desk.services, SEGMENTER, routes.Shares({"1": 80, version: 20}), "tester")
+    assert trial.baseline == "1"
+    async with desk.services.db.begin() as db:  # jobs as workers would have ended them
+        await db.execute(text("INSERT INTO users (id) VALUES (gen_random_uuid())"))
+        await db.execute(
+            text(
+                "INSERT INTO photos (id, user_id, object_key, content_type, size_bytes, width, height) "
+                "SELECT gen_random_uuid(), id, 'k', 'image/jpeg', 1, 1, 1 FROM users ORDER BY created_at DESC LIMIT 1"
+            )
+        )
+        await db.execute(
+            text(
+                "INSERT INTO jobs (id, user_id, photo_id, status, priority, current_step, progress, attempt, "
+                "model_versions, started_at, completed_at, quality_score, processing_time_ms) "
+                "SELECT gen_random_uuid(), p.user_id, p.id, "
+                "CASE WHEN n % 5 = 0 THEN 'failed' ELSE 'completed' END, 'interactive', '', 0, 1, "
+                "jsonb_build_object('iris_unet', CASE WHEN n % 5 = 0 THEN :version ELSE '1' END), "
+                "clock_timestamp(), clock_timestamp() + n * interval '1 ms', 0.8, 1000 "
+                "FROM (SELECT * FROM photos WHERE object_key = 'k') p, generate_series(1, 100) n"
+            ),
+            {"version": version},
+        )
+    taken = await until(lambda: _taken(desk))
+    assert taken.shares == {"1": 100} and taken.set_by == "guard"
+    assert f"guard took out {version}: 16 of 16 jobs failed" in taken.reason
+    assert await guard.guard(desk.services) == []
+
+
+async def _taken(desk: Desk) -> Any:
+    """The route, once some worker's guard (or this one) has changed it."""
+    await guard.guard(desk.services)
+    async with desk.services.db() as db:
+        row = (await store.current_routes(db))[SEGMENTER]
+    return row if row.set_by == "guard" else None
+
+
+async def test_only_operators_may_look_and_change(own: Stack) -> None:
+    from orchestrator.auth import make_token
+    from orchestrator.embedded.stack import DEVELOPER
+
+    token = make_token(DEVELOPER, own.env["IRISVUE_JWT_SECRET"], scope="models:read photos")
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=own.url, headers=headers, trust_env=False) as client:
+        for answer in (
+            await client.get("/api/v1/models"),
+            await client.put("/api/v1/models/iris_unet/route", json={"shares": {"1": 100}}),
+            await client.post("/api/v1/models/iris_unet/rollback"),
+        ):
+            assert answer.status_code == 403 and "models:write" in answer.json()["detail"]
+
+
+def test_settings_name_a_repository(own: Stack) -> None:
+    config: Settings = settings_for(own)
+    assert Path(config.model_repository).parent == own.folder, "what is shipped is never changed"
