@@ -9,11 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks import measures, models
 from benchmarks.bench import machine
-from benchmarks.measures import MEASURES
 from benchmarks.report import write
 from orchestrator.config import ROOT
 
+MEASURES = measures.MEASURES | models.MEASURES
 RESULTS = Path(__file__).parent / "results.json"
 
 

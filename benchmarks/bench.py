@@ -135,6 +135,17 @@ def machine() -> dict[str, Any]:
     }
 
 
+def tree_pss(process: psutil.Process) -> int:
+    """Bytes that a process and its children hold (proportional set size)."""
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            total += one.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
+
+
 class Watchers:
     """A client process with many open streams."""
 

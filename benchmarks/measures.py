@@ -12,10 +12,9 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-import psutil
 from tritonclient.grpc.aio import InferenceServerClient
 
-from benchmarks.bench import Bench, Watchers, bench, eye, middle, summary
+from benchmarks.bench import Bench, Watchers, bench, eye, middle, summary, tree_pss
 from orchestrator import photos, progress, store
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
@@ -224,16 +223,6 @@ async def _bare(url: str, calls: dict[str, int], in_flight: int = 8) -> float:
     return took
 
 
-def _tree_rss(process: psutil.Process) -> int:
-    total = 0
-    for one in [process, *process.children(recursive=True)]:
-        try:
-            total += one.memory_full_info().pss
-        except psutil.Error:
-            continue
-    return total
-
-
 async def memory() -> dict[str, Any]:
     """The worker's peak, its decoding processes included, in MB (proportional set size): by photo, and 12 at once."""
     found: dict[str, Any] = {}
@@ -241,7 +230,7 @@ async def memory() -> dict[str, Any]:
         worker = b.process("worker-1")
         small = eye(1024, 768)
         await b.ended(await b.submit(await b.photo(small)))
-        found["idle"] = round(_tree_rss(worker) / 1e6)
+        found["idle"] = round(tree_pss(worker) / 1e6)
         for name, width, height, at_once in (
             ("1 MP", 1152, 864, 1),
             ("12 MP", 4000, 3000, 1),
@@ -253,7 +242,7 @@ async def memory() -> dict[str, Any]:
             ids = [await b.submit(photo) for _ in range(at_once)]
             peak, waiting = 0, asyncio.gather(*map(b.ended, ids))
             while not waiting.done():
-                peak = max(peak, await asyncio.to_thread(_tree_rss, worker))
+                peak = max(peak, await asyncio.to_thread(tree_pss, worker))
                 await asyncio.sleep(0.01)
             assert {job["status"] for job in await waiting} == {"completed"}, await waiting
             found[name] = round(peak / 1e6)

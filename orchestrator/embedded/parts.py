@@ -25,6 +25,14 @@ UNPRIVILEGED = [
 ]  # fmt: skip
 
 
+# Without these glibc keeps what a version that was loaded and unloaded has used: some 50 MB each time (measured).
+GIVES_MEMORY_BACK = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+}
+
+
 @dataclass(frozen=True)
 class Part:
     """One process of the stack: how to start it, where it logs, where it listens, how it stops."""
@@ -175,5 +183,6 @@ def triton(folder: Path, repository: Path) -> Part:
         "LD_LIBRARY_PATH": ":".join(filter(None, [*libraries, os.environ.get("LD_LIBRARY_PATH", "")])),
         "PYTHONPATH": f"{wheel.parent}:{ROOT}",
         "ORT_DISABLE_TELEMETRY": "1",
+        **GIVES_MEMORY_BACK,
     }
     return Part("triton", argv, folder / "logs" / "triton.log", env, port, leftovers=f"{prefix}*")

@@ -17,6 +17,7 @@ from orchestrator.embedded.stack import triton_ready
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import ModelUnavailable
 from orchestrator.inference.triton import TritonInfer
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -55,8 +56,11 @@ async def test_one_killed_and_one_frozen_fail_no_tile(servers: list[Process]) ->
 
     async def more(count: int) -> None:
         wanted = done + count
-        while done < wanted:
-            await asyncio.sleep(0.05)
+
+        async def enough() -> bool:
+            return done >= wanted
+
+        await until(enough)
 
     async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         for number in range(len(images)):

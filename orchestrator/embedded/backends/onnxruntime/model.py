@@ -26,6 +26,8 @@ class TritonPythonModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", "0"))
         options.log_severity_level = 3
+        # Threads that wait must not spin: the cores are shared with workers and with the other network.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         name = config.get("default_model_filename") or "model.onnx"
         path = os.path.join(args["model_repository"], args["model_version"], name)
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,167 @@
+"""What serving the models costs and does: first pictures, batches, swaps of versions, the guard's errors."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from tritonclient.grpc.aio import InferenceServerClient
+
+from benchmarks.bench import Bench, bench, eye, summary, tree_pss
+from orchestrator import guard, routes
+from orchestrator.config import ROOT
+from orchestrator.inference.contracts import ENHANCER, SEGMENTER
+from orchestrator.inference.triton import TritonInfer
+from orchestrator.pipeline.preview import cut_out
+from orchestrator.store.routes import Outcome
+from orchestrator.versions.golden import load_golden
+from orchestrator.versions.publish import Candidate, Desk, publish, withdraw
+from orchestrator.versions.repository import open_repository
+from orchestrator.versions.server import open_servers
+
+
+async def first_picture(times: int = 40) -> dict[str, Any]:
+    """Milliseconds for a first picture: the ensemble in one call, and the same three steps called one by one."""
+    async with bench(workers=0, inference="triton") as b:
+        infer = await TritonInfer.connect(b.stack.env["IRISVUE_TRITON_URL"], 60)
+        shown = next(p.shown for p in load_golden(SEGMENTER, infer.segment_px) if p.name == "crop-7")
+        ages: dict[str, list[float]] = {"ensemble": [], "three calls": []}
+        for n in range(times + 3):
+            for name in ages:
+                started = time.perf_counter()
+                if name == "ensemble":
+                    assert await infer.preview(shown) is not None
+                else:
+                    found = await infer.segment(shown[None])
+                    parts = found.probabilities[0], found.reflection[0], float(found.presence[0])
+                    await infer.upscale(await asyncio.to_thread(cut_out, shown, *parts, infer.tile_px))
+                if n >= 3:
+                    ages[name].append((time.perf_counter() - started) * 1000)
+        await infer.aclose()
+    return {name: summary(values) for name, values in ages.items()}
+
+
+async def _batches(client: InferenceServerClient) -> dict[int, int]:
+    found = await client.get_inference_statistics(ENHANCER, as_json=True)
+    rows = found["model_stats"][0].get("batch_stats", [])
+    return {int(row["batch_size"]): int(row["compute_infer"]["count"]) for row in rows}
+
+
+async def batches() -> dict[str, Any]:
+    """How large Triton's batches of tiles are with 1, 4 and 16 jobs in hand at once, and how fast they all go."""
+    made: dict[str, Any] = {}
+    async with bench(workers=8, inference="triton") as b:  # two jobs each
+        client = InferenceServerClient(b.stack.env["IRISVUE_TRITON_URL"])
+        photo = await b.photo(eye(1152, 864))
+        await asyncio.gather(*[b.ended(await b.submit(photo)) for _ in range(8)])
+        for at_once in (1, 4, 16):
+            before, begun = await _batches(client), time.perf_counter()
+            for _ in range(max(1, 16 // at_once)):
+                jobs = [await b.submit(photo) for _ in range(at_once)]
+                await asyncio.gather(*map(b.ended, jobs))
+            took = time.perf_counter() - begun
+            await asyncio.sleep(1)
+            ran = {size: count - before.get(size, 0) for size, count in (await _batches(client)).items()}
+            tiles = sum(size * count for size, count in ran.items())
+            made[str(at_once)] = {
+                "mean_batch": round(tiles / sum(ran.values()), 2),
+                "tiles_a_second": round(tiles / took, 2),
+                "batches": {str(size): count for size, count in sorted(ran.items()) if count},
+            }
+        await client.close()
+    return made
+
+
+async def swaps(times: int = 3) -> dict[str, Any]:
+    """Seconds to publish and to roll back, and what the server's memory does when a version comes and goes."""
+    shipped = (ROOT / "model_repository" / SEGMENTER / "1" / "model.onnx").read_bytes()
+    published, rolled, megabytes = [], [], []
+    async with bench(workers=1, inference="triton") as b:
+        config = b.services.settings
+        async with open_servers(config.triton_url) as servers:
+            infer = await TritonInfer.connect(config.triton_url, 60)
+            desk = Desk(b.services, open_repository(config.model_repository, config), servers, infer)
+            before = await _settled(b)
+            for _ in range(times):
+                started = time.perf_counter()
+                done = await publish(desk, Candidate(SEGMENTER, "model.onnx", shipped, "x", "bench"), tell=_nobody)
+                published.append(time.perf_counter() - started)
+                assert done.version
+                loaded = await _settled(b)
+                await routes.set_route(b.services, SEGMENTER, routes.Shares({str(done.version): 100}), "bench")
+                started = time.perf_counter()
+                await routes.rollback(b.services, SEGMENTER, "bench")
+                rolled.append(time.perf_counter() - started)
+                await withdraw(desk, SEGMENTER, done.version)
+                megabytes.append((loaded, await _settled(b)))
+            await infer.aclose()
+    return {
+        "publish_s": summary(published),
+        "rollback_ms": summary([seconds * 1000 for seconds in rolled]),
+        "triton_mb": {"before": before, **{f"round {n}": list(pair) for n, pair in enumerate(megabytes, 1)}},
+    }
+
+
+def _nobody(words: str) -> None:
+    """Nobody reads what is said."""
+
+
+async def _settled(b: Bench) -> int:
+    await asyncio.sleep(3)
+    return round(tree_pss(b.process("triton")) / 1e6)
+
+
+def _jobs(
+    rng: np.random.Generator, count: int, every_s: float, failing: float, quality: float, slower: float
+) -> list[Outcome]:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    failed = rng.random(count) < failing
+    scores, times = np.clip(rng.normal(quality, 0.08, count), 0, 1), rng.lognormal(8, 0.4, count) * slower
+    return [
+        Outcome(
+            start + timedelta(seconds=(n + 1) * every_s),
+            bool(failed[n]),
+            None if failed[n] else float(scores[n]),
+            None if failed[n] else int(times[n]),
+        )
+        for n in range(count)
+    ]
+
+
+WORSE: dict[str, dict[str, float]] = {
+    "as good as the other": {},
+    "fails 10 in 100, not 3": {"failing": 0.10},
+    "fails 30 in 100, not 3": {"failing": 0.30},
+    "quality 0.75, not 0.80": {"quality": 0.75},
+    "half as slow again": {"slower": 1.5},
+}
+
+
+async def guard_errors(trials: int = 1000, jobs: int = 1024) -> dict[str, Any]:
+    """A version on trial with 10 % of the jobs: how often the guard takes it out within so many of its jobs."""
+    rng = np.random.default_rng(0)
+    made = {}
+    for name, worse in WORSE.items():
+        usual = {"failing": 0.03, "quality": 0.80, "slower": 1.0}
+        taken = []
+        for _ in range(trials if not worse else trials // 5):
+            old = _jobs(rng, jobs * 9, 1.0, **usual)
+            new = _jobs(rng, jobs, 9.0, **(usual | worse))
+            taken.append(_jobs_until_taken_out(new, old))
+        out = [n for n in taken if n]
+        share = round(len(out) / len(taken), 4)
+        made[name] = {"taken_out": share, "after_jobs_median": int(np.median(out)) if out else None}
+    return made
+
+
+def _jobs_until_taken_out(new: list[Outcome], old: list[Outcome]) -> int | None:
+    size = guard.FIRST_LOOK
+    while size <= len(new):
+        if guard.verdict(new[:size], old):
+            return size
+        size *= 2
+    return None
+
+
+MEASURES = {"first_picture_ms": first_picture, "batches": batches, "swaps": swaps, "guard": guard_errors}

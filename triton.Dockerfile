@@ -1,0 +1,23 @@
+# NVIDIA Triton with the model repository, on a CPU or (PROFILE=gpu) on a GPU.
+#
+#   docker build -f triton.Dockerfile -t irisvue-triton .
+#   docker run --rm -p 127.0.0.1:8001:8001 irisvue-triton
+#   docker run --rm --gpus all -e PROFILE=gpu -v irisvue-plans:/plans -p 127.0.0.1:8001:8001 irisvue-triton
+#
+# 26.07 or newer: older servers have remote code execution and authentication holes.
+ARG TRITON=26.07
+FROM nvcr.io/nvidia/tritonserver:${TRITON}-py3
+
+# iris_cutout runs orchestrator.pipeline inside Triton, so that there is one implementation.
+COPY pyproject.toml README.md LICENSE /opt/irisvue/
+COPY orchestrator /opt/irisvue/orchestrator
+RUN python3 -m pip install --no-cache-dir "numpy>=2" opencv-python-headless pillow pillow-heif
+ENV PYTHONPATH=/opt/irisvue
+
+COPY --chown=1000:1000 model_repository /models
+COPY deploy/triton/start.py /opt/start.py
+RUN mkdir -p /plans && chown 1000:1000 /plans
+USER 1000:1000
+VOLUME /plans
+EXPOSE 8001 8002
+ENTRYPOINT ["python3", "/opt/start.py"]
