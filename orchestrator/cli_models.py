@@ -279,3 +279,33 @@ def load(name: Name, version: Annotated[int, typer.Argument(help="Which")], data
         return 0
 
     run(work())
+
+
+@app.command()
+def sweep(
+    name: Name,
+    write: Annotated[bool, typer.Option("--write", help="Put the best values into config.pbtxt and load it.")] = False,
+    data: Data = None,
+) -> None:
+    """Measure batch delays and instance counts on the running server (about a minute; let it do nothing else)."""
+
+    async def work() -> int:
+        from orchestrator.versions import sweep as sweeping
+
+        async with _desk(data) as desk:
+            with console.status("Starting") as status:
+                found = await sweeping.sweep(desk, name, status.update)
+            chosen = sweeping.best(found)
+            table = Table(
+                "instances", "delay (µs)", "calls/s", "one alone (ms)", f"{sweeping.AT_ONCE} at once (ms)", ""
+            )
+            for row in found:
+                figures = (row.instances, row.delay_us, row.calls_a_second, row.alone_ms, row.together_ms)
+                table.add_row(*map(str, figures), "best" if row == chosen else "")
+            console.print(table)
+            if write:
+                await sweeping.write(desk, name, chosen)
+                console.print(f"{name}: {chosen.instances} instances, {chosen.delay_us} µs, loaded.", highlight=False)
+        return 0
+
+    run(work())

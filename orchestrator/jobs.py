@@ -38,6 +38,7 @@ async def submit(
             if len(before) < len(made):
                 raise NotFound("What this Idempotency-Key made has been deleted.")
             return before
+        await limits.room_at_the_models(services)
         await limits.room_for_jobs(db, services.settings, user, len(photo_ids))
         for photo_id in photo_ids:
             if await store.photo_of(db, user, photo_id) is None:

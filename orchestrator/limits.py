@@ -73,6 +73,16 @@ async def room_for_jobs(db: AsyncSession, settings: Settings, user: UUID, wanted
         raise TooMany("The service is very busy. Please try again in a little while.", BUSY_RETRY_S)
 
 
+async def room_at_the_models(services: Services) -> None:
+    """Take no more work while the line before the models is full. Raises TooMany; not while Redis is away."""
+    try:
+        busy = await tickets.are_busy(services.redis)
+    except UNREACHABLE:
+        return
+    if busy:
+        raise TooMany("The service is very busy. Please try again in a few seconds.", tickets.BUSY_S)
+
+
 def until_midnight_s() -> int:
     """Seconds until the day (UTC) ends."""
     now = datetime.now(UTC)

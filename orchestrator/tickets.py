@@ -1,7 +1,8 @@
 """Short-lived grants in Redis: one-use tickets for streams, places for open streams, and the day's bytes.
 
 Redis keys: `irisvue:ticket:{hash}` (TICKET_S), `irisvue:streams:{user}` (a sorted set of open streams by the time at
-which each must have ended), `irisvue:bytes:{day}` (two days). Losing them costs a client one more request.
+which each must have ended), `irisvue:bytes:{day}` (two days), `irisvue:models_busy` (BUSY_S). Losing them costs a
+client one more request.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 TICKET_S = 60
+BUSY, BUSY_S = "irisvue:models_busy", 5
 TAKE_PLACE = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
@@ -51,6 +53,16 @@ async def take_place(redis: Redis, user: UUID, at_most: int, seconds: float) -> 
 async def leave_place(redis: Redis, user: UUID, place: str) -> None:
     """Give a place back."""
     await redis.zrem(f"irisvue:streams:{user}", place)
+
+
+async def say_busy(redis: Redis) -> None:
+    """The line before the models is full; holds for BUSY_S."""
+    await redis.set(BUSY, 1, ex=BUSY_S)
+
+
+async def are_busy(redis: Redis) -> bool:
+    """Whether a worker has lately found the line before the models full."""
+    return bool(await redis.exists(BUSY))
 
 
 async def add_bytes_of_all(redis: Redis, size_bytes: int) -> int:

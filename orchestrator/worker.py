@@ -10,7 +10,7 @@ from uuid import UUID
 
 from arq.worker import Worker, func
 
-from orchestrator import cleanup, guard, queue, routes, store, sweeper
+from orchestrator import cleanup, guard, queue, routes, store, sweeper, tickets
 from orchestrator.attempt import MODEL_PAUSE_S, Context, process
 from orchestrator.config import Settings
 from orchestrator.errors import IrisvueError, SetupError
@@ -68,6 +68,7 @@ async def run_worker(settings: Settings) -> None:
     async with open_services(settings) as services, contextlib.AsyncExitStack() as exits:
         infer = await _open_inference(settings)
         exits.push_async_callback(infer.aclose)
+        infer.on_busy = _tells_busy(services)
         await _register(services, infer)
         limits = settings.worker_jobs, settings.decoder_bytes, settings.pixels_in_hand
         decoder = await exits.enter_async_context(Decoder(*limits))
@@ -98,6 +99,28 @@ async def _open_inference(settings: Settings) -> Infer:
                 log.warning("waiting for the models", code=error.code, detail=error.detail)
             said = error.detail
             await asyncio.sleep(MODEL_PAUSE_S)
+
+
+def _tells_busy(services: Services) -> Callable[[], None]:
+    """What tells the API that the line before the models is full; not more than once a second."""
+    loop, telling, last = asyncio.get_running_loop(), set[asyncio.Task[None]](), -1.0
+
+    def tell() -> None:
+        nonlocal last
+        if loop.time() - last < 1:
+            return
+        last = loop.time()
+        log.warning("the line before the models is full")
+        task = asyncio.create_task(_quietly(tickets.say_busy(services.redis)))
+        telling.add(task)
+        task.add_done_callback(telling.discard)
+
+    return tell
+
+
+async def _quietly(told: Awaitable[None]) -> None:
+    with contextlib.suppress(*UNREACHABLE):
+        await told
 
 
 async def _register(services: Services, infer: Infer) -> None:

@@ -1,6 +1,6 @@
 """Names, shapes and dtypes of the networks; what comes back is checked here before anyone trusts it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -38,6 +38,7 @@ class Infer(Protocol):
     tile_px: int
     versions: dict[str, str]  # that serve: the newest, until `pinned` says otherwise
     available: dict[str, list[str]]  # by model, oldest first
+    on_busy: Callable[[], None]  # hears of it whenever the line before the models is full
 
     def pinned(self, versions: Mapping[str, str], background: bool = False) -> Self:
         """The same networks in these versions, over the same connection; `background` calls wait for the others."""

@@ -1,7 +1,7 @@
 """The networks in this process, by ONNX Runtime: for machines on which Triton can't run."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class LocalInfer:
         self._repository = repository
         self._sessions: dict[tuple[str, str], onnxruntime.InferenceSession] = {}
         self._turn = asyncio.Lock()
+        self.on_busy: Callable[[], None] = lambda: None
         models = contracts.SEGMENTER, contracts.ENHANCER
         self.available = {name: versions_in(repository, name) for name in models}
         self.versions = {name: versions[-1] for name, versions in self.available.items()}

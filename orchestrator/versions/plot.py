@@ -46,8 +46,9 @@ def draw_shadows(runs: Sequence[ShadowRun], path: Path) -> None:
     above.set_title(
         f"{name} {version} as a shadow of {order[-1].shown}: {len(runs)} jobs, {len(wrong)} without an answer"
     )
-    below.plot([run.ms for run in order], ".", label=f"version {version}")
-    below.plot([run.shown_ms for run in order], ".", label="shown")
+    places = range(1, len(order) + 1)
+    below.plot(places, [run.ms for run in order], ".", label=f"version {version}")
+    below.plot(places, [run.shown_ms for run in order], ".", label="shown")
     below.set_ylabel("ms")
     below.set_xlabel("job")
     below.legend()

@@ -57,13 +57,14 @@ class Servers:
             raise _translated(model, error) from error
 
     @asynccontextmanager
-    async def candidate(self, model: str, filename: str, data: bytes) -> AsyncIterator[str]:
+    async def candidate(self, model: str, filename: str, data: bytes, **changes: Any) -> AsyncIterator[str]:
         """Serve a file beside the model, under a name of its own that is yielded, with the model's own settings.
 
-        Only the first server does so, and its repository is not touched. Raises Refused where it can't be loaded.
+        `changes` are put in the place of some of them. Only the first server does so, and its repository is not
+        touched. Raises Refused where it can't be loaded.
         """
         name, client = f"{model}{CHECK}{uuid4().hex[:8]}", self._clients[self.first]
-        config = await self._config(client, model) | {"name": name, "version_policy": {"all": {}}}
+        config = await self._config(client, model) | {"name": name, "version_policy": {"all": {}}} | changes
         try:
             await self._load(client, name, config, {f"file:1/{filename}": data})
             yield name

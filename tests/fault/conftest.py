@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -83,6 +84,7 @@ class Faulty:
     provider: str = "faulty"
     versions: dict[str, str] = field(default_factory=dict)
     available: dict[str, list[str]] = field(default_factory=dict)
+    on_busy: Any = None
     calls: int = 0
     tiles: int = 0
     segment_px: int = 0

@@ -2,7 +2,11 @@
 
 import asyncio
 import hashlib
+import re
+import shlex
+import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from orchestrator.inference.channel import CHANNEL
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import open_services
+from orchestrator.versions import sweep as sweeping
 from orchestrator.versions.golden import load_golden
 from orchestrator.versions.publish import Candidate, Desk, Outcome, publish, restore, withdraw
 from orchestrator.versions.repository import open_repository
@@ -317,6 +322,29 @@ async def _taken(desk: Desk) -> Any:
     return row if row.set_by == "guard" else None
 
 
+async def test_a_sweep_measures_and_writes_what_it_chose(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "DELAYS_US", (0, 3000))
+    monkeypatch.setattr(sweeping, "INSTANCES", (1,))
+    found = await sweeping.sweep(desk, SEGMENTER, lambda words: None, seconds=0.5)
+    assert [(row.delay_us, row.instances) for row in found] == [(0, 1), (3000, 1)]
+    assert all(row.calls_a_second > 1 and row.alone_ms > 1 for row in found)
+    before = await desk.repository.config(SEGMENTER)
+    await sweeping.write(desk, SEGMENTER, sweeping.Setting(3000, 1, 1.0, 1.0, 1.0))
+    assert b"max_queue_delay_microseconds: 3000" in await desk.repository.config(SEGMENTER)
+    assert await desk.servers.ready(SEGMENTER, 1)
+    await desk.repository.place_model(SEGMENTER, before)
+    await desk.servers.reload(SEGMENTER)
+
+
+def test_the_best_setting_is_the_shortest_answer_among_the_fast() -> None:
+    slow, fast, quick = (
+        sweeping.Setting(0, 1, 10.0, 20.0, 90.0),
+        sweeping.Setting(2000, 1, 40.0, 30.0, 60.0),
+        sweeping.Setting(1000, 2, 39.5, 25.0, 70.0),
+    )
+    assert sweeping.best([slow, fast, quick]) == quick
+
+
 async def test_only_operators_may_look_and_change(own: Stack) -> None:
     from orchestrator.auth import make_token
     from orchestrator.embedded.stack import DEVELOPER
@@ -335,3 +363,63 @@ async def test_only_operators_may_look_and_change(own: Stack) -> None:
 def test_settings_name_a_repository(own: Stack) -> None:
     config: Settings = settings_for(own)
     assert Path(config.model_repository).parent == own.folder, "what is shipped is never changed"
+
+
+async def test_every_command_of_the_page_on_models_runs(
+    own: Stack, desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes, tmp_path: Path
+) -> None:
+    """Its blocks are run in order on a stack on which version 2 is not promoted."""
+    await routes.set_route(desk.services, SEGMENTER, routes.Shares({"1": 100}), "tester")
+    (tmp_path / "irisvue-data").symlink_to(own.folder)
+    (tmp_path / "candidate").mkdir()
+    (tmp_path / "candidate" / "model.onnx").write_bytes(networks.other(0.995))
+    (tmp_path / "candidate" / "MODEL.md").write_text("# A candidate\n")
+    blocks = re.findall(
+        r"<!-- run( after a job)? -->\n```sh\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.S
+    )
+    assert len(blocks) == 4
+    version = ""
+    for after_a_job, block in blocks:
+        if after_a_job:
+            await ended(client, await submitted(client, eye_jpeg))
+            await until(partial(_ran, desk, version))
+        for line in block.splitlines():
+            said = await _run(re.sub(r"(iris_unet (?:1=90 )?)2\b", rf"\g<1>{version or 2}", line), tmp_path)
+            if "publish" in line:
+                version = re.search(r"iris_unet (\d+) is loaded", said)[1]  # type: ignore[index]
+    assert (tmp_path / "candidate.jpg").stat().st_size > 10_000 and (tmp_path / "shadow.png").exists()
+
+
+async def _ran(desk: Desk, version: str) -> bool:
+    async with desk.services.db() as db:
+        return bool(await store.shadow_runs(db, SEGMENTER, version))
+
+
+async def _run(line: str, folder: Path) -> str:
+    pipe, words = asyncio.subprocess.PIPE, shlex.split(line)
+    assert words.pop(0) == "irisvue"
+    argv = [sys.executable, "-m", "orchestrator.cli", *words]
+    process = await asyncio.create_subprocess_exec(*argv, cwd=folder, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+    said = (await process.communicate())[0].decode()
+    assert process.returncode == 0, f"{line}: {said}"
+    return said
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("irisvue models publish iris_unet none.onnx --card none.md", "There is no file none.onnx"),
+        ("irisvue models route iris_unet 1=50", "must add up to 100; 1=50 make 50"),
+        ("irisvue models route iris_unet 1=50 1=50", "say each version once"),
+        ("irisvue models route iris_unet one", "as in 2=90 3=10"),
+        ("irisvue models promote iris_unet 99", "iris_unet has no version 99; there are 1"),
+        ("irisvue models promote none 1", "There is no model none"),
+        ("irisvue models shadows iris_unet 99", "Try: irisvue models shadow iris_unet 99"),
+        ("irisvue models unload iris_unet 1", "iris_preview names iris_unet 1"),
+        ("irisvue models list --data nowhere", "No `irisvue up` has run on nowhere"),
+    ],
+)
+async def test_a_wrong_command_says_what_to_do(own: Stack, tmp_path: Path, line: str, words: str) -> None:
+    (tmp_path / "irisvue-data").symlink_to(own.folder)
+    with pytest.raises(AssertionError, match=re.escape(words)):
+        await _run(line, tmp_path)

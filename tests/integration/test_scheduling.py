@@ -1,0 +1,85 @@
+"""Who goes first in Triton's line, what happens when it is full, and how that reaches those who submit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from copy import copy
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import pytest
+
+from orchestrator import tickets
+from orchestrator.auth import make_token
+from orchestrator.config import Settings
+from orchestrator.embedded.stack import Stack
+from orchestrator.errors import ModelUnavailable
+from orchestrator.inference.contracts import SEGMENTER
+from orchestrator.inference.triton import TritonInfer
+from orchestrator.services import Services
+from orchestrator.versions.server import open_servers
+from tests.networks import SHIPPED
+
+QUEUE = {"timeout_action": "REJECT", "allow_timeout_override": True, "max_queue_size": 4}
+BATCHING = {"priority_levels": 2, "default_priority_level": 1, "default_queue_policy": QUEUE}
+
+
+@pytest.fixture
+async def infer(config: Settings) -> AsyncIterator[TritonInfer]:
+    opened = await TritonInfer.connect(config.triton_url, 60)
+    yield opened
+    await opened.aclose()
+
+
+async def test_people_who_wait_go_before_the_background(infer: TritonInfer) -> None:
+    tile = np.zeros((infer.tile_px, infer.tile_px, 3), np.uint8)
+    background = infer.pinned({}, background=True)
+    waiting = [asyncio.create_task(background.upscale(tile)) for _ in range(24)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    done_before = sum(task.done() for task in waiting)
+    await infer.upscale(tile)
+    done_after = sum(task.done() for task in waiting)
+    await asyncio.gather(*waiting)
+    assert done_after - done_before <= 16, "at most the two batches that had been begun"
+    assert done_after < 24
+
+
+async def test_a_full_line_is_waited_for_and_said(infer: TritonInfer, config: Settings) -> None:
+    heard = 0
+
+    def busy() -> None:
+        nonlocal heard
+        heard += 1
+
+    async with (
+        open_servers(config.triton_url) as servers,
+        servers.candidate(SEGMENTER, "model.onnx", SHIPPED, dynamic_batching=BATCHING) as name,
+    ):
+        small = copy(infer)
+        small.names, small.on_busy = {SEGMENTER: name}, busy
+        picture = np.zeros((1, infer.segment_px, infer.segment_px, 3), np.uint8)
+        found = await asyncio.gather(*(small.segment(picture) for _ in range(60)))
+        assert len(found) == 60 and heard > 0
+
+
+async def test_what_has_waited_too_long_is_not_begun(config: Settings) -> None:
+    hasty = await TritonInfer.connect(config.triton_url, 0.3)
+    tile = np.zeros((hasty.tile_px, hasty.tile_px, 3), np.uint8)
+    found = await asyncio.gather(*(hasty.upscale(tile) for _ in range(24)), return_exceptions=True)
+    assert any(isinstance(answer, ModelUnavailable) for answer in found)
+    patient = await TritonInfer.connect(config.triton_url, 30)
+    assert (await patient.upscale(tile)).shape == (hasty.tile_px * 4, hasty.tile_px * 4, 3)
+    for infer in (hasty, patient):
+        await infer.aclose()
+
+
+async def test_submitting_waits_while_the_line_is_full(stack: Stack, services: Services, eye_jpeg: bytes) -> None:
+    headers = {"Authorization": f"Bearer {make_token(uuid4(), stack.env['IRISVUE_JWT_SECRET'])}"}
+    async with httpx.AsyncClient(base_url=stack.url, headers=headers, trust_env=False) as api:
+        photo = (await api.post("/api/v1/photos", files={"file": eye_jpeg})).json()["id"]
+        await tickets.say_busy(services.redis)
+        assert 0 < await services.redis.ttl(tickets.BUSY) <= tickets.BUSY_S
+        answer = await api.post("/api/v1/processing/submit", json={"photo_id": photo})
+        assert answer.status_code == 429 and answer.headers["retry-after"] == "5", answer.text
+        await services.redis.delete(tickets.BUSY)
+        assert (await api.post("/api/v1/processing/submit", json={"photo_id": photo})).status_code == 202
