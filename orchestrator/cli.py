@@ -70,9 +70,13 @@ def up(
     port: Annotated[int, typer.Option(help="Port of the API; 0 takes a free one.", min=0, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 1,
     inference: Inference = "triton",
+    triton: Annotated[
+        str | None,
+        typer.Option(help="Use servers that run elsewhere: host:port, several with commas, or dns:///name:port."),
+    ] = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
-    run(_up(Options(data, port, workers, inference)))
+    run(_up(Options(data, port, workers, inference, triton=triton)))
 
 
 async def _up(options: Options) -> int:
@@ -174,13 +178,19 @@ def api(host: str = "127.0.0.1", port: int = 8000) -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    triton: Annotated[
+        str | None,
+        typer.Option(help="host:port, several with commas, or dns:///name:port.", envvar="IRISVUE_TRITON_URL"),
+    ] = None,
+) -> None:
     """Run one worker process (settings from IRISVUE_*)."""
     from orchestrator.telemetry import configure_logging
     from orchestrator.worker import run_worker
 
     configure_logging(settings().log_level)
-    asyncio.run(run_worker(settings()))
+    chosen = {"triton_url": triton} if triton else {}
+    asyncio.run(run_worker(settings().model_copy(update=chosen)))
 
 
 @app.command()

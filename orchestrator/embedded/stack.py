@@ -35,13 +35,17 @@ PORTS_TRIED = 3
 
 @dataclass(frozen=True)
 class Options:
-    """What `irisvue up` may be told. `port` 0 takes a free one; without `repository` the folder gets its own copy."""
+    """What `irisvue up` may be told. `port` 0 takes a free one; without `repository` the folder gets its own copy.
+
+    `triton` names servers that run elsewhere, as IRISVUE_TRITON_URL does; without it one is started here.
+    """
 
     folder: Path
     port: int = 0
     workers: int = 1
     inference: Literal["triton", "local"] = "triton"
     repository: Path | None = None
+    triton: str | None = None
 
 
 @dataclass(frozen=True)
@@ -236,7 +240,7 @@ async def _start_servers(
     options: Options, folder: Path, url: str, processes: dict[str, Process], tell: Tell
 ) -> dict[str, str]:
     """PostgreSQL, Redis and Triton; returns the settings for our own processes."""
-    if options.inference == "triton":
+    if options.inference == "triton" and not options.triton:
         parts.check_libpython()
     repository = options.repository.resolve() if options.repository else _own_repository(folder)
     passwords = {name: parts.secret(folder, name) for name in ("postgres", "redis")}
@@ -262,7 +266,10 @@ async def _start_servers(
         "IRISVUE_MODEL_REPOSITORY": str(repository),
         "IRISVUE_DRAIN_S": os.environ.get("IRISVUE_DRAIN_S", "2"),  # whoever presses Ctrl-C does not want to wait
     }
-    if options.inference == "triton":
+    if options.inference == "triton" and options.triton:
+        env["IRISVUE_TRITON_URL"] = options.triton
+        env["IRISVUE_TRITON_TRY_S"] = os.environ.get("IRISVUE_TRITON_TRY_S", "5")
+    elif options.inference == "triton":
         tell("Starting Triton")
         make = partial(parts.triton, folder, repository)
         triton = await _start_server(make, lambda part: triton_ready(f"{HOST}:{part.port}"), processes)

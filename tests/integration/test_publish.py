@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -14,11 +16,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 from orchestrator import guard, routes, store
 from orchestrator.config import ROOT, Settings
 from orchestrator.embedded.stack import Options, Stack
-from orchestrator.errors import Conflict, Refused
+from orchestrator.errors import Conflict, ModelUnavailable, Refused
 from orchestrator.inference.channel import CHANNEL
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
@@ -27,7 +30,7 @@ from orchestrator.versions import sweep as sweeping
 from orchestrator.versions.golden import load_golden
 from orchestrator.versions.publish import Candidate, Desk, Outcome, publish, restore, withdraw
 from orchestrator.versions.repository import open_repository
-from orchestrator.versions.server import Servers, open_servers
+from orchestrator.versions.server import open_servers
 from tests import networks
 from tests.conftest import live_stack, settings_for
 from tests.waiting import ended, submitted, until
@@ -197,22 +200,23 @@ async def test_of_two_who_publish_at_once_one_is_told_to_wait(desk: Desk) -> Non
     assert {type(one) for one in found} == {Outcome, Conflict}, found
 
 
-async def test_the_server_going_away_in_the_middle_leaves_everything_as_it_was(desk: Desk) -> None:
+async def test_the_server_killed_in_the_middle_leaves_everything_as_it_was(desk: Desk, own: Stack) -> None:
     before = await state(desk)
 
-    class Gone(Servers):
-        async def ready(self, model: str, version: int) -> bool:
-            raise ConnectionError("the network is gone")
+    def kill(words: str) -> None:
+        if words.startswith("Putting it in"):
+            os.kill(own.processes["triton"].pid, signal.SIGKILL)
 
-    async with open_servers(desk.servers.first) as real:
-        gone = Gone(real._clients, 30)
-        with pytest.raises(ConnectionError):
-            await publish(
-                Desk(desk.services, desk.repository, gone, desk.infer),
-                candidate(networks.other(0.99)),
-                tell=lambda words: None,
-            )
-    assert await state(desk) == before
+    with pytest.raises(ModelUnavailable):
+        await publish(desk, candidate(networks.other(0.99)), tell=kill)
+
+    async def back() -> bool:
+        try:
+            return await state(desk) == before
+        except InferenceServerException:
+            return False
+
+    await until(back)  # its supervisor starts it again
 
 
 async def test_routes_name_only_what_is_there(desk: Desk, client: httpx.AsyncClient) -> None:
@@ -262,8 +266,12 @@ async def test_swapping_versions_under_load_fails_no_job_and_mixes_none(
     second = await load()
     await routes.rollback(desk.services, SEGMENTER, "tester")
     await routes.set_route(desk.services, SEGMENTER, routes.Shares({"1": 100}), "tester")
+    working = asyncio.create_task(load())
+    await asyncio.sleep(1)
     await withdraw(desk, SEGMENTER, version)
-    ends = first + second
+    third = await working
+    ends = first + second + third
+    assert {job["model_versions"][SEGMENTER] for job in third} == {"1"}
     assert {job["status"] for job in ends} == {"completed"} and {job["attempt_count"] for job in ends} == {1}
     assert {job["model_versions"][SEGMENTER] for job in second} == {str(version)}
 

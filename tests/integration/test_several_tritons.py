@@ -8,16 +8,18 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 
-import numpy as np
+import httpx
 import pytest
+from tritonclient.grpc.aio import InferenceServerClient
 
 from orchestrator.config import ROOT
 from orchestrator.embedded import parts
-from orchestrator.embedded.stack import triton_ready
+from orchestrator.embedded.stack import Options, open_stack, triton_ready
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import ModelUnavailable
+from orchestrator.inference.contracts import SEGMENTER
 from orchestrator.inference.triton import TritonInfer
-from tests.waiting import until
+from tests.waiting import ended, submitted, until
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -41,39 +43,45 @@ async def servers(tmp_path: Path) -> AsyncIterator[list[Process]]:
                 os.kill(process.pid, signal.SIGCONT)
 
 
-async def test_one_killed_and_one_frozen_fail_no_tile(servers: list[Process]) -> None:
-    url = ",".join(f"{parts.HOST}:{process.part.port}" for process in servers)
-    infer = await TritonInfer.connect(url, 60, try_s=2.0)
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (8, 1, infer.segment_px, infer.segment_px, 3)).astype(np.uint8)
-    done, stop = 0, asyncio.Event()
+async def test_one_killed_and_one_frozen_fail_no_job(
+    servers: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eye_jpeg: bytes
+) -> None:
+    monkeypatch.setenv("IRISVUE_TRITON_TRY_S", "3")
+    triton = ",".join(f"{parts.HOST}:{process.part.port}" for process in servers)
+    async with open_stack(Options(tmp_path / "stack", triton=triton)) as stack:
+        headers = {"Authorization": f"Bearer {stack.token}"}
+        async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=60, trust_env=False) as api:
 
-    async def caller(number: int) -> None:
-        nonlocal done
-        while not stop.is_set():
-            await infer.segment(images[number])
-            done += 1
+            async def four() -> None:
+                jobs = [await submitted(api, eye_jpeg) for _ in range(4)]
+                for job in [await ended(api, job) for job in jobs]:
+                    assert job["status"] == "completed" and job["attempt_count"] <= 2, job
 
-    async def more(count: int) -> None:
-        wanted = done + count
+            await four()
+            assert all([await served(process) for process in servers]), "all three had a part in it"
+            working = asyncio.create_task(four())
+            os.kill(servers[0].pid, signal.SIGKILL)
+            await working
+            working = asyncio.create_task(four())
+            os.kill(servers[1].pid, signal.SIGSTOP)
+            await working
+            await four()
+            os.kill(servers[1].pid, signal.SIGCONT)
+            before = await served(servers[1])
 
-        async def enough() -> bool:
-            return done >= wanted
+            async def again() -> bool:
+                await four()
+                return await served(servers[1]) > before
 
-        await until(enough)
+            await until(again)
 
-    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
-        for number in range(len(images)):
-            group.create_task(caller(number))
-        await more(60)
-        os.kill(servers[0].pid, signal.SIGKILL)
-        await more(60)
-        os.kill(servers[1].pid, signal.SIGSTOP)
-        await more(60)
-        os.kill(servers[1].pid, signal.SIGCONT)
-        await more(60)
-        stop.set()
-    await infer.aclose()
+
+async def served(process: Process) -> int:
+    """How many looks this server has answered."""
+    client = InferenceServerClient(f"{parts.HOST}:{process.part.port}")
+    found = await client.get_inference_statistics(SEGMENTER, as_json=True)
+    await client.close()
+    return int(found["model_stats"][0].get("inference_count", 0))
 
 
 async def test_a_list_with_an_unknown_name_says_which() -> None:
