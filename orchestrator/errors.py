@@ -177,7 +177,7 @@ class Fenced(Exception):
 class Refused(IrisvueError):
     """A model is not fit to be published."""
 
-    code, status = "refused", 422
+    code, status = "model_refused", 422
 
 
 class SetupError(IrisvueError):
