@@ -1,8 +1,16 @@
 """What serving the models costs and does: first pictures, batches, swaps of versions, the guard's errors."""
 
 import asyncio
+import os
+import re
+import shutil
+import signal
+import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +19,10 @@ from tritonclient.grpc.aio import InferenceServerClient
 from benchmarks.bench import Bench, bench, eye, summary, tree_pss
 from orchestrator import guard, routes
 from orchestrator.config import ROOT
+from orchestrator.embedded import parts
+from orchestrator.embedded.stack import triton_ready
+from orchestrator.embedded.supervisor import Process
+from orchestrator.errors import IrisvueError
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.pipeline.preview import cut_out
@@ -164,4 +176,89 @@ def _jobs_until_taken_out(new: list[Outcome], old: list[Outcome]) -> int | None:
     return None
 
 
-MEASURES = {"first_picture_ms": first_picture, "batches": batches, "swaps": swaps, "guard": guard_errors}
+SLEEPER = """
+import time
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+SHAPES = {"probabilities": (256, 256, 4), "reflection": (256, 256, 1), "presence": (1,)}
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        time.sleep(0.05)
+        zeros = {name: np.zeros((1, *shape), np.float32) for name, shape in SHAPES.items()}
+        return [
+            pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(n, a) for n, a in zeros.items()]) for _ in requests
+        ]
+"""
+
+
+def _sleeping_repository(folder: Path) -> Path:
+    """The shipped repository with a segmenter that only waits for 50 ms: the servers are the limit, not the cores."""
+    shutil.copytree(ROOT / "model_repository", folder, ignore=shutil.ignore_patterns("__pycache__", "iris_preview"))
+    config = (folder / SEGMENTER / "config.pbtxt").read_text()
+    config = re.sub(r"dynamic_batching \{.*?\n\}\n", "", config, flags=re.S).replace("count: 2", "count: 1")
+    (folder / SEGMENTER / "config.pbtxt").write_text(config.replace('"onnxruntime"', '"python"'))
+    (folder / SEGMENTER / "1" / "model.onnx").unlink()
+    (folder / SEGMENTER / "1" / "model.py").write_text(SLEEPER)
+    return folder
+
+
+async def servers(seconds: float = 8.0) -> dict[str, Any]:
+    """Calls a second on three Tritons that take one call in 50 ms each: all there, one killed, one more frozen."""
+    made: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="irisvue-bench-") as name:
+        repository, running = _sleeping_repository(Path(name) / "models"), []
+        for n in range(3):
+            (Path(name) / str(n) / "logs").mkdir(parents=True)
+            running.append(Process(parts.triton(Path(name) / str(n), repository)))
+            await running[-1].start()
+        try:
+            for process in running:
+                await process.until_ready(partial(triton_ready, f"{parts.HOST}:{process.part.port}"))
+            url = ",".join(f"{parts.HOST}:{process.part.port}" for process in running)
+            infer = await TritonInfer.connect(url, 60, try_s=2.0)
+            picture = np.zeros((1, infer.segment_px, infer.segment_px, 3), np.uint8)
+            made["three"] = await _rate(infer, picture, seconds)
+            os.kill(running[0].pid, signal.SIGKILL)
+            made["one killed"] = await _rate(infer, picture, seconds)
+            os.kill(running[1].pid, signal.SIGSTOP)
+            made["one more frozen"] = await _rate(infer, picture, seconds * 2)
+            os.kill(running[1].pid, signal.SIGCONT)
+            await asyncio.sleep(10)  # until its ejection ends
+            made["thawed"] = await _rate(infer, picture, seconds)
+            await infer.aclose()
+        finally:
+            for process in running:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGCONT)
+                await process.stop()
+    return made
+
+
+async def _rate(infer: TritonInfer, picture: Any, seconds: float, callers: int = 12) -> dict[str, float]:
+    """Calls a second and calls that failed for good, with so many callers."""
+    deadline, done, failed = time.perf_counter() + seconds, 0, 0
+
+    async def caller() -> None:
+        nonlocal done, failed
+        while time.perf_counter() < deadline:
+            try:
+                await infer.segment(picture)
+                done += 1
+            except IrisvueError:
+                failed += 1
+
+    started = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return {"calls_a_second": round(done / (time.perf_counter() - started), 1), "failed": failed}
+
+
+MEASURES = {
+    "first_picture_ms": first_picture,
+    "batches": batches,
+    "swaps": swaps,
+    "guard": guard_errors,
+    "servers": servers,
+}

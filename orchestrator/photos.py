@@ -1,6 +1,7 @@
 """Use cases of photos: upload, signed upload, delete. Each commits once."""
 
 import asyncio
+import contextlib
 from uuid import UUID, uuid4
 
 from orchestrator import jobs, limits, progress, storage, store
@@ -102,14 +103,14 @@ async def complete_upload(services: Services, user: UUID, upload_id: UUID) -> Ph
         TooLarge, NotAnImage, Unreadable: about the file, which is then deleted and the upload with it.
     """
     async with services.db() as db:
-        if photo := await store.photo_of(db, user, upload_id):
-            return photo
         upload = await store.upload_of(db, user, upload_id)
     if upload is None:
-        raise NotFound
+        return await _completed(services, user, upload_id)
     try:
         data, header = await _fetch(services, upload)
-    except NotFound:
+    except NotFound:  # or somebody has completed it since
+        with contextlib.suppress(NotFound):
+            return await _completed(services, user, upload_id)
         raise Conflict("The file has not been put to upload_url yet.") from None
     except (TooLarge, NotAnImage, Unreadable):
         await _refuse(services, upload)
@@ -122,12 +123,18 @@ async def complete_upload(services: Services, user: UUID, upload_id: UUID) -> Ph
             more = {"object_key": key, "size_bytes": len(data)}
             photo = await store.add_photo(db, id=upload_id, user_id=user, **more, **vars(header))
         else:  # somebody completed or deleted it at the same moment
-            found = await store.photo_of(db, user, upload_id)
-            if found is None:
-                raise NotFound
-            return found
+            return await _completed(services, user, upload_id)
     await _drop_object(services, upload.object_key)
     return photo
+
+
+async def _completed(services: Services, user: UUID, upload_id: UUID) -> Photo:
+    """The photo that an upload has become. Its row is written with the upload's deletion, so look for it after that."""
+    async with services.db() as db:
+        found = await store.photo_of(db, user, upload_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 async def _fetch(services: Services, upload: Upload) -> tuple[bytes, images.Header]:

@@ -17,6 +17,7 @@ from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
 from orchestrator.services import Services, open_services
 
+pytest_plugins = ["tests.s3"]
 PHOTOS = Path(__file__).parent / "photos"
 
 

@@ -155,8 +155,8 @@ def check_libpython() -> None:
         )
 
 
-def triton(folder: Path, repository: Path) -> Part:
-    """NVIDIA Triton on loopback ports, serving `repository` with explicit model control."""
+def triton(folder: Path, repository: Path | str) -> Part:
+    """NVIDIA Triton on loopback ports, serving `repository` (a folder, or s3://…) with explicit model control."""
     wheel = package_folder("pytriton")
     server = wheel / "tritonserver"
     program = server / "bin" / "tritonserver"

@@ -68,6 +68,17 @@ async def test_signed_upload_becomes_a_photo(somebody: httpx.AsyncClient, eye_jp
     assert (await put(address, eye_jpeg)).status_code == 404, "nobody changes a photo afterwards"
 
 
+async def test_many_who_complete_one_upload_at_once_get_one_photo(somebody: httpx.AsyncClient, eye_jpeg: bytes) -> None:
+    body = {"content_type": "image/jpeg", "size_bytes": len(eye_jpeg)}
+    for _ in range(8):
+        address = (await somebody.post("/api/v1/photos/uploads", json=body)).json()
+        await put(address, eye_jpeg)
+        path = f"/api/v1/photos/{address['id']}/complete"
+        answers = await asyncio.gather(*(somebody.post(path) for _ in range(8)))
+        assert [answer.status_code for answer in answers] == [200] * 8, [answer.text for answer in answers]
+        assert len({answer.json()["created_at"] for answer in answers}) == 1
+
+
 async def test_signed_upload_is_checked_like_any_other(somebody: httpx.AsyncClient, eye_jpeg: bytes) -> None:
     begin = "/api/v1/photos/uploads"
     assert (await somebody.post(begin, json={"content_type": "text/plain", "size_bytes": 5})).status_code == 415

@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from tritonclient.utils import InferenceServerException
 
 from orchestrator import guard, routes, store
 from orchestrator.config import ROOT, Settings
-from orchestrator.embedded.stack import Options, Stack
+from orchestrator.embedded import parts
+from orchestrator.embedded.stack import Options, Stack, triton_ready
+from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import Conflict, ModelUnavailable, Refused
 from orchestrator.inference.channel import CHANNEL
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
@@ -351,6 +354,36 @@ def test_the_best_setting_is_the_shortest_answer_among_the_fast() -> None:
         sweeping.Setting(1000, 2, 39.5, 25.0, 70.0),
     )
     assert sweeping.best([slow, fast, quick]) == quick
+
+
+async def test_a_version_is_published_into_a_bucket_and_taken_out_again(
+    own: Stack, bucket: tuple[Any, Settings], tmp_path: Path
+) -> None:
+    """A Triton that reads its repository from S3 serves what is put there."""
+    s3, keys = bucket
+    shipped = ROOT / "model_repository"
+    for path in shipped.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            s3.put_object(Bucket="models", Key=f"prod/{path.relative_to(shipped)}", Body=path.read_bytes())
+    endpoint = str(keys.s3_endpoint).removeprefix("http://")
+    part = await asyncio.to_thread(parts.triton, tmp_path, f"s3://{endpoint}/models/prod")
+    access = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    process, url = Process(replace(part, env=part.env | access)), f"{parts.HOST}:{part.port}"
+    await process.start()
+    try:
+        await process.until_ready(partial(triton_ready, url))
+        async with open_services(settings_for(own)) as services, open_servers(url) as servers:
+            infer = await TritonInfer.connect(url, 30)
+            desk = Desk(services, open_repository("s3://models/prod", keys), servers, infer)
+            version = await put_in(desk, networks.other(0.99))
+            assert version in await desk.repository.versions(SEGMENTER)
+            eye = next(p.shown for p in load_golden(SEGMENTER, infer.segment_px) if p.mask is not None)
+            assert await infer.pinned({SEGMENTER: str(version)}).preview(eye) is not None
+            await withdraw(desk, SEGMENTER, version)
+            await until(lambda: _gone(desk, version))
+            await infer.aclose()
+    finally:
+        await process.stop()
 
 
 async def test_only_operators_may_look_and_change(own: Stack) -> None:
