@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from orchestrator.services import Services, open_services
 from orchestrator.tables import ModelRoute
 from orchestrator.telemetry import configure_logging
 from orchestrator.terminal import complaints, console, run, settings_at
-from orchestrator.versions.judgement import Judgement
+from orchestrator.versions.judgement import Judgement, tolerances_for
 from orchestrator.versions.publish import Candidate, Desk, Outcome, in_use
 from orchestrator.versions.publish import publish as publish_candidate
 from orchestrator.versions.publish import restore as restore_version
@@ -62,13 +63,18 @@ def publish(
     sheet: Annotated[Path, typer.Option(help="Where the picture of the largest differences goes.")] = Path(
         "candidate.jpg"
     ),
+    slower: Annotated[
+        float, typer.Option(help="How many times as slow as the version in use it may be.", min=0.1)
+    ] = 1.5,
     data: Data = None,
 ) -> None:
     """Check a candidate beside the version in use; if it is good enough, load it without traffic."""
-    run(_publish(name, model, card, golden, sheet, data))
+    run(_publish(name, model, card, golden, sheet, slower, data))
 
 
-async def _publish(name: str, model: Path, card: Path, golden: Path | None, sheet: Path, data: Path | None) -> int:
+async def _publish(
+    name: str, model: Path, card: Path, golden: Path | None, sheet: Path, slower: float, data: Path | None
+) -> int:
     for path in (model, card):
         if not path.is_file():
             raise SetupError(f"There is no file {path}.")
@@ -76,9 +82,10 @@ async def _publish(name: str, model: Path, card: Path, golden: Path | None, shee
     if not words.strip():
         raise SetupError(f"{card} is empty. Say where the model comes from, its scores, and where it fails.")
     candidate = Candidate(name, model.name, model.read_bytes(), words, getpass.getuser())
+    limits = replace(tolerances_for(name), slower=slower)
     async with _desk(data) as desk:
         with console.status("Starting") as status:
-            outcome = await publish_candidate(desk, candidate, own=golden, tell=status.update)
+            outcome = await publish_candidate(desk, candidate, limits, golden, status.update)
     _print_judgement(name, outcome.in_use, outcome.judgement)
     cv2.imwrite(str(sheet), outcome.sheet[..., ::-1])
     console.print(f"largest differences: {sheet}", soft_wrap=True, highlight=False)
