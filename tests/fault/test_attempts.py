@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator import claims, photos, progress, store, sweeper
 from orchestrator.api.feeds import job_feed
-from orchestrator.errors import ModelUnavailable, StoreUnavailable
+from orchestrator.errors import ModelUnavailable, StoreUnavailable, VersionGone
 from orchestrator.hub import Hub
 from orchestrator.inference.local import LocalInfer
 from orchestrator.pipeline.decoding import Decoder
@@ -202,3 +202,22 @@ async def test_nothing_is_heard_of_an_old_attempt_or_after_the_end(services: Ser
     assert not await tell(2, "completed", 100) and not await tell(3, "processing", 1)
     kept = await progress.replay(services.redis, progress.job_stream(pending.id), "")
     assert [e.body["progress"] for e in kept] == [50, 5, 100]
+
+
+async def test_a_job_keeps_its_versions_until_one_is_gone(services: Services, pending: Job) -> None:
+    first = await claims.claim(services, pending.id, {"iris_unet": "1"})
+    assert first and first.versions == {"iris_unet": "1"}
+    assert not await claims.fail(services, first, ModelUnavailable())
+    second = await claims.claim(services, pending.id, {"iris_unet": "2"})
+    assert second and (second.attempt, second.versions) == (2, {"iris_unet": "1"}), (
+        "a newer one is there, and not taken"
+    )
+    await claims.hand_back(services, second)
+    again = replace(services, settings=services.settings.model_copy(update={"max_failures": 3}))
+    third = await claims.claim(services, pending.id, {"iris_unet": "2"})
+    assert third and third.versions == {"iris_unet": "1"}
+    assert not await claims.fail(again, third, VersionGone("iris_unet: version 1 is not found"))
+    fourth = await claims.claim(services, pending.id, {"iris_unet": "2"})
+    assert fourth and fourth.versions == {"iris_unet": "2"}
+    assert await claims.fail(services, fourth, VersionGone("iris_unet: version 2 is not found"))
+    assert (await row(services, pending.id)).error_type == "server_error"
