@@ -10,10 +10,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator import __version__, store
-from orchestrator.api import health, jobs, models, photos, streams
+from orchestrator.api import health, jobs, models, page, photos, streams
 from orchestrator.api.schemas import Problem, ProgressMessage, problems
 from orchestrator.config import Settings, settings
 from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow, classify
@@ -129,8 +130,26 @@ def create_app(config: Settings | None = None) -> FastAPI:
         Exception,
     ):
         app.add_exception_handler(kind, answer_error)
+    app.state.settings = config
     limit = config.max_upload_bytes + MULTIPART_BYTES
     app.add_middleware(BodyLimit, limit=limit, timeout_s=config.body_timeout_s)
-    for router in (health.router, photos.router, photos.objects, jobs.router, streams.router, models.router):
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[origin.strip() for origin in config.cors_origins.split(",") if origin.strip()],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+        expose_headers=["Retry-After"],
+        max_age=3600,
+    )
+    for router in (
+        health.router,
+        photos.router,
+        photos.objects,
+        jobs.router,
+        streams.router,
+        models.router,
+        page.router,
+    ):
         app.include_router(router)
+    app.mount("/web", page.PageFiles(config), name="web")
     return app

@@ -128,7 +128,7 @@ async def work(context: Context, mine: claims.Claim) -> Shown:
     settings = services.settings
     report = Reporter(services, mine)
     started = time.perf_counter()
-    result_key, mask_key, _ = storage.result_keys(job.user_id, job.id)
+    result_key, mask_key, _, before_key = storage.result_keys(job.user_id, job.id)
 
     async def show(preview: Pixels) -> None:
         await _save_preview(services, mine, report, preview)
@@ -139,6 +139,7 @@ async def work(context: Context, mine: claims.Claim) -> Shown:
     await report(SAVING, 90)
     saving = time.perf_counter()
     await services.storage.put(mask_key, done.mask_png, "image/png")
+    await services.storage.put(before_key, done.before_jpeg, "image/jpeg")
     await report(SAVING, 95)
     await services.storage.put(result_key, done.jpeg, "image/jpeg")
     now = time.perf_counter()
@@ -148,6 +149,7 @@ async def work(context: Context, mine: claims.Claim) -> Shown:
     facts = {
         "result_key": result_key,
         "mask_key": mask_key,
+        "before_key": before_key,
         "result_width": done.width,
         "result_height": done.height,
         "processing_time_ms": round((now - started) * 1000),

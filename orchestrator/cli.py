@@ -1,6 +1,7 @@
 """The command `irisvue`."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import typer
 from orchestrator import cli_models, show
 from orchestrator.auth import make_token
 from orchestrator.client import Client
-from orchestrator.config import ROOT, settings
+from orchestrator.config import ROOT, Settings, settings
 from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.errors import SetupError
 from orchestrator.terminal import complaints, console, run, settings_at
@@ -68,6 +69,9 @@ async def _demo(photo: Path, out: Path, inference: Literal["triton", "local"]) -
 def up(
     data: Data = Path("irisvue-data"),
     port: Annotated[int, typer.Option(help="Port of the API; 0 takes a free one.", min=0, max=65535)] = 8000,
+    host: Annotated[
+        str, typer.Option(help="Address of this machine that the API listens on; its own in your network, for a phone.")
+    ] = "127.0.0.1",
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 1,
     inference: Inference = "triton",
     triton: Annotated[
@@ -76,7 +80,7 @@ def up(
     ] = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
-    run(_up(Options(data, port, workers, inference, triton=triton)))
+    run(_up(Options(data, port, workers, inference, triton=triton, host=host)))
 
 
 async def _up(options: Options) -> int:
@@ -92,7 +96,13 @@ async def _up(options: Options) -> int:
 
 
 def _introduce(stack: Stack) -> None:
-    lines = {"API": stack.url, "Docs": f"{stack.url}/docs", "Token": stack.token, "Data": str(stack.folder)}
+    lines = {
+        "Page": f"{stack.url}/#token={stack.token}",
+        "API": stack.url,
+        "Docs": f"{stack.url}/docs",
+        "Token": stack.token,
+        "Data": str(stack.folder),
+    }
     for name, value in lines.items():
         console.print(f"{name + ':':<7}{value}", soft_wrap=True, highlight=False)
     console.print("Ctrl-C stops it. Logs are in the data folder under logs/.")
@@ -225,6 +235,14 @@ def bench(
         raise typer.Exit(1)
     argv = [sys.executable, "-m", "benchmarks", *(measures or [])]
     raise typer.Exit(subprocess.run(argv, cwd=ROOT, check=False).returncode)  # noqa: S603
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document, for client generators."""
+    from orchestrator.app import create_app
+
+    typer.echo(json.dumps(create_app(Settings()).openapi(), indent=1))
 
 
 @app.command()

@@ -24,7 +24,10 @@ class Settings(BaseSettings):
     s3_region: str = "us-east-1"
     s3_access_key_id: SecretStr | None = None
     s3_secret_access_key: SecretStr | None = None
-    public_url: str = "http://127.0.0.1:8000"
+    public_url: str = Field(default="http://127.0.0.1:8000", description="Where clients reach the API.")
+    cors_origins: str = Field(
+        default="", description="Other web pages that may call the API, commas between: https://app.example.com"
+    )
 
     jwt_secret: SecretStr | None = None
     jwks_url: str | None = None

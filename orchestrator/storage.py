@@ -32,10 +32,10 @@ def upload_key(user: UUID, photo_id: UUID) -> str:
     return f"uploads/{user}/{photo_id}"
 
 
-def result_keys(user: UUID, job_id: UUID) -> tuple[str, str, str]:
-    """Where a job's picture, mask and preview lie; the same for every attempt: a second overwrites the first."""
+def result_keys(user: UUID, job_id: UUID) -> tuple[str, str, str, str]:
+    """Where a job's picture, mask, preview and the same crop before lie; the same for every attempt: a second overwrites the first."""
     stem = f"processed/{user}/{job_id}"
-    return f"{stem}.jpg", f"{stem}.mask.png", f"{stem}.preview.jpg"
+    return f"{stem}.jpg", f"{stem}.mask.png", f"{stem}.preview.jpg", f"{stem}.before.jpg"
 
 
 def id_in(key: str) -> UUID | None:

@@ -152,6 +152,7 @@ class Job(Base):
     preview_key: Mapped[str | None]
     result_key: Mapped[str | None]
     mask_key: Mapped[str | None]
+    before_key: Mapped[str | None]  # the crop that became the result, as it was photographed
     result_width: Mapped[int | None]
     result_height: Mapped[int | None]
     processing_time_ms: Mapped[int | None]

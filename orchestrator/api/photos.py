@@ -90,6 +90,7 @@ async def read_object(services: Open, key: str, signature: Signature, expires: E
     services.storage.check_link("GET", key, expires, signature)
     kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
     headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
+    headers["Access-Control-Allow-Origin"] = "*"  # the signature is the permission; nothing else is asked for
     return Response(await services.storage.get(key), media_type=kind, headers=headers)
 
 

@@ -40,6 +40,7 @@ class PhotoResponse(BaseModel):
                 "job_id": str(job.id),
                 "result_url": await services.storage.link(job.result_key),
                 "mask_url": await services.storage.link(job.mask_key),
+                "before_url": await services.storage.link(job.before_key) if job.before_key else None,
                 "result_width": job.result_width,
                 "result_height": job.result_height,
                 "quality_score": job.quality_score,
@@ -144,6 +145,7 @@ class JobStatusResponse(JobResponse):
     result_url: str | None = None
     original_url: str
     mask_url: str | None = None
+    before_url: str | None = Field(default=None, description="The result's own crop, as it was photographed.")
     preview_url: str | None = None
     processing_time_ms: int | None = None
     step_ms: dict[str, int] | None = None
@@ -169,6 +171,7 @@ class JobStatusResponse(JobResponse):
             attempt_count=job.attempt,
             result_url=await link(job.result_key) if job.result_key else None,
             mask_url=await link(job.mask_key) if job.mask_key else None,
+            before_url=await link(job.before_key) if job.before_key else None,
             preview_url=await link(job.preview_key) if job.preview_key else None,
             original_url=await link(original_key),
             processing_time_ms=job.processing_time_ms,

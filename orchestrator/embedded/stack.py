@@ -1,6 +1,7 @@
 """The whole system on one machine: PostgreSQL, Redis, Triton, the API and workers, in one folder."""
 
 import asyncio
+import errno
 import fcntl
 import json
 import os
@@ -37,6 +38,7 @@ PORTS_TRIED = 3
 class Options:
     """What `irisvue up` may be told. `port` 0 takes a free one; without `repository` the folder gets its own copy.
 
+    `host` is the address that the API listens on; the servers behind it stay on the loopback address.
     `triton` names servers that run elsewhere, as IRISVUE_TRITON_URL does; without it one is started here.
     """
 
@@ -46,6 +48,7 @@ class Options:
     inference: Literal["triton", "local"] = "triton"
     repository: Path | None = None
     triton: str | None = None
+    host: str = HOST
 
 
 @dataclass(frozen=True)
@@ -148,14 +151,16 @@ async def _migrate(env: dict[str, str]) -> None:
         raise SetupError(f"The database could not be migrated:\n{errors.decode()[-1500:]}")
 
 
-def _port(wanted: int) -> int:
+def _port(host: str, wanted: int) -> int:
     if not wanted:
         return parts.free_port()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, wanted))
-        except OSError:
+            probe.bind((host, wanted))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SetupError(f"{host} is not an address of this machine that can be listened on.") from None
             raise SetupError(f"Port {wanted} is taken by another program. Choose one with --port.") from None
     return wanted
 
@@ -186,9 +191,9 @@ async def open_stack(options: Options, tell: Tell = lambda words: None) -> Async
         SetupError: the folder or the port is taken, something is missing, or a part did not start (with its log).
     """
     async with own_folder(options.folder) as folder:
-        port = _port(options.port)
+        port = _port(options.host, options.port)
         processes: dict[str, Process] = {}
-        url = f"http://{HOST}:{port}"
+        url = f"http://{options.host}:{port}"
         try:
             env = await _start_servers(options, folder, url, processes, tell)
             await _start_ours(options, folder, url, env, processes, tell)
@@ -285,7 +290,7 @@ async def _start_ours(
     tell("Starting the API and the workers")
     logs, port = folder / "logs", url.rpartition(":")[2]
     ours = [sys.executable, "-m", "orchestrator.cli"]
-    api = Part("api", [*ours, "api", "--host", HOST, "--port", port], logs / "api.log", env, int(port))
+    api = Part("api", [*ours, "api", "--host", options.host, "--port", port], logs / "api.log", env, int(port))
     for name in ["api", *(f"worker-{n}" for n in range(1, options.workers + 1))]:
         (logs / f"{name}.log").unlink(missing_ok=True)  # readiness is read off the log of this run
     await _start(api, partial(_http_ready, url), processes)

@@ -43,9 +43,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finished:
-    """The encoded result and mask, their facts, and the time of each step in milliseconds."""
+    """The encoded result, the same crop as it was photographed, and the mask; their facts, and the time of each step in milliseconds."""
 
     jpeg: bytes
+    before_jpeg: bytes
     mask_png: bytes
     width: int
     height: int
@@ -106,9 +107,10 @@ async def run(
     large = await upscale(sharpened, found.iris, infer, limits.tiles_in_flight, tile_done)
     finished = await asyncio.to_thread(on_black, large, found.iris, found.circle.radius)
     jpeg = await asyncio.to_thread(images.encode_jpeg, finished)
+    before = await asyncio.to_thread(images.encode_jpeg, crop.picture)
     watch.lap(ENHANCING)
     height, width = finished.shape[:2]
-    return Finished(jpeg, mask_png, width, height, score, warnings, watch.ms)
+    return Finished(jpeg, before, mask_png, width, height, score, warnings, watch.ms)
 
 
 async def _find(photo: Pixels, infer: Infer, limits: Limits, show: Show | None) -> tuple[bytes, Crop]:

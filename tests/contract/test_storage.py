@@ -49,7 +49,7 @@ async def test_what_is_put_can_be_read_replaced_and_deleted(storage: Storage) ->
 def test_keys_depend_on_the_job_alone() -> None:
     user, job = uuid4(), uuid4()
     assert result_keys(user, job) == result_keys(user, job)
-    assert len({*result_keys(user, job), *result_keys(user, uuid4())}) == 6
+    assert len({*result_keys(user, job), *result_keys(user, uuid4())}) == 8
 
 
 async def test_link_of_a_bucket_opens_for_anyone(s3: str) -> None:

@@ -1,0 +1,41 @@
+import { useEffect, useState } from "react";
+import type { Irisvue } from "./client.js";
+import { IrisvueError } from "./errors.js";
+import type { ProgressMessage } from "./schema.js";
+import type { Connection } from "./watch.js";
+
+export interface JobProgress {
+  /** The newest message; null before the first one. */
+  message: ProgressMessage | null;
+  connection: Connection | "closed";
+  /** Why there will be no more messages, where the server said no. */
+  error: IrisvueError | null;
+}
+
+const NOTHING: JobProgress = { message: null, connection: "closed", error: null };
+
+/** Follows a job while the component is mounted; goes on over broken connections. Pass null to follow nothing. */
+export function useJobProgress(client: Irisvue, jobId: string | null): JobProgress {
+  const [progress, setProgress] = useState(NOTHING);
+  useEffect(() => {
+    setProgress(NOTHING);
+    if (jobId === null) return;
+    const stop = new AbortController();
+    const change = (change: Partial<JobProgress>): void => {
+      if (!stop.signal.aborted) setProgress((now) => ({ ...now, ...change }));
+    };
+    const follow = async (): Promise<void> => {
+      const onConnection = (connection: Connection): void => change({ connection });
+      try {
+        for await (const message of client.watchJob(jobId, { signal: stop.signal, onConnection })) change({ message });
+        change({ connection: "closed" });
+      } catch (error) {
+        const known = error instanceof IrisvueError ? error : new IrisvueError(String(error), 0, "unexpected");
+        change({ error: known, connection: "closed" });
+      }
+    };
+    void follow();
+    return () => stop.abort();
+  }, [client, jobId]);
+  return progress;
+}

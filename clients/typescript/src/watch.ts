@@ -1,0 +1,175 @@
+import { errorOf, IrisvueError, noAnswer } from "./errors.js";
+import type { ProgressMessage, TicketResponse } from "./schema.js";
+import { EventStreamParser } from "./sse.js";
+
+/** How a stream stands: `waiting` while it is broken and will be opened again. */
+export type Connection = "connecting" | "open" | "waiting";
+
+export interface WatchOptions {
+  /** Ends the watching; the job goes on. */
+  signal?: AbortSignal;
+  /** Where to go on, from an earlier watch's `onEventId`. */
+  lastEventId?: string;
+  /** `auto` takes Server-Sent Events where `fetch` can stream, else a WebSocket (React Native). */
+  transport?: "auto" | "sse" | "websocket";
+  /** Told as the connection changes. */
+  onConnection?: (state: Connection) => void;
+  /** Told the id of each message before the message is yielded. */
+  onEventId?: (id: string) => void;
+}
+
+/** What the watching needs of its client. */
+export interface Source {
+  readonly baseUrl: string;
+  /** An authorised request; throws IrisvueError for an answer that is none of 2xx, and when none came. */
+  request(path: string, init?: RequestInit): Promise<Response>;
+}
+
+type Last = { id: string | undefined; retryMs: number | null };
+type Messages = AsyncGenerator<ProgressMessage, void, undefined>;
+
+// Where there are such events (browsers): a device that goes offline has lost its connections, often without a word.
+const device = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>;
+const SILENT_MS = 45_000; // three heartbeats missed: the connection is dead, whatever the phone believes
+const BACK_OFF_MS = [250, 500, 1000, 2000, 4000, 8000, 15_000];
+const ENDED = new Set(["completed", "failed", "cancelled"]);
+
+/** Whether this is a job's last message. */
+export function isLast(message: ProgressMessage): boolean {
+  return ENDED.has(message.status);
+}
+
+/**
+ * Messages of one job (until its last one) or, without a job, of all of the caller's jobs (until aborted).
+ *
+ * A broken connection is opened again where it broke off, with growing, jittered pauses, at once when the device comes
+ * back online. Throws IrisvueError where the server says no for good (401, 403, 404).
+ */
+export async function* watch(source: Source, jobId: string | null, options: WatchOptions = {}): Messages {
+  const last: Last = { id: options.lastEventId, retryMs: null };
+  let failures = 0;
+  while (!options.signal?.aborted) {
+    options.onConnection?.("connecting");
+    try {
+      for await (const message of connect(source, jobId, options, last)) {
+        failures = 0;
+        yield message;
+        if (jobId !== null && isLast(message)) return;
+      }
+      failures = Math.min(failures, 1); // closed in good order: after ten minutes, or because the server restarts
+    } catch (error) {
+      if (options.signal?.aborted) return;
+      if (!(error instanceof IrisvueError) || !error.retryable) throw error;
+      if (error.retryAfter !== null) last.retryMs = error.retryAfter * 1000;
+    }
+    if (options.signal?.aborted) return;
+    options.onConnection?.("waiting");
+    const pause = last.retryMs ?? BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length - 1)]! * (0.5 + Math.random());
+    last.retryMs = null;
+    failures += 1;
+    await rest(pause, options.signal);
+  }
+}
+
+function connect(source: Source, jobId: string | null, options: WatchOptions, last: Last): Messages {
+  const transport = options.transport ?? "auto";
+  const streams = typeof ReadableStream === "function" && typeof Response === "function" && "body" in Response.prototype;
+  const sse = transport === "sse" || (transport === "auto" && streams);
+  return sse ? overSse(source, jobId, options, last) : overWebSocket(source, jobId, options, last);
+}
+
+async function* overSse(source: Source, jobId: string | null, options: WatchOptions, last: Last): Messages {
+  const path = jobId === null ? "/api/v1/processing/events" : `/api/v1/processing/jobs/${jobId}/events`;
+  const headers: Record<string, string> = { Accept: "text/event-stream" };
+  if (last.id !== undefined) headers["Last-Event-ID"] = last.id;
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  options.signal?.addEventListener("abort", abort);
+  device.addEventListener?.("offline", abort);
+  let watchdog = setTimeout(abort, SILENT_MS);
+  try {
+    const response = await source.request(path, { headers, signal: stop.signal, cache: "no-store" });
+    if (!response.body) throw new IrisvueError("This fetch can't stream; use a WebSocket.", 200, "no_stream");
+    options.onConnection?.("open");
+    const parser = new EventStreamParser();
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      last.retryMs = parser.retryMs;
+      if (done) return;
+      clearTimeout(watchdog);
+      watchdog = setTimeout(abort, SILENT_MS);
+      for (const event of parser.push(value)) {
+        if (event.id !== null) note(event.id, last, options);
+        yield JSON.parse(event.data) as ProgressMessage;
+      }
+    }
+  } catch (error) {
+    throw error instanceof IrisvueError ? error : noAnswer();
+  } finally {
+    clearTimeout(watchdog);
+    options.signal?.removeEventListener("abort", abort);
+    device.removeEventListener?.("offline", abort);
+    stop.abort(); // whoever stops reading closes the connection
+  }
+}
+
+async function* overWebSocket(source: Source, jobId: string | null, options: WatchOptions, last: Last): Messages {
+  const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ job_id: jobId }) };
+  const { ticket } = (await (await source.request("/api/v1/stream-tickets", asked)).json()) as TicketResponse;
+  const query = `ticket=${encodeURIComponent(ticket)}` + (last.id ? `&last_event_id=${encodeURIComponent(last.id)}` : "");
+  const path = jobId === null ? "/ws/jobs" : `/ws/jobs/${jobId}`;
+  const socket = new WebSocket(`${source.baseUrl.replace(/^http/, "ws")}${path}?${query}`);
+  const waiting: (ProgressMessage | { closed: number; reason: string })[] = [];
+  let wake: () => void = () => undefined;
+  const put = (item: (typeof waiting)[number]): void => {
+    waiting.push(item);
+    wake();
+  };
+  const abort = (): void => socket.close();
+  const lost = (): void => put({ closed: 1006, reason: "" });
+  options.signal?.addEventListener("abort", abort);
+  device.addEventListener?.("offline", lost);
+  socket.onopen = () => options.onConnection?.("open");
+  socket.onmessage = (event) => put(JSON.parse(String(event.data)) as ProgressMessage);
+  socket.onclose = (event) => put({ closed: event.code, reason: event.reason });
+  try {
+    for (;;) {
+      const item = waiting.shift();
+      if (item === undefined) await new Promise<void>((resolve) => (wake = resolve));
+      else if ("closed" in item) {
+        if (item.closed > 4000 && item.closed < 5000) throw errorOf(item.closed - 4000, JSON.stringify({ detail: item.reason }), null);
+        if (item.closed !== 1000) throw noAnswer();
+        return;
+      } else {
+        if (item.event_id) note(item.event_id, last, options);
+        yield item;
+      }
+    }
+  } finally {
+    options.signal?.removeEventListener("abort", abort);
+    device.removeEventListener?.("offline", lost);
+    socket.close();
+  }
+}
+
+function note(id: string, last: Last, options: WatchOptions): void {
+  last.id = id;
+  options.onEventId?.(id);
+}
+
+/** A pause that ends early when the signal aborts or the device comes back online. */
+export async function rest(ms: number, signal?: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      device.removeEventListener?.("online", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+    device.addEventListener?.("online", end);
+    if (signal?.aborted) end();
+  });
+}

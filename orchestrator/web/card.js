@@ -1,0 +1,93 @@
+/** One photo in the gallery, with its newest job. */
+
+const template = document.getElementById("card");
+const THUMBNAIL_PX = 480;
+
+/** Resolution and processing time, for people. */
+export function factsOf(job) {
+  const ms = job.processing_time_ms;
+  const time = ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
+  return `${job.result_width} × ${job.result_height} px · made in ${time}`;
+}
+
+export class Card {
+  constructor(actions) {
+    this.element = template.content.firstElementChild.cloneNode(true);
+    this.photoId = null;
+    this.job = null;
+    const on = (name, act) => (this.find(name).onclick = () => act(this));
+    on(".open", actions.open);
+    on(".reprocess", actions.reprocess);
+    on(".cancel", actions.cancel);
+    on(".remove", actions.remove);
+    on(".retake", actions.retake);
+    this.find(".picture").onerror = (event) => (event.target.hidden = true); // a HEIC, where the browser can't show it
+    this.find(".picture").onload = (event) => (event.target.hidden = false);
+  }
+
+  find(selector) {
+    return this.element.querySelector(selector);
+  }
+
+  /** Show the words of a step, and how far it is (0–100). */
+  step(words, progress, state = "running") {
+    this.element.dataset.state = state;
+    this.find(".step").textContent = words;
+    this.find(".facts").hidden = state !== "completed";
+    this.find(".percent").textContent = state === "running" ? `${Math.round(progress)}%` : "";
+    this.element.style.setProperty("--progress", progress);
+    this.buttons({ cancel: state === "running" && Boolean(this.job) });
+  }
+
+  /** Show a failure: what happened, and what to do. */
+  fail(message, suggestion, { retake = false, again = false } = {}) {
+    this.step(message, 0, "failed");
+    this.find(".suggestion").textContent = suggestion ?? "";
+    this.find(".suggestion").hidden = !suggestion;
+    this.buttons({ retake, reprocess: again, remove: true });
+  }
+
+  buttons(shown) {
+    for (const name of ["retake", "reprocess", "cancel", "remove"]) this.find(`.${name}`).hidden = !shown[name];
+  }
+
+  /** Show a message of the job's stream, or the job as the API tells it. */
+  progress(job) {
+    const words = job.step ?? job.current_step;
+    this.find(".suggestion").hidden = true;
+    this.find(".open").disabled = job.status !== "completed";
+    if (job.status === "failed") {
+      const photoIsBad = job.error_type === "quality_issue";
+      this.fail(job.message ?? job.error_message, job.suggestion, { retake: photoIsBad, again: !photoIsBad });
+    } else if (job.status === "cancelled") {
+      this.step("Cancelled", 0, "cancelled");
+      this.buttons({ reprocess: true, remove: true });
+    } else if (job.status === "completed") {
+      this.step("Your iris is ready", 100, "completed");
+      this.find(".facts").textContent = factsOf(job);
+    } else this.step(words, job.progress);
+  }
+
+  /** Show a picture by its address. */
+  picture(url, alt) {
+    const image = this.find(".picture");
+    image.loading = "lazy";
+    image.decoding = "async";
+    image.alt = alt;
+    image.hidden = false;
+    image.src = url;
+    this.find(".open").setAttribute("aria-label", alt);
+  }
+
+  /** Show a small copy of a photo that is still on this device. */
+  async local(photo) {
+    try {
+      const small = await createImageBitmap(photo, { resizeWidth: THUMBNAIL_PX, resizeQuality: "medium" });
+      const canvas = new OffscreenCanvas(small.width, small.height);
+      canvas.getContext("2d").drawImage(small, 0, 0);
+      this.picture(URL.createObjectURL(await canvas.convertToBlob({ type: "image/jpeg" })), "Your photo");
+    } catch {
+      // no picture until the finished one: this browser can't read the format, the service can
+    }
+  }
+}

@@ -1,0 +1,148 @@
+import { errorOf, IrisvueError, noAnswer } from "./errors.js";
+import { rest, watch } from "./watch.js";
+const UPLOAD_PAUSE_MS = 1000;
+/** The HTTP API of Irisvue. Every call throws IrisvueError, whose message is a sentence for people. */
+export class Irisvue {
+    baseUrl;
+    #token;
+    constructor(options) {
+        this.baseUrl = options.baseUrl.replace(/\/+$/, "");
+        this.#token = options.token;
+    }
+    /** Upload a photo: JPEG, PNG, WebP or HEIC. A broken connection is tried again and makes no second photo. */
+    async uploadPhoto(photo, options = {}) {
+        const form = new FormData();
+        if ("uri" in photo)
+            form.append("file", photo);
+        else
+            form.append("file", photo, photo instanceof File ? photo.name : "photo");
+        const key = options.idempotencyKey ?? newKey();
+        for (let left = options.retries ?? 4;; left -= 1) {
+            try {
+                return JSON.parse(await this.#send(form, key, options));
+            }
+            catch (error) {
+                if (!(error instanceof IrisvueError) || !error.retryable || left <= 0 || options.signal?.aborted)
+                    throw error;
+                options.onRetry?.(error);
+                await rest((error.retryAfter ?? 0) * 1000 || UPLOAD_PAUSE_MS * (0.5 + Math.random()), options.signal);
+            }
+        }
+    }
+    /** Start processing a photo. */
+    async submit(photoId, options = {}) {
+        const { idempotencyKey, ...more } = options;
+        return this.#post("/api/v1/processing/submit", { photo_id: photoId, ...more }, idempotencyKey);
+    }
+    /** Start processing one to ten photos: all or none. */
+    async submitBatch(photoIds, idempotencyKey) {
+        const path = "/api/v1/processing/batch";
+        return (await this.#post(path, { photo_ids: photoIds }, idempotencyKey)).jobs;
+    }
+    async getJob(jobId) {
+        return this.#json(`/api/v1/processing/jobs/${jobId}`);
+    }
+    /** Newest first. */
+    async listJobs(query = {}) {
+        return this.#json(`/api/v1/processing/jobs${queryOf(query)}`);
+    }
+    /** A new job for the same photo. */
+    async reprocess(jobId, idempotencyKey) {
+        return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, undefined, idempotencyKey);
+    }
+    async cancel(jobId) {
+        return this.#post(`/api/v1/processing/jobs/${jobId}/cancel`);
+    }
+    /** Newest first. */
+    async listPhotos(query = {}) {
+        return this.#json(`/api/v1/photos${queryOf(query)}`);
+    }
+    async getPhoto(photoId) {
+        return this.#json(`/api/v1/photos/${photoId}`);
+    }
+    /** Deletes the photo and everything made from it. */
+    async deletePhoto(photoId) {
+        await this.request(`/api/v1/photos/${photoId}`, { method: "DELETE" });
+    }
+    /** A job's progress up to its last message, over any number of broken connections. */
+    watchJob(jobId, options = {}) {
+        return watch(this, jobId, options);
+    }
+    /** Progress of all of the caller's jobs, until the signal aborts. */
+    watchAll(options = {}) {
+        return watch(this, null, options);
+    }
+    /** An authorised request. */
+    async request(path, init = {}) {
+        let response = await this.#fetch(path, init);
+        if (response.status === 401 && typeof this.#token === "function")
+            response = await this.#fetch(path, init);
+        if (response.ok)
+            return response;
+        throw errorOf(response.status, await response.text(), response.headers.get("Retry-After"));
+    }
+    async #fetch(path, init) {
+        const headers = { ...init.headers, Authorization: `Bearer ${await this.#bearer()}` };
+        try {
+            return await fetch(this.baseUrl + path, { ...init, headers });
+        }
+        catch (error) {
+            if (init.signal?.aborted)
+                throw error;
+            throw noAnswer();
+        }
+    }
+    async #bearer() {
+        return typeof this.#token === "function" ? this.#token() : this.#token;
+    }
+    async #json(path, init = {}) {
+        return (await this.request(path, init)).json();
+    }
+    async #post(path, body, idempotencyKey) {
+        const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+        if (idempotencyKey !== undefined)
+            headers["Idempotency-Key"] = idempotencyKey;
+        return this.#json(path, { method: "POST", headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    }
+    async #send(form, key, options) {
+        const path = "/api/v1/photos";
+        if (options.onProgress && typeof XMLHttpRequest === "function") {
+            return sendWithProgress(this.baseUrl + path, form, { Authorization: `Bearer ${await this.#bearer()}`, "Idempotency-Key": key }, options);
+        }
+        const signal = options.signal ? { signal: options.signal } : {};
+        const sent = await this.request(path, { method: "POST", body: form, headers: { "Idempotency-Key": key }, ...signal });
+        options.onProgress?.(1);
+        return sent.text();
+    }
+}
+/** `fetch` does not say how much it has sent; XMLHttpRequest does. */
+function sendWithProgress(url, form, headers, options) {
+    return new Promise((resolve, reject) => {
+        const sending = new XMLHttpRequest();
+        const abort = () => sending.abort();
+        sending.open("POST", url);
+        for (const [name, value] of Object.entries(headers))
+            sending.setRequestHeader(name, value);
+        sending.upload.onprogress = (event) => event.lengthComputable && options.onProgress?.(event.loaded / event.total);
+        sending.onload = () => {
+            if (sending.status >= 200 && sending.status < 300)
+                resolve(sending.responseText);
+            else
+                reject(errorOf(sending.status, sending.responseText, sending.getResponseHeader("Retry-After")));
+        };
+        sending.onerror = sending.ontimeout = () => reject(noAnswer());
+        sending.onabort = () => reject(new IrisvueError("The upload was cancelled.", 499, "cancelled"));
+        sending.onloadend = () => options.signal?.removeEventListener("abort", abort);
+        options.signal?.addEventListener("abort", abort);
+        sending.send(form);
+    });
+}
+/** A key for one thing that is to happen once. */
+export function newKey() {
+    const random = globalThis.crypto?.getRandomValues?.(new Uint8Array(16)) ?? Array.from({ length: 16 }, () => Math.random() * 256);
+    return Array.from(random, (byte) => Math.floor(byte).toString(16).padStart(2, "0")).join("");
+}
+function queryOf(values) {
+    const given = Object.entries(values).filter((pair) => pair[1] !== undefined);
+    return given.length ? `?${given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&")}` : "";
+}

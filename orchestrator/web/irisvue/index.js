@@ -1,0 +1,3 @@
+export { Irisvue, newKey } from "./client.js";
+export { IrisvueError } from "./errors.js";
+export { isLast } from "./watch.js";

@@ -1,0 +1,223 @@
+"""The page in a real browser against the real stack."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from PIL import Image
+from playwright.async_api import Browser, Page, Response, expect
+
+from export import eyes
+from orchestrator.config import ROOT
+from orchestrator.embedded.stack import Stack
+from tests.conftest import PHOTOS
+
+WAIT_MS = 60_000
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def photo(eye_jpeg: bytes, tmp_path: Path) -> Path:
+    path = tmp_path / "eye.jpg"
+    path.write_bytes(eye_jpeg)
+    return path
+
+
+async def test_upload_progress_slider_save(page: Page, photo: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+    await page.expose_function("heard", lambda words: seen.append(words))
+    await page.evaluate(
+        "new MutationObserver(() => document.querySelectorAll('.step').forEach((s) => heard(s.textContent)))"
+        ".observe(document.getElementById('gallery'), {subtree: true, childList: true, characterData: true})"
+    )
+    await page.set_input_files("#files", photo)
+    card = page.locator(".card")
+    await expect(card).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+    shown = list(dict.fromkeys(seen))
+    for words in ("Finding your iris...", "Removing reflections...", "Enhancing quality...", "Your iris is ready"):
+        assert words in shown
+    await expect(card.locator(".facts")).to_have_text(re.compile(r"^\d+ × \d+ px · made in [\d.]+ m?s$"))
+
+    await card.locator(".open").click()
+    slider, compare = page.locator("#slider"), page.locator(".compare")
+    await expect(slider).to_be_focused()
+    at = "element => getComputedStyle(element).getPropertyValue('--at')"
+    assert await compare.evaluate(at) == "50%"
+    await page.keyboard.press("ArrowLeft")
+    assert await compare.evaluate(at) == "49%"
+    box = await compare.bounding_box()
+    assert box
+    await page.mouse.click(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2)
+    assert float((await compare.evaluate(at)).rstrip("%")) > 80
+    sizes = await page.evaluate("[before, after].map((image) => [image.naturalWidth, image.naturalHeight])")
+    assert [4 * side for side in sizes[0]] == sizes[1], "the same crop, before and four times as large"
+
+    result = await page.evaluate(
+        "fetch(after.src).then((a) => a.arrayBuffer()).then((b) => Array.from(new Uint8Array(b)))"
+    )
+    async with page.expect_download() as saving:
+        await page.click("#save")
+    saved = await (await saving.value).path()
+    assert Path(saved).read_bytes() == bytes(result)
+    with Image.open(saved) as picture:
+        assert list(picture.size) == sizes[1]
+    await page.click("#again")
+    await expect(card).to_have_attribute("data-state", "running")
+    await expect(card).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+
+
+async def test_a_reload_in_the_middle_loses_nothing(page: Page, photo: Path) -> None:
+    await page.set_input_files("#files", [photo, PHOTOS / "neg_coffee.png"])
+    await page.wait_for_selector(".card >> text=Finding your iris")
+    await page.reload()
+    await expect(page.locator(".card")).to_have_count(2)
+    await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
+    failed = page.locator(".card[data-state=failed]")
+    await expect(failed.locator(".step")).to_have_text("Iris not detected in image", timeout=WAIT_MS)
+    await expect(failed.locator(".suggestion")).to_contain_text("better lighting")
+    async with page.expect_file_chooser() as chooser:
+        await failed.locator(".retake").click()
+    assert await (await chooser.value).element.get_attribute("capture") == "environment", "straight to the camera"
+
+
+async def test_a_photo_chosen_offline_goes_out_when_the_network_is_back(page: Page, photo: Path) -> None:
+    await page.context.set_offline(True)
+    await page.set_input_files("#files", photo)
+    await expect(page.locator(".card .step")).to_have_text("Waiting for the connection...")
+    await page.context.set_offline(False)
+    await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+    await expect(page.locator(".card")).to_have_count(1)
+
+
+async def test_a_photo_that_was_never_sent_survives_a_reload(page: Page, photo: Path) -> None:
+    await page.route("**/api/v1/photos", lambda route: route.abort())
+    await page.set_input_files("#files", photo)
+    await expect(page.locator(".card .step")).to_have_text("Waiting for the connection...")
+    await page.unroute("**/api/v1/photos")
+    await page.reload()
+    await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+    await expect(page.locator(".card")).to_have_count(1)
+
+
+async def test_the_stream_breaks_in_the_middle_and_comes_back(page: Page, photo: Path) -> None:
+    await page.set_input_files("#files", photo)
+    await page.wait_for_selector(".card >> text=Finding your iris")
+    await page.context.set_offline(True)
+    await expect(page.locator("#connection")).to_contain_text("Connection lost. Your jobs go on")
+    await page.context.set_offline(False)
+    await expect(page.locator("#connection")).to_have_text("")
+    await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+
+
+async def test_what_is_no_photo_is_said_so(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "scan.pdf").write_bytes(b"%PDF-1.7 ...")
+    (tmp_path / "text.jpg").write_text("not a photo")
+    (tmp_path / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(60 * 2**20))
+    for name, words in (
+        ("scan.pdf", "This is not a photo."),
+        ("text.jpg", "Send a JPEG, PNG, WebP or HEIC"),
+        ("large.jpg", "larger than 40 MB"),
+    ):
+        await page.set_input_files("#files", tmp_path / name)
+        card = page.locator(".card").first
+        await expect(card).to_have_attribute("data-state", "failed")
+        await expect(card.locator(".step")).to_contain_text(words)
+        await expect(card.locator(".retake")).to_be_visible()
+
+
+async def test_heic_and_a_photo_taken_sideways(page: Page, eye: eyes.Drawn, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90° to see it upright
+    Image.fromarray(np.rot90(eye.image)).save(tmp_path / "sideways.jpg", exif=exif, quality=95)
+    Image.fromarray(eye.image).save(tmp_path / "phone.heic", quality=90)
+    await page.set_input_files("#files", [tmp_path / "sideways.jpg", tmp_path / "phone.heic"])
+    await expect(page.locator(".card[data-state=completed]")).to_have_count(2, timeout=WAIT_MS)
+    for number in range(2):
+        await page.locator(".card .open").nth(number).click()
+        await expect(page.locator("#viewer")).to_be_visible()
+        sizes = "[before, after].every((image) => image.complete && image.naturalWidth > 0)"
+        await page.wait_for_function(sizes)
+        await page.click("#close")
+
+
+async def test_an_expired_token_asks_for_another_and_goes_on(chromium: Browser, address: str, photo: Path) -> None:
+    page = await chromium.new_page()
+    await page.goto(address.partition("#")[0])
+    await expect(page.locator("#signin")).to_be_visible()
+    await page.fill("#token", "expired")
+    await page.press("#token", "Enter")
+    await expect(page.locator("#signin-why")).to_contain_text("not valid any more")
+    await page.fill("#token", address.partition("=")[2])
+    await page.press("#token", "Enter")
+    await page.set_input_files("#files", photo)
+    await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+    await page.evaluate("localStorage.setItem('irisvue-token', 'expired')")
+    await page.set_input_files("#files", photo)
+    await page.fill("#token", address.partition("=")[2])
+    await page.press("#token", "Enter")
+    await expect(page.locator(".card[data-state=completed]")).to_have_count(2, timeout=WAIT_MS)
+    await page.close()
+
+
+async def test_a_notification_when_the_page_is_hidden(chromium: Browser, address: str, photo: Path) -> None:
+    context = await chromium.new_context()
+    await context.grant_permissions(["notifications"])
+    page = await context.new_page()
+    told: list[str] = []
+    await page.expose_function("told", lambda words: told.append(words))
+    await page.add_init_script(
+        "window.Notification = class { static permission = 'granted'; constructor(_, more) { told(more.body); } };"
+        "Object.defineProperty(document, 'hidden', { get: () => window.away === true });"
+    )
+    await page.goto(address)
+    await page.set_input_files("#files", photo)
+    await page.evaluate("window.away = true")
+    await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+    assert told == ["Your iris art is ready to view!"]
+    await context.close()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+async def test_axe_finds_nothing_serious(chromium: Browser, address: str, photo: Path, scheme: str) -> None:
+    context = await chromium.new_context(color_scheme=scheme, viewport={"width": 412, "height": 900})  # type: ignore[arg-type]
+    page = await context.new_page()
+    await page.goto(address)
+    await _accessible(page)
+    await page.set_input_files("#files", [photo, PHOTOS / "neg_coffee.png"])
+    await _accessible(page)
+    await expect(page.locator(".card[data-state=failed]")).to_have_count(1, timeout=WAIT_MS)
+    await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
+    await _accessible(page)
+    await page.locator(".card[data-state=completed] .open").click()
+    await _accessible(page)
+    await context.close()
+
+
+async def _accessible(page: Page) -> None:
+    found = await Axe().run(page)
+    bad = [v["id"] for v in found.response["violations"] if v["impact"] in ("serious", "critical")]
+    assert not bad, found.generate_report()
+
+
+async def test_the_first_view_is_small_and_asks_nobody_else(chromium: Browser, address: str, stack: Stack) -> None:
+    page = await chromium.new_page()
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer))
+    await page.goto(address)
+    await page.wait_for_selector("#start")
+    await page.wait_for_load_state("load")
+    sizes = {a.url: len(await a.body()) for a in answers if "/api/" not in a.url}
+    assert sum(sizes.values()) < 150_000, sizes
+    assert all(url.startswith(stack.url) for url in sizes), sizes
+    await page.close()
+
+
+def test_the_page_uses_the_client_that_is_built_from_clients_typescript() -> None:
+    """`npm run build` writes both; CI builds, and this sees that what is committed is what was built."""
+    built = ROOT / "clients/typescript/dist"
+    if not built.is_dir():
+        pytest.skip("clients/typescript is not built here: make test-clients")
+    for script in (ROOT / "orchestrator/web/irisvue").glob("*.js"):
+        assert script.read_text() == (built / script.name).read_text(), script.name
