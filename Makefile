@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 MINUTES ?= 5
 SEED ?= 1
 
-.PHONY: demo up test test-export bench soak check format lock clean
+.PHONY: demo up test clients test-export bench soak check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/installed  ## one photo through the real system; PHOTO=path takes your own
@@ -18,6 +18,13 @@ up: .venv/installed  ## everything on this machine until Ctrl-C
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest
+
+clients: clients/typescript/node_modules/.installed  ## the TypeScript client: build it, and the page's copy (needs Node.js)
+	npm --prefix clients/typescript run --silent build
+
+clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
+	npm --prefix clients/typescript ci --silent --no-audit --no-fund
+	@touch $@
 
 test-export: .venv/installed-export  ## training and export, with torch
 	$(BIN)/python -m pytest tests/export

@@ -33,7 +33,10 @@ def upload_key(user: UUID, photo_id: UUID) -> str:
 
 
 def result_keys(user: UUID, job_id: UUID) -> tuple[str, str, str, str]:
-    """Where a job's picture, mask, preview and the same crop before lie; the same for every attempt: a second overwrites the first."""
+    """Where a job's picture, mask, preview and the same crop before lie.
+
+    The same for every attempt: a second overwrites the first.
+    """
     stem = f"processed/{user}/{job_id}"
     return f"{stem}.jpg", f"{stem}.mask.png", f"{stem}.preview.jpg", f"{stem}.before.jpg"
 

@@ -43,7 +43,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finished:
-    """The encoded result, the same crop as it was photographed, and the mask; their facts, and the time of each step in milliseconds."""
+    """The encoded result, the same crop as it was photographed, and the mask.
+
+    With their facts, and the time of each step in milliseconds.
+    """
 
     jpeg: bytes
     before_jpeg: bytes

@@ -154,6 +154,7 @@ async function* overWebSocket(source: Source, jobId: string | null, options: Wat
 }
 
 function note(id: string, last: Last, options: WatchOptions): void {
+  if (id === last.id) return; // a stream's id stays until it names another
   last.id = id;
   options.onEventId?.(id);
 }

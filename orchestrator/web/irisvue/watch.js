@@ -138,6 +138,8 @@ async function* overWebSocket(source, jobId, options, last) {
     }
 }
 function note(id, last, options) {
+    if (id === last.id)
+        return; // a stream's id stays until it names another
     last.id = id;
     options.onEventId?.(id);
 }

@@ -1,0 +1,52 @@
+/** The running service that the tests talk to; tests/clients/test_typescript.py starts it and says where it is. */
+
+import { readFile } from "node:fs/promises";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+
+export const url = required("IRISVUE_URL");
+export const token = required("IRISVUE_TOKEN");
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} must name a running Irisvue.`);
+  return value;
+}
+
+export async function eye(name = "eye.jpg"): Promise<File> {
+  return new File([await readFile(required("IRISVUE_PHOTO"))], name, { type: "image/jpeg" });
+}
+
+/** A way to the service that can be cut: `cut` is asked before each piece of an answer goes on. */
+export async function cuttable(cut: (path: string, sent: number) => boolean): Promise<{ url: string; close: () => void }> {
+  const target = new URL(url);
+  const proxy = http.createServer((request, response) => {
+    const options = { host: target.hostname, port: target.port, path: request.url, method: request.method, headers: request.headers };
+    const onward = http.request(options, (answer) => {
+      let sent = 0;
+      const path = request.url ?? "";
+      if (cut(path, sent)) return void response.destroy();
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.on("data", (piece: Buffer) => {
+        response.write(piece);
+        sent += piece.length;
+        if (cut(path, sent)) {
+          response.destroy();
+          onward.destroy();
+        }
+      });
+      answer.on("end", () => response.end());
+    });
+    onward.on("error", () => response.destroy());
+    request.pipe(onward);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const { port } = proxy.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: () => {
+      proxy.closeAllConnections();
+      proxy.close();
+    },
+  };
+}
