@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator import __version__, store
-from orchestrator.api import health, jobs, models, page, photos, streams
+from orchestrator.api import health, jobs, models, notices, page, photos, streams
 from orchestrator.api.schemas import Problem, ProgressMessage, problems
 from orchestrator.config import Settings, settings
 from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow, classify
@@ -148,6 +148,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         jobs.router,
         streams.router,
         models.router,
+        notices.router,
         page.router,
     ):
         app.include_router(router)

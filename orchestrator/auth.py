@@ -11,6 +11,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import SetupError, Unauthorized
 
 MODELS_WRITE = "models:write"
+WEBHOOKS_ALL = "webhooks:all"
 
 
 @cache

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from orchestrator import jobs, routes, store
+from orchestrator import jobs, notices, routes, store
 from orchestrator.errors import IrisvueError, ProcessingFailed, VersionGone, words_for_people
 from orchestrator.pipeline.run import COMPLETE
 from orchestrator.services import Services
@@ -72,7 +72,9 @@ def _in_words(error: IrisvueError) -> dict[str, str]:
 async def _end(services: Services, mine: Claim, status: JobStatus, **values: Any) -> Job | None:
     async with services.db.begin() as db:
         job = await store.end(db, mine.job.id, mine.attempt, status, **values)
-        if job is None:  # unless the same write got through before, and only its answer was lost
+        if job is not None:
+            await notices.record(db, job)
+        else:  # unless the same write got through before, and only its answer was lost
             job = await store.ended_by(db, mine.job.id, mine.attempt, status)
     if job is not None:
         JOBS_ENDED.labels(status.value, job.error_type or "").inc()
@@ -95,6 +97,8 @@ async def give_up_on(services: Services, lost: Sequence[Job]) -> set[UUID]:
         return set()
     async with services.db.begin() as db:
         ended = await store.end_exhausted(db, worn, services.settings.max_attempts, **_in_words(ProcessingFailed()))
+        for job in ended:
+            await notices.record(db, job)
     for job in ended:
         JOBS_ENDED.labels(JobStatus.FAILED.value, "server_error").inc()
         log.error("given up: lost with its worker too often", job_id=str(job.id), attempts=job.attempt)

@@ -64,6 +64,7 @@ async def clean(services: Services, dry_run: bool) -> Report:
                 await store.delete_upload(db, upload.id)
         async with services.db.begin() as db:
             await store.forget_old_keys(db)
+            await store.forget_old_deliveries(db)
     async for orphan in _orphans(services):
         found.orphans.append(orphan.key)
         found.orphan_bytes += orphan.size_bytes

@@ -85,6 +85,18 @@ class Settings(BaseSettings):
     orphan_minutes: float = Field(default=60.0, description="Objects without an owner are deleted after this.")
     cleanup_every_s: float = 3600.0
 
+    # Telling apps that are not looking
+    deliver_every_s: float = Field(default=1.0, description="How often notices that are due are looked for.")
+    deliveries_at_once: int = Field(default=32, ge=1, description="Notices one worker process sends at once.")
+    webhook_timeout_s: float = 15.0
+    webhook_private_addresses: bool = Field(
+        default=False, description="Whether webhooks may be plain http and in private networks. Not on the internet."
+    )
+    fcm_credentials: str | None = Field(
+        default=None, description="File of a Google service account; without it no push."
+    )
+    fcm_url: str = "https://fcm.googleapis.com"
+
     stream_seconds: float = 600.0
     heartbeat_s: float = 15.0
     log_level: str = "INFO"

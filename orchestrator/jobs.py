@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from orchestrator import limits, progress, queue, storage, store
+from orchestrator import limits, notices, progress, queue, storage, store
 from orchestrator.errors import Conflict, IrisvueError, NotFound
 from orchestrator.limits import Once
 from orchestrator.progress import UNREACHABLE
@@ -87,6 +87,8 @@ async def cancel_all(services: Services, job_ids: Sequence[UUID]) -> Sequence[Jo
     """End those of these jobs that have not ended; workers stop within a tile. Returns the jobs that this ended."""
     async with services.db.begin() as db:
         cancelled = await store.cancel(db, job_ids)
+        for job in cancelled:
+            await notices.record(db, job)
     await told_cancelled(services, cancelled)
     return cancelled
 

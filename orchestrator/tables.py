@@ -5,7 +5,17 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, MetaData, false, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    MetaData,
+    UniqueConstraint,
+    false,
+    func,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -215,3 +225,81 @@ class ShadowRun(Base):
     ms: Mapped[int]
     shown_ms: Mapped[int]
     at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class DeliveryStatus(StrEnum):
+    """Where a notice stands."""
+
+    PENDING = "pending"  # to be sent, at `next_at`
+    SENT = "sent"  # the other side has taken it
+    DEAD = "dead"  # given up; it can be redelivered
+
+
+class Webhook(Base):
+    """An address that is told how jobs end: its user's, or with `all_users` everybody's."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (
+        Index(None, "user_id"),
+        Index("ix_webhooks_all_users", "all_users", postgresql_where="all_users"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    url: Mapped[str]
+    events: Mapped[list[str]]
+    all_users: Mapped[bool] = mapped_column(default=False)
+    secret: Mapped[str]
+    old_secret: Mapped[str | None]  # signs too until `old_secret_until`, while the receiver changes over
+    old_secret_until: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]  # it has answered 410 Gone
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Device(Base):
+    """A phone that gets push notices; its token belongs to whoever registered it last."""
+
+    __tablename__ = "devices"
+    __table_args__ = (Index(None, "user_id"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    token: Mapped[str] = mapped_column(unique=True)
+    platform: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Delivery(Base):
+    """One notice for one webhook or one device, written in the transaction that ends the job."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("job_id", "webhook_id"),
+        UniqueConstraint("job_id", "device_id"),
+        Index("ix_deliveries_due", "next_at", postgresql_where="status = 'pending'"),
+        Index(None, "webhook_id", "created_at"),
+        Index(None, "device_id"),
+        CheckConstraint("(webhook_id IS NULL) <> (device_id IS NULL)", name="one_receiver"),
+        CheckConstraint(f"status IN ({', '.join(repr(s.value) for s in DeliveryStatus)})", name="status"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    webhook_id: Mapped[UUID | None] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    device_id: Mapped[UUID | None] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"))
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    body: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(default=DeliveryStatus.PENDING.value, server_default="pending")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class DeliveryAttempt(Base):
+    """One try to deliver: the answer's HTTP status, or why there was none."""
+
+    __tablename__ = "delivery_attempts"
+    __table_args__ = (Index(None, "delivery_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    answer: Mapped[int | None]
+    error: Mapped[str | None]
+    ms: Mapped[int]

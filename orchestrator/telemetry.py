@@ -14,6 +14,7 @@ STEP_SECONDS = Histogram(
 SWEPT = Counter("irisvue_jobs_swept_total", "Jobs that a sweep put in line again.")
 CLEANED = Counter("irisvue_cleaned_total", "What the cleanup has deleted.", ["kind"])
 TAKEN_OUT = Counter("irisvue_versions_taken_out_total", "Versions that the guard took out of their route.", ["model"])
+DELIVERIES = Counter("irisvue_deliveries_total", "Tries to send a notice.", ["kind", "outcome"])
 STREAMS_OPEN = Gauge("irisvue_streams_open", "Progress streams that are open in this process.")
 
 

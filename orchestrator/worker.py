@@ -18,6 +18,7 @@ from orchestrator.hub import listen
 from orchestrator.inference.contracts import Infer
 from orchestrator.pipeline.decoding import Decoder
 from orchestrator.progress import STOP_CHANNEL, UNREACHABLE
+from orchestrator.sender import Sender
 from orchestrator.services import Services, open_inference, open_services
 from orchestrator.telemetry import log
 
@@ -73,10 +74,13 @@ async def run_worker(settings: Settings) -> None:
         limits = settings.worker_jobs, settings.decoder_bytes, settings.pixels_in_hand
         decoder = await exits.enter_async_context(Decoder(*limits))
         context = Context(services, infer, decoder)
+        sender = Sender(services)
+        exits.push_async_callback(sender.aclose)
         background = [
             asyncio.create_task(_repeat(sweeper.sweep_in_turn, services, settings.sweep_every_s)),
             asyncio.create_task(_repeat(cleanup.clean_in_turn, services, settings.cleanup_every_s)),
             asyncio.create_task(_repeat(guard.guard, services, settings.guard_every_s)),
+            asyncio.create_task(_repeat(sender.round, services, settings.deliver_every_s)),
             asyncio.create_task(_obey_stops(context)),
         ]
         try:

@@ -16,6 +16,7 @@ from orchestrator.config import Settings
 from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
 from orchestrator.services import Services, open_services
+from tests.receivers import Firebase, receiver
 
 pytest_plugins = ["tests.s3"]
 PHOTOS = Path(__file__).parent / "photos"
@@ -82,9 +83,19 @@ def settings_for(stack: Stack) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with live_stack(Options(tmp_path_factory.mktemp("stack"))) as opened:
-        yield opened
+def firebase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firebase]:
+    """Firebase, as the stack's workers see it."""
+    with receiver() as server:
+        yield Firebase(server, tmp_path_factory.mktemp("firebase"))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, firebase: Firebase) -> Iterator[Stack]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IRISVUE_FCM_CREDENTIALS", str(firebase.credentials))
+        patch.setenv("IRISVUE_FCM_URL", firebase.url)
+        with live_stack(Options(tmp_path_factory.mktemp("stack"))) as opened:
+            yield opened
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,11 @@ async def operator_of_models(services: Open, bearer: Bearer) -> UUID:
     return caller.user
 
 
+async def caller_now(services: Open, bearer: Bearer) -> Caller:
+    """The caller with the scopes, from the Authorization header. Raises Unauthorized."""
+    return await _caller(services, bearer.credentials if bearer else None)
+
+
 async def current_user(services: Open, bearer: Bearer) -> UUID:
     """The caller, from the Authorization header."""
     return await authenticate(services, bearer.credentials if bearer else None)
@@ -88,6 +93,7 @@ async def user_streaming(services: Open, bearer: Bearer, token: InQuery = None, 
 
 
 CurrentUser = Annotated[UUID, Depends(current_user)]
+CallerNow = Annotated[Caller, Depends(caller_now)]
 ModelOperator = Annotated[UUID, Depends(operator_of_models)]
 JobStreamingUser = Annotated[UUID, Depends(streaming_user)]
 UserStreamingUser = Annotated[UUID, Depends(user_streaming)]

@@ -268,6 +268,7 @@ async def _start_servers(
         "IRISVUE_JWT_SECRET": parts.secret(folder, "jwt"),
         "IRISVUE_LINK_SECRET": parts.secret(folder, "links"),
         "IRISVUE_INFERENCE": options.inference,
+        "IRISVUE_WEBHOOK_PRIVATE_ADDRESSES": str(options.host == HOST),  # only this machine can ask for them
         "IRISVUE_MODEL_REPOSITORY": str(repository),
         "IRISVUE_DRAIN_S": os.environ.get("IRISVUE_DRAIN_S", "2"),  # whoever presses Ctrl-C does not want to wait
     }

@@ -1,6 +1,6 @@
 import { errorOf, IrisvueError, noAnswer } from "./errors.js";
 import type {
-  BatchResponse, JobList, JobResponse, JobStatus, JobStatusResponse, PhotoList, PhotoResponse, ProgressMessage,
+  BatchResponse, DeviceResponse, JobList, JobResponse, JobStatus, JobStatusResponse, PhotoList, PhotoResponse, ProgressMessage,
   SubmitRequest,
 } from "./schema.js";
 import { rest, watch, type Source, type WatchOptions } from "./watch.js";
@@ -104,6 +104,16 @@ export class Irisvue implements Source {
   /** Deletes the photo and everything made from it. */
   async deletePhoto(photoId: string): Promise<void> {
     await this.request(`/api/v1/photos/${photoId}`, { method: "DELETE" });
+  }
+
+  /** Register this device (its token from Firebase) for push notices; again at every start of the app. */
+  async registerDevice(token: string, platform: "android" | "ios" | "web"): Promise<DeviceResponse> {
+    return this.#post("/api/v1/devices", { token, platform });
+  }
+
+  /** No more push notices for a device, as when somebody signs out. */
+  async removeDevice(deviceId: string): Promise<void> {
+    await this.request(`/api/v1/devices/${deviceId}`, { method: "DELETE" });
   }
 
   /** A job's progress up to its last message, over any number of broken connections. */

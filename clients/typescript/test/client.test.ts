@@ -106,6 +106,13 @@ describe("over a WebSocket, as React Native does", () => {
   });
 });
 
+test("a device is registered for push, and removed", async () => {
+  const device = await client.registerDevice(newKey(), "android");
+  expect(device.platform).toBe("android");
+  await client.removeDevice(device.id);
+  await expect(client.removeDevice(device.id)).rejects.toMatchObject({ status: 404 });
+});
+
 test("all jobs on one stream", async () => {
   const stop = new AbortController();
   const ended = new Set<string>();

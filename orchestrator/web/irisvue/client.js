@@ -64,6 +64,14 @@ export class Irisvue {
     async deletePhoto(photoId) {
         await this.request(`/api/v1/photos/${photoId}`, { method: "DELETE" });
     }
+    /** Register this device (its token from Firebase) for push notices; again at every start of the app. */
+    async registerDevice(token, platform) {
+        return this.#post("/api/v1/devices", { token, platform });
+    }
+    /** No more push notices for a device, as when somebody signs out. */
+    async removeDevice(deviceId) {
+        await this.request(`/api/v1/devices/${deviceId}`, { method: "DELETE" });
+    }
     /** A job's progress up to its last message, over any number of broken connections. */
     watchJob(jobId, options = {}) {
         return watch(this, jobId, options);

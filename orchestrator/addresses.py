@@ -1,0 +1,101 @@
+"""Addresses that strangers name, and that we call: only public ones, checked where the connection is made."""
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import httpcore
+
+from orchestrator.errors import Invalid
+
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+LOCAL_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
+MAX_URL = 2000
+VISIBLE = re.compile(r"[!-~]+")
+
+
+class NotPublic(Exception):
+    """The address is not a public one."""
+
+
+def is_public(address: str) -> bool:
+    """Whether this IP address is one of the internet's, also where an IPv6 address carries an IPv4 one."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and ip in NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+def check_url(url: str, private_too: bool) -> None:
+    """Refuse what can't be a webhook's address. Raises Invalid.
+
+    Names are resolved, and checked, when they are called.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise Invalid(f"{url[:100]} is not an address. Send one like https://app.example.com/irisvue.") from None
+    if parts.scheme not in (("https", "http") if private_too else ("https",)) or not host or len(url) > MAX_URL:
+        raise Invalid("A webhook's address must begin with https:// and name a host.")
+    if parts.username or parts.password or parts.fragment or not VISIBLE.fullmatch(url):
+        raise Invalid(
+            "A webhook's address must not carry a user, a password, a fragment, blanks or special characters."
+        )
+    if not private_too and _is_local(host):
+        raise Invalid(f"{host} is not a public address.")
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return not is_public(host)
+    except ValueError:
+        pass
+    name = host.rstrip(".").lower()
+    return "." not in name or f".{name}".endswith(LOCAL_NAMES)
+
+
+class PublicOnly(httpcore.AsyncNetworkBackend):
+    """Connects to public addresses only. The address that was checked is the one that is connected to.
+
+    So a name that resolves to something else a moment later (DNS rebinding) changes nothing. Source: OWASP's cheat
+    sheet on server-side request forgery.
+    """
+
+    def __init__(self, private_too: bool) -> None:
+        self._private_too = private_too
+        self._inner: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  httpcore's own signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve, check, connect. Raises NotPublic, or httpcore's errors."""
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host} can't be resolved") from error
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        if not self._private_too and not all(map(is_public, addresses)):
+            raise NotPublic(f"{host} resolves to an address that is not public")
+        for address in addresses[:-1]:
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)

@@ -1,0 +1,123 @@
+"""Servers of our own that speak the other side of a protocol: a webhook's receiver, and Firebase with its sign-in."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """What has arrived, and what is answered next: `answers` first, then `always`."""
+
+    url: str = ""
+    received: list[Received] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    always: Callable[[Received], Answer] = lambda _: (204, {}, b"")
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    """A server on a free port of the loopback address."""
+    found = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Received(self.path, headers, self.rfile.read(length))
+            found.received.append(request)
+            status, more, body = found.answers.pop(0) if found.answers else found.always(request)
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **more}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=[0.05])
+    thread.start()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Firebase:
+    """Answers as oauth2.googleapis.com and fcm.googleapis.com do; `refuses` maps device tokens to error answers."""
+
+    PROJECT = "irisvue-test"
+
+    def __init__(self, server: Receiver, folder: Path) -> None:
+        self.url = server.url
+        self.messages: list[dict[str, Any]] = []
+        self.refuses: dict[str, list[Answer]] = {}
+        self._key = rsa.generate_private_key(65537, 2048)
+        server.always = self._answer
+        pem = self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        self.credentials = folder / "service-account.json"
+        account = {
+            "type": "service_account",
+            "project_id": self.PROJECT,
+            "private_key_id": "1",
+            "private_key": pem.decode(),
+            "client_email": f"irisvue@{self.PROJECT}.iam.gserviceaccount.com",
+            "client_id": "1",
+            "token_uri": f"{self.url}/token",
+        }
+        self.credentials.write_text(json.dumps(account))
+
+    def _answer(self, request: Received) -> Answer:
+        if request.path == "/token":
+            assertion = parse_qs(request.body.decode())["assertion"][0]
+            claims = jwt.decode(
+                assertion, self._key.public_key(), ["RS256"], audience="https://oauth2.googleapis.com/token"
+            )
+            assert claims["scope"] == "https://www.googleapis.com/auth/firebase.messaging"
+            return _json(200, {"access_token": "ya29.test", "expires_in": 3600, "token_type": "Bearer"})
+        assert request.path == f"/v1/projects/{self.PROJECT}/messages:send", request.path
+        assert request.headers["authorization"] == "Bearer ya29.test"
+        message = json.loads(request.body)["message"]
+        refused = self.refuses.get(message["token"])
+        if refused:
+            return refused.pop(0)
+        self.messages.append(message)
+        return _json(200, {"name": f"projects/{self.PROJECT}/messages/{len(self.messages)}"})
+
+    @staticmethod
+    def error(status: int, name: str, code: str) -> Answer:
+        """An error as FCM words it."""
+        details = [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}]
+        return _json(status, {"error": {"code": status, "status": name, "message": "...", "details": details}})
+
+
+def _json(status: int, body: dict[str, Any]) -> Answer:
+    return status, {"Content-Type": "application/json"}, json.dumps(body).encode()
