@@ -5,38 +5,38 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import typer
+from irisvue import AsyncClient
 
-from orchestrator import cli_models, show
+from orchestrator import cli_jobs, cli_models, show
 from orchestrator.auth import make_token
-from orchestrator.client import Client
+from orchestrator.cli_jobs import Inference
 from orchestrator.config import ROOT, Settings, settings
 from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.errors import SetupError
-from orchestrator.terminal import complaints, console, run, settings_at
+from orchestrator.terminal import STATUS, AsJson, complaints, console, examples, run, settings_at
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="A photo of an eye goes in, a finished iris picture comes out.",
+    epilog=f"{STATUS} --install-completion completes commands in your shell.",
+)
+app.add_typer(cli_jobs.app)
 app.add_typer(cli_models.app, name="models")
+PARTS = "For operators and developers"
 SAMPLE = Path(__file__).parent / "embedded" / "sample.jpg"
 
-Inference = Annotated[
-    Literal["triton", "local"], typer.Option(help="triton: the real server. local: ONNX Runtime in the worker.")
-]
 Data = Annotated[Path, typer.Option(help="Folder that keeps everything between runs.")]
 
 
-def _existing(photos: list[Path]) -> list[Path]:
-    for photo in photos:
-        if not photo.is_file():
-            raise SetupError(f"There is no file {photo}.")
-    return photos
-
-
-@app.command()
+@app.command(epilog=examples("irisvue demo", "irisvue demo my-eye.jpg -o out"))
 def demo(
     photo: Annotated[Path | None, typer.Argument(help="A photo of an eye; without one, a drawn close-up.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the results go.")] = Path("demo-output"),
@@ -47,25 +47,31 @@ def demo(
 
 
 async def _demo(photo: Path, out: Path, inference: Literal["triton", "local"]) -> int:
-    _existing([photo])
+    if not photo.is_file():
+        raise SetupError(f"There is no file {photo}.")
     with tempfile.TemporaryDirectory(prefix="irisvue-") as folder, console.status("Starting") as status:
         async with open_stack(Options(Path(folder), inference=inference), status.update) as stack:
             status.stop()
-            async with Client(stack.url, stack.token) as client:
+            async with AsyncClient(stack.url, stack.token) as client:
                 with show.bars(console) as progress:
-                    found = await show.send(client, photo, progress)
-            if isinstance(found, str):
-                console.print("No result: the photo could not be processed.", style="red")
-                return 1
-            paths = await asyncio.to_thread(show.write, out, photo, found)
-    for name, path in paths.items():
+                    sent = await show.send(client, photo, out, progress)
+    if sent.job is None or sent.wrong:
+        console.print("No result: the photo could not be processed.", style="red")
+        return 1
+    for name, path in sent.files.items():
         console.print(f"  {name:<17} {path.resolve()}", soft_wrap=True, highlight=False)
-    for warning in found.job["quality_warnings"] or []:
+    for warning in sent.job.quality_warnings or []:
         console.print(f"  note: {warning}", style="yellow")
     return 0
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "irisvue up",
+        "irisvue up --workers 2 --port 8080",
+        "irisvue up --host 192.168.1.20             then open the page on your phone",
+    )
+)
 def up(
     data: Data = Path("irisvue-data"),
     port: Annotated[int, typer.Option(help="Port of the API; 0 takes a free one.", min=0, max=65535)] = 8000,
@@ -105,45 +111,17 @@ def _introduce(stack: Stack) -> None:
     }
     for name, value in lines.items():
         console.print(f"{name + ':':<7}{value}", soft_wrap=True, highlight=False)
-    console.print("Ctrl-C stops it. Logs are in the data folder under logs/.")
+    console.print(
+        "Open the page and take a photo of an eye. Ctrl-C stops everything. Logs are in the data folder under logs/."
+    )
 
 
-@app.command()
-def process(
-    photos: Annotated[list[Path], typer.Argument(help="Photos of eyes.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Each photo's files go to OUT/name.")] = Path(
-        "irisvue-output"
-    ),
-    server: Annotated[str | None, typer.Option(help="A running Irisvue; without one, a stack of its own.")] = None,
-    token: Annotated[str | None, typer.Option(help="Bearer token for --server.", envvar="IRISVUE_TOKEN")] = None,
-    inference: Inference = "triton",
-) -> None:
-    """Send photos through, with a bar for each. Exit status 1 if any had no result."""
-    run(_process(photos, out, server, token, inference))
-
-
-async def _process(
-    photos: list[Path], out: Path, server: str | None, token: str | None, inference: Literal["triton", "local"]
-) -> int:
-    _existing(photos)
-    if server and not token:
-        raise SetupError("--server needs --token (make one with: irisvue token --user UUID).")
-    if server and token:
-        async with Client(server, token) as client:
-            wrong = await show.send_all(client, photos, out, console)
-    else:
-        with tempfile.TemporaryDirectory(prefix="irisvue-") as folder, console.status("Starting") as status:
-            async with open_stack(Options(Path(folder), inference=inference), status.update) as stack:
-                status.stop()
-                async with Client(stack.url, stack.token) as client:
-                    wrong = await show.send_all(client, photos, out, console)
-    console.print(f"{len(photos) - len(wrong)} of {len(photos)} done, in {out.resolve()}", soft_wrap=True)
-    for words in wrong:
-        complaints.print(words, style="red", soft_wrap=True, markup=False, highlight=False)
-    return 1 if wrong else 0
-
-
-@app.command()
+@app.command(
+    epilog=examples(
+        "irisvue token",
+        "irisvue token --user 7d3c8b1e-5a0c-4a3e-9d51-2f6f0c1b7a10 --scope models:write",
+    )
+)
 def token(
     user: Annotated[UUID | None, typer.Option(help="User id; without one, a new user.")] = None,
     data: Data = Path("irisvue-data"),
@@ -161,15 +139,20 @@ def token(
     typer.echo(make_token(user or uuid4(), key, scope=scope))
 
 
-@app.command()
+@app.command(epilog=examples("irisvue doctor", "irisvue doctor --port 8080 --json"))
 def doctor(
-    data: Data = Path("irisvue-data"), port: Annotated[int, typer.Option(help="Port that `up` would take.")] = 8000
+    data: Data = Path("irisvue-data"),
+    port: Annotated[int, typer.Option(help="Port that `up` would take.")] = 8000,
+    as_json: AsJson = False,
 ) -> None:
     """Say what this machine lacks, each with the command that mends it."""
     from orchestrator.embedded.doctor import examine
 
-    bad = False
-    for check in examine(data, port):
+    found, bad = examine(data, port), False
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in found], indent=1))
+        raise typer.Exit(0 if all(check.good for check in found) else 1)
+    for check in found:
         bad |= not check.good
         console.print(
             f"[{'green' if check.good else 'red'}]{'ok ' if check.good else 'BAD'}[/] {check.name}: {check.found}"
@@ -179,7 +162,7 @@ def doctor(
     raise typer.Exit(1 if bad else 0)
 
 
-@app.command()
+@app.command(rich_help_panel=PARTS)
 def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Run one API process (settings from IRISVUE_*)."""
     from orchestrator.serve import serve
@@ -187,7 +170,7 @@ def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     serve(settings(), host, port)
 
 
-@app.command()
+@app.command(rich_help_panel=PARTS)
 def worker(
     triton: Annotated[
         str | None,
@@ -203,10 +186,11 @@ def worker(
     asyncio.run(run_worker(settings().model_copy(update=chosen)))
 
 
-@app.command()
+@app.command(rich_help_panel=PARTS, epilog=examples("irisvue cleanup --dry-run", "irisvue cleanup --json"))
 def cleanup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     data: Annotated[Path | None, typer.Option(help="Data folder of a running `irisvue up`.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Delete what has outlived its time and objects without an owner (workers do this by themselves every hour)."""
     from orchestrator.cleanup import clean
@@ -215,6 +199,9 @@ def cleanup(
     async def work() -> int:
         async with open_services(settings_at(data)) as services:
             found = await clean(services, dry_run)
+        if as_json:
+            typer.echo(json.dumps({"dry_run": dry_run, **asdict(found)}, indent=1))
+            return 0
         for kind, count in found.counts().items():
             console.print(f"{'would delete' if dry_run else 'deleted'} {count:>6} {kind}", highlight=False)
             for name in getattr(found, kind) if dry_run else []:
@@ -225,7 +212,7 @@ def cleanup(
     run(work())
 
 
-@app.command()
+@app.command(rich_help_panel=PARTS)
 def bench(
     measures: Annotated[list[str] | None, typer.Argument(help="Which; without names, all (about 15 minutes).")] = None,
 ) -> None:
@@ -237,7 +224,7 @@ def bench(
     raise typer.Exit(subprocess.run(argv, cwd=ROOT, check=False).returncode)  # noqa: S603
 
 
-@app.command()
+@app.command(rich_help_panel=PARTS)
 def openapi() -> None:
     """Print the OpenAPI document, for client generators."""
     from orchestrator.app import create_app
@@ -245,7 +232,7 @@ def openapi() -> None:
     typer.echo(json.dumps(create_app(Settings()).openapi(), indent=1))
 
 
-@app.command()
+@app.command(rich_help_panel=PARTS)
 def migrate() -> None:
     """Bring the database up to date."""
     from orchestrator.migrations import upgrade

@@ -1,11 +1,12 @@
 """Model versions: publish, try, promote, roll back. Commands find a running `irisvue up` by its data folder."""
 
 import getpass
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cv2
 import typer
@@ -15,9 +16,9 @@ from orchestrator import routes, store
 from orchestrator.errors import Invalid, SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import Services, open_services
-from orchestrator.tables import ModelRoute
+from orchestrator.tables import ModelRoute, values_of
 from orchestrator.telemetry import configure_logging
-from orchestrator.terminal import complaints, console, run, settings_at
+from orchestrator.terminal import AsJson, complaints, console, run, settings_at
 from orchestrator.versions.judgement import Judgement, tolerances_for
 from orchestrator.versions.publish import Candidate, Desk, Outcome, in_use
 from orchestrator.versions.publish import publish as publish_candidate
@@ -26,11 +27,11 @@ from orchestrator.versions.publish import withdraw as withdraw_version
 from orchestrator.versions.repository import open_repository
 from orchestrator.versions.server import open_servers
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__)
 Name = Annotated[str, typer.Argument(help="iris_unet or realesrgan")]
 Data = Annotated[
     Path | None,
-    typer.Option(help="Data folder of a running `irisvue up` [default: IRISVUE_* if set, else ./irisvue-data]."),
+    typer.Option(help="Data folder of a running `irisvue up`; without one, IRISVUE_* if set, else ./irisvue-data."),
 ]
 
 
@@ -111,12 +112,15 @@ def _print_judgement(name: str, used: str, judgement: Judgement) -> None:
 
 
 @app.command("list")
-def list_models(data: Data = None) -> None:
+def list_models(data: Data = None, as_json: AsJson = False) -> None:
     """All models: versions, scores, shares of the jobs."""
 
     async def work() -> int:
         async with _rows(data) as services:
             found = await routes.overview(services)
+        if as_json:
+            typer.echo(json.dumps([_plain(model) for model in found], indent=1, default=str))
+            return 0
         table = Table("model", "version", Column("jobs", no_wrap=True), "scores", "published by", "at")
         for model in found:
             for row in model.versions:
@@ -127,6 +131,11 @@ def list_models(data: Data = None) -> None:
         return 0
 
     run(work())
+
+
+def _plain(model: routes.Model) -> dict[str, Any]:
+    route = values_of(model.route) if model.route else None
+    return {"name": model.name, "versions": [values_of(row) for row in model.versions], "route": route}
 
 
 def _share(model: routes.Model, version: int) -> str:
@@ -201,12 +210,15 @@ def _print_route(row: ModelRoute) -> None:
 
 
 @app.command()
-def history(name: Name, data: Data = None) -> None:
+def history(name: Name, data: Data = None, as_json: AsJson = False) -> None:
     """Every route that a model has had, newest first: who set it, when, and why."""
 
     async def work() -> int:
         async with _rows(data) as services, services.db() as db:
             rows = await store.route_history(db, name)
+        if as_json:
+            typer.echo(json.dumps([values_of(row) for row in rows], indent=1, default=str))
+            return 0
         table = Table("at", "shares", "shadow", "by", "why")
         for row in rows:
             shares = " ".join(f"{version}={share}" for version, share in row.shares.items())

@@ -2,14 +2,20 @@
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from irisvue import AsyncClient, Job, JobFailed
+from irisvue import IrisvueError as ClientError
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from orchestrator.client import Client, Results
 from orchestrator.errors import IrisvueError
 from orchestrator.pipeline.images import Pixels, decode
 from orchestrator.pipeline.run import WORDS
@@ -30,57 +36,75 @@ def bars(console: Console) -> Progress:
     )
 
 
-async def send(client: Client, photo: Path, progress: Progress) -> Results | str:
-    """Send one photo and follow it to its end on a bar of its own; the results, or why there are none."""
+@dataclass(frozen=True)
+class Sent:
+    """What became of a photo: its finished job and the files of it, or what went wrong in words."""
+
+    photo: Path
+    job: Job | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    wrong: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        files = {name: str(path) for name, path in self.files.items()}
+        return {
+            "photo": str(self.photo),
+            "error": self.wrong or None,
+            "files": files,
+            "job": self.job and dict(self.job.raw),
+        }
+
+
+async def send(client: AsyncClient, photo: Path, out: Path, progress: Progress) -> Sent:
+    """Send one photo, follow it to its end on a bar of its own, and write its files into `out`."""
     bar = progress.add_task("Uploading...", name=photo.name, total=100)
+
+    def step(percent: float, words: str) -> None:
+        progress.update(bar, completed=percent, description=words)
+
     try:
-        job_id = await client.submit(photo)
-        return await _follow(client, job_id, progress, bar)
-    except IrisvueError as error:
-        progress.update(bar, description=f"[red]{error.detail}")
-        return error.detail
+        job = await client.process(photo, on_step=step)
+        picture, mask = await asyncio.gather(client.result(job), client.mask(job))
+        return Sent(photo, job, await asyncio.to_thread(write, out, photo, job, picture, mask))
+    except JobFailed as error:
+        wrong, job = error.detail, error.job
+    except (ClientError, IrisvueError) as error:
+        wrong, job = error.detail, None
     except OSError as error:
-        progress.update(bar, description=f"[red]{error.strerror}")
-        return f"{photo}: {error.strerror}"
+        wrong, job = f"{error.strerror}", None
+    progress.update(bar, description=f"[red]{escape(wrong)}")
+    return Sent(photo, job, wrong=wrong)
 
 
-async def _follow(client: Client, job_id: str, progress: Progress, bar: TaskID) -> Results | str:
-    async for event in client.follow(job_id):
-        progress.update(bar, completed=event["progress"], description=event["step"])
-        if event["status"] == "failed":
-            words = f"{event['message'].rstrip('.')}. {event['suggestion']}"
-            progress.update(bar, description=f"[red]{words}")
-            return words
-    return await client.fetch(job_id)
-
-
-async def send_all(client: Client, photos: list[Path], out: Path, console: Console) -> list[str]:
-    """Send many photos, a few at once, and write each one's files into `out`/stem; returns what went wrong."""
-    wrong: list[str] = []
+async def send_all(client: AsyncClient, photos: list[Path], out: Path, console: Console) -> list[Sent]:
+    """Send many photos, a few at once, each one's files into a folder of its own under `out`."""
     turn = asyncio.Semaphore(AT_ONCE)
     with bars(console) as progress:
 
-        async def one(photo: Path) -> None:
+        async def one(photo: Path, folder: Path) -> Sent:
             async with turn:
-                found = await send(client, photo, progress)
-            if isinstance(found, str):
-                wrong.append(f"{photo}: {found}")
-            else:
-                await asyncio.to_thread(write, out / photo.stem, photo, found)
+                return await send(client, photo, folder, progress)
 
-        await asyncio.gather(*map(one, photos))
-    return wrong
+        return await asyncio.gather(*(one(*pair) for pair in zip(photos, folders(photos, out), strict=True)))
 
 
-def write(folder: Path, photo: Path, found: Results) -> dict[str, Path]:
+def folders(photos: list[Path], out: Path) -> list[Path]:
+    """A folder for each photo, called like it; the suffix too where two would be the same."""
+    stems = Counter(photo.stem for photo in photos)
+    names = [photo.stem if stems[photo.stem] == 1 else photo.name for photo in photos]
+    return [out / (name if names.index(name) == at else f"{name}-{at + 1}") for at, name in enumerate(names)]
+
+
+def write(folder: Path, photo: Path, job: Job, picture: bytes, mask: bytes) -> dict[str, Path]:
     """Write result.jpg, mask.png, before_after.png and timings.json; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / name for name in ("result.jpg", "mask.png", "before_after.png", "timings.json")}
-    paths["result.jpg"].write_bytes(found.result)
-    paths["mask.png"].write_bytes(found.mask)
-    before, after = decode(photo.read_bytes(), 10**9), decode(found.result, 10**9)
+    paths["result.jpg"].write_bytes(picture)
+    paths["mask.png"].write_bytes(mask)
+    before, after = decode(photo.read_bytes(), 10**9), decode(picture, 10**9)
     cv2.imwrite(str(paths["before_after.png"]), before_after(before, after)[..., ::-1])
-    timings = {step: found.job["step_ms"].get(step) for step in WORDS} | {"total": found.job["processing_time_ms"]}
+    timings = {step: (job.step_ms or {}).get(step) for step in WORDS} | {"total": job.processing_time_ms}
     paths["timings.json"].write_text(json.dumps(timings, indent=2) + "\n")
     return paths
 

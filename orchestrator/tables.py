@@ -73,6 +73,11 @@ class Base(DeclarativeBase):
     type_annotation_map = TYPES
 
 
+def values_of(row: Base) -> dict[str, Any]:
+    """A row's columns by name."""
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns}
+
+
 class User(Base):
     """Somebody who has called once; the id is the token's subject."""
 

@@ -5,9 +5,10 @@ import os
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+from irisvue import IrisvueError as ClientError
 from rich.console import Console
 
 from orchestrator.config import Settings, settings
@@ -16,6 +17,13 @@ from orchestrator.errors import IrisvueError
 
 console = Console()
 complaints = Console(stderr=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+STATUS = "Exit status: 0 done · 1 it did not work, and stderr says why · 2 not understood · 130 stopped."
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\n\n".join(["[bold]Examples[/]", *(f"  {line.replace('[', chr(92) + '[')}" for line in lines)])
 
 
 def run(work: Coroutine[Any, Any, int]) -> None:
@@ -32,7 +40,7 @@ def run(work: Coroutine[Any, Any, int]) -> None:
 
     try:
         code = asyncio.run(main())
-    except IrisvueError as error:
+    except (IrisvueError, ClientError) as error:
         complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
         code = 1
     raise typer.Exit(code)

@@ -71,6 +71,18 @@ class Stack:
             raise failed.exceptions[0] from None
 
 
+def is_running(folder: Path) -> bool:
+    """Whether somebody holds the data folder."""
+    try:
+        with (folder / "irisvue.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 @asynccontextmanager
 async def own_folder(folder: Path) -> AsyncIterator[Path]:
     """Hold the data folder for this process alone. Raises SetupError naming the process that has it."""

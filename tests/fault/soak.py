@@ -21,13 +21,13 @@ from typing import Any
 
 import httpx
 import psutil
+from irisvue import AsyncClient, IrisvueError
 from rich.console import Console
 from sqlalchemy import text
 
 from export import eyes
 from orchestrator import queue
 from orchestrator.cleanup import clean
-from orchestrator.client import Client, ServerSays
 from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
 from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.services import Services, open_services
@@ -80,18 +80,18 @@ class Run:
 
 async def use(run: Run, picture: bytes, until: float) -> None:
     """One user: submits, watches to the end, now and then cancels or deletes; tries again where the API is away."""
-    async with Client(run.stack.url, run.stack.token) as client:
+    async with AsyncClient(run.stack.url, run.stack.token) as client:
         while time.monotonic() < until:
             try:
-                job_id = await client.submit_bytes(picture)
-            except ServerSays:
+                job_id = (await client.submit((await client.upload(picture)).id)).job_id
+            except IrisvueError:
                 await asyncio.sleep(0.5)
                 continue
             run.accepted.add(job_id)
             deed = run.rng.random()
             try:
                 ends = await _watch(run, client, job_id, deed)
-            except ServerSays as error:
+            except IrisvueError as error:
                 if job_id not in run.deleted:
                     run.wrong.append(f"job {job_id}: {error.detail}")
                 continue
@@ -100,14 +100,14 @@ async def use(run: Run, picture: bytes, until: float) -> None:
             run.told.update(ends)
 
 
-async def _watch(run: Run, client: Client, job_id: str, deed: float) -> list[str]:
+async def _watch(run: Run, client: AsyncClient, job_id: str, deed: float) -> list[str]:
     ends, last, attempts = [], 0, 1
-    async for event in client.follow(job_id):
-        attempts += event["progress"] < last
-        last = event["progress"]
-        if event["status"] in ("completed", "failed", "cancelled"):
-            ends.append(event["status"])
-        elif event["progress"] >= 10 and deed < 0.2:
+    async for event in client.watch(job_id):
+        attempts += event.progress < last
+        last = event.progress
+        if event.last:
+            ends.append(event.status)
+        elif event.progress >= 10 and deed < 0.2:
             await _interfere(run, job_id, "cancel" if deed < 0.12 else "delete")
             deed = 1.0
     return ends

@@ -13,9 +13,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from irisvue import AsyncClient
 
 from orchestrator import jobs, photos, queue, store
-from orchestrator.client import Client
 from orchestrator.embedded.stack import Stack
 from orchestrator.services import Services
 from orchestrator.tables import JobStatus
@@ -60,17 +60,17 @@ async def test_worker_killed_at_every_step(
     first = start_worker(**FAST)
     job_id = await submitted(api, eye_jpeg)
     events: list[dict[str, Any]] = []
-    async with Client(stack.url, stack.token) as client:
-        async for event in client.follow(job_id):
-            events.append(event)
-            if event["step"] == step and first.poll() is None:
+    async with AsyncClient(stack.url, stack.token) as client:
+        async for event in client.watch(job_id):
+            events.append(dict(event.raw))
+            if event.step == step and first.poll() is None:
                 first.kill()
                 first.wait()
                 start_worker(**FAST)
     job = await status(api, job_id)
     assert job["status"] == "completed" and one_end(events)
     assert job["attempt_count"] == 2 or step == STEPS[-1], "the last step may have been over when the signal came"
-    assert objects_of(stack, job_id) == {"jpg", "mask.png"}
+    assert objects_of(stack, job_id) == {"jpg", "mask.png", "before.jpg"}
     again = [i for i, e in enumerate(events[1:], 1) if e["progress"] < events[i - 1]["progress"]]
     assert len(again) <= 1, "progress goes down only where another attempt begins"
 
@@ -122,8 +122,8 @@ async def test_redis_killed_or_emptied_with_jobs_in_line(
     start_worker(**FAST)
 
     async def watch(job_id: str) -> list[dict[str, Any]]:
-        async with Client(stack.url, stack.token) as client:
-            return [event async for event in client.follow(job_id)]
+        async with AsyncClient(stack.url, stack.token) as client:
+            return [dict(event.raw) async for event in client.watch(job_id)]
 
     watching = [asyncio.create_task(watch(job_id)) for job_id in ids]
 
@@ -140,7 +140,7 @@ async def test_redis_killed_or_emptied_with_jobs_in_line(
     seen = await asyncio.wait_for(asyncio.gather(*watching), 30)
     assert all(one_end(events) and events[-1]["status"] == "completed" for events in seen)
     for job_id in ids:
-        assert objects_of(stack, job_id) == {"jpg", "mask.png"}
+        assert objects_of(stack, job_id) == {"jpg", "mask.png", "before.jpg"}
 
 
 async def test_postgres_killed_in_the_middle(
@@ -161,7 +161,7 @@ async def test_postgres_killed_in_the_middle(
     await until(back)
     for job_id in ids:
         assert (await ended(api, job_id))["status"] == "completed"
-        assert objects_of(stack, job_id) == {"jpg", "mask.png"}
+        assert objects_of(stack, job_id) == {"jpg", "mask.png", "before.jpg"}
 
 
 @pytest.mark.parametrize("fault", ["killed", "frozen"])
@@ -184,7 +184,7 @@ async def test_triton_killed_or_frozen(
         os.kill(triton, signal.SIGCONT)
     for job_id in ids:
         assert (await ended(api, job_id, seconds=120))["status"] == "completed"
-        assert objects_of(stack, job_id) == {"jpg", "mask.png"}
+        assert objects_of(stack, job_id) == {"jpg", "mask.png", "before.jpg"}
 
 
 async def test_triton_away_for_good_ends_jobs_with_the_reason(
@@ -206,10 +206,10 @@ async def test_zombie_that_wakes_after_its_lease_is_gone(
     zombie = start_worker(**FAST)
     job_id = await submitted(api, eye_jpeg)
     events: list[dict[str, Any]] = []
-    async with Client(stack.url, stack.token) as client:
-        async for event in client.follow(job_id):
-            events.append(event)
-            if event["step"] == STEPS[3] and len([e for e in events if e["step"] == STEPS[3]]) == 1:
+    async with AsyncClient(stack.url, stack.token) as client:
+        async for event in client.watch(job_id):
+            events.append(dict(event.raw))
+            if event.step == STEPS[3] and len([e for e in events if e["step"] == STEPS[3]]) == 1:
                 zombie.send_signal(signal.SIGSTOP)
                 start_worker(**FAST)
     done = await status(api, job_id)
@@ -217,9 +217,9 @@ async def test_zombie_that_wakes_after_its_lease_is_gone(
     zombie.send_signal(signal.SIGCONT)
     assert (await ended(api, await submitted(api, eye_jpeg)))["status"] == "completed"
     after = await status(api, job_id)
-    fresh = {"result_url", "mask_url", "original_url"}  # signed anew at every call
+    fresh = {"result_url", "mask_url", "before_url", "original_url"}  # signed anew at every call
     assert {k: v for k, v in after.items() if k not in fresh} == {k: v for k, v in done.items() if k not in fresh}
-    assert objects_of(stack, job_id) == {"jpg", "mask.png"}
+    assert objects_of(stack, job_id) == {"jpg", "mask.png", "before.jpg"}
     assert zombie.poll() is None, "it works on"
 
 
@@ -329,8 +329,8 @@ async def test_api_that_ends_tells_its_streams_to_reconnect(
     assert b"retry: " in said and said.endswith(b"\n\n")
     assert closed.value.rcvd and closed.value.rcvd.code == 1012
     start_worker(**FAST)
-    async with Client(stack.url, stack.token) as client:  # the supervisor has started another API process
-        events = [event async for event in client.follow(job_id)]
+    async with AsyncClient(stack.url, stack.token) as client:  # the supervisor has started another API process
+        events = [dict(event.raw) async for event in client.watch(job_id)]
     assert stack.processes["api"].pid != before
     assert one_end(events) and events[-1]["status"] == "completed"
 
@@ -342,14 +342,10 @@ async def test_rolling_restarts_under_load_lose_no_job_and_no_event(
     ends: Counter[str] = Counter()
 
     async def one() -> None:
-        async with Client(stack.url, stack.token) as client:
-            job_id = ""
-            while not job_id:
-                try:
-                    job_id = await client.submit_bytes(eye_jpeg)
-                except Exception:
-                    await asyncio.sleep(0.3)  # the API restarts: a client tries again
-            events = [event async for event in client.follow(job_id)]
+        async with AsyncClient(stack.url, stack.token) as client:
+            photo = await client.upload(eye_jpeg)  # the API restarts: the client tries again
+            job_id = (await client.submit(photo.id)).job_id
+            events = [dict(event.raw) async for event in client.watch(job_id)]
             assert one_end(events)
             ends[events[-1]["status"]] += 1
 

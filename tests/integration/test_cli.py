@@ -1,5 +1,6 @@
 """The command line as people use it: real processes, real signals, nothing left behind."""
 
+import asyncio
 import json
 import os
 import re
@@ -10,12 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import cv2
 import httpx
 import psutil
 import pytest
+from irisvue import AsyncClient
 
+from orchestrator.auth import make_token
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import encode_jpeg
 from tests.conftest import PHOTOS, drawn_eye
@@ -24,9 +28,11 @@ COMMAND = [sys.executable, "-m", "orchestrator.cli"]
 WIDE = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
 
 
-def run(*arguments: str | Path, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str | Path, timeout: float = 120, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     argv = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, env=WIDE | env, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=WIDE | env, check=False)
 
 
 def processes_on(folder: Path) -> list[psutil.Process]:
@@ -185,11 +191,99 @@ def test_token_without_a_secret(tmp_path: Path) -> None:
     assert done.returncode == 1 and "IRISVUE_JWT_SECRET" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["process"], ["process", "none.jpg"], ["up", "--workers", "0"], ["nonsense"]])
-def test_wrong_use_is_answered_in_words(arguments: list[str]) -> None:
-    done = run(*arguments)
-    assert done.returncode in (1, 2)
-    assert done.stderr and "Traceback" not in done.stderr
+WRONG_USES = {
+    "process": "Missing argument 'photos'",
+    "process none.jpg": "There is no file none.jpg",
+    "up --workers 0": "Invalid value for '--workers': Input should be greater than or equal to 1",
+    "up --host 203.0.113.7": "is not an address of this machine",
+    "up --inference gpu": "'gpu' is not one of 'triton', 'local'",
+    "demo none.jpg": "There is no file none.jpg",
+    "nonsense": "No such command 'nonsense'",
+    "jobs": "irisvue up",
+    "jobs --status done": "'done' is not one of",
+    "token --user me": "Invalid value for '--user': Input should be a valid UUID",
+    "cleanup": "No `irisvue up` has run on",
+    "models": "publish",
+    "models publish iris_unet": "Missing argument",
+    "models publish iris_unet none.onnx --card MODEL.md": "There is no file none.onnx",
+    "models route iris_unet half": "as in 2=90 3=10",
+    "models promote iris_unet newest": "Invalid value for 'version': Input should be a valid integer",
+    "models list": "No `irisvue up` has run on",
+    "worker --triton": "requires an argument",
+    "bench nonsense": "nonsense",
+    "doctor --port many": "Invalid value for '--port': Input should be a valid integer",
+}
+
+
+@pytest.mark.parametrize("words", WRONG_USES)
+def test_the_first_wrong_use_is_answered_in_words(words: str, tmp_path: Path) -> None:
+    done = run(*words.split(), cwd=tmp_path)
+    assert done.returncode in (1, 2), done.stdout
+    said = " ".join((done.stdout + done.stderr).replace("│", " ").split())
+    assert WRONG_USES[words] in said and "Traceback" not in said
+
+
+def test_every_command_has_help_with_examples_where_it_has_choices() -> None:
+    names = re.findall(r"^│ (\w+) ", run("--help").stdout, re.M)
+    assert {"demo", "up", "process", "jobs", "models", "token", "doctor"} <= set(names)
+    for name in names:
+        done = run(name, "--help")
+        assert done.returncode == 0 and len(done.stdout.splitlines()) > 5
+        if name in ("demo", "up", "process", "jobs", "token", "doctor", "cleanup"):
+            assert f"irisvue {name}" in done.stdout.partition("Examples")[2]
+
+
+def test_the_shell_completes_commands() -> None:
+    asked = {"COMP_WORDS": "irisvue mod", "COMP_CWORD": "1", "_IRISVUE_COMPLETE": "complete_bash"}
+    program = "from orchestrator.cli import app; app(prog_name='irisvue')"
+    argv = [sys.executable, "-c", program]
+    done = subprocess.run(argv, env=WIDE | asked, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["models"]
+
+
+def test_doctor_for_programs() -> None:
+    found = json.loads(run("doctor", "--json", "--port", "0").stdout)
+    assert {"Python", "glibc"} <= {check["name"] for check in found}
+    assert all({"good", "found", "mend"} <= set(check) for check in found)
+
+
+def test_process_and_jobs_for_programs(stack: Stack, tmp_path: Path, eye_jpeg: bytes) -> None:
+    there = "--server", stack.url, "--token", make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
+    photos = [tmp_path / "a" / "eye.jpg", tmp_path / "b" / "eye.jpg", tmp_path / "text.jpg"]
+    for photo in photos:
+        photo.parent.mkdir(exist_ok=True)
+        photo.write_bytes(eye_jpeg if photo.name == "eye.jpg" else b"not a photo")
+    done = run("process", *photos, "-o", tmp_path / "out", "--json", *there)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and [row["error"] is None for row in rows] == [True, True, False]
+    assert "Send a JPEG" in rows[2]["error"]
+    written = [Path(row["files"]["result.jpg"]) for row in rows[:2]]
+    assert all(path.is_file() for path in written) and len(set(written)) == 2, "two photos of one name"
+
+    listed = [json.loads(line) for line in run("jobs", "--once", "--json", *there).stdout.splitlines()]
+    assert {job["job_id"] for job in listed} == {row["job"]["job_id"] for row in rows[:2]}
+    table = run("jobs", "--once", *there).stdout
+    assert "completed" in table and "px in" in table
+    one = listed[0]["job_id"]
+    assert one in run("jobs", one, *there).stdout
+    assert "Nothing" in run("jobs", "--status", "failed", *there).stdout
+    missing = run("jobs", str(uuid4()), *there)
+    assert missing.returncode == 1 and "nothing here under this id" in missing.stderr
+
+
+async def test_jobs_are_followed_live_and_cancelled(stack: Stack, eye_jpeg: bytes) -> None:
+    token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
+    there = "--server", stack.url, "--token", token
+    async with AsyncClient(stack.url, token) as client:
+        photo = await client.upload(eye_jpeg)
+        ids = {job.job_id for job in await client.submit_batch([photo.id] * 3)}
+    followed = await asyncio.to_thread(run, "jobs", "--json", *there)
+    rows = [json.loads(line) for line in followed.stdout.splitlines()]
+    assert {row["job_id"] for row in rows if row["status"] == "completed"} == ids
+    async with AsyncClient(stack.url, token) as client:
+        ids = {job.job_id for job in await client.submit_batch([photo.id] * 10)}
+    live = await asyncio.to_thread(run, "jobs", "--cancel", "--status", "pending", *there)
+    assert live.returncode == 0 and "cancelled" in live.stdout
 
 
 def test_server_without_token(tmp_path: Path) -> None:

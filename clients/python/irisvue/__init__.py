@@ -1,0 +1,15 @@
+"""Client of Irisvue: a photo of an eye goes in, a finished iris picture comes out, with live progress.
+
+    with irisvue.Client("https://iris.example.com", token) as client:
+        job = client.process("eye.jpg", show=True)
+        client.save(job, "iris.jpg")
+
+`AsyncClient` has the same methods for asyncio. Both take IRISVUE_URL and IRISVUE_TOKEN where nothing is given.
+"""
+
+from irisvue._async import AsyncClient
+from irisvue._errors import IrisvueError, JobFailed
+from irisvue._sync import Client
+from irisvue._values import ENDED, Event, Job, Photo
+
+__all__ = ["ENDED", "AsyncClient", "Client", "Event", "IrisvueError", "Job", "JobFailed", "Photo"]

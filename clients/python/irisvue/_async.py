@@ -1,0 +1,283 @@
+"""The client for asyncio."""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from httpx_sse import ServerSentEvent, aconnect_sse
+
+from irisvue._bars import Step, shown
+from irisvue._errors import IrisvueError, JobFailed
+from irisvue._values import Event, Job, Photo
+
+T = TypeVar("T")
+Source = str | Path | bytes
+OnProgress = Callable[[float], None]
+PAUSES_S = (0.25, 0.5, 1, 2, 4, 8)
+SILENT_S = 45.0  # three heartbeats missed
+
+
+class AsyncClient:
+    """`async with AsyncClient(url, token) as client: …`. Every method raises IrisvueError.
+
+    Args:
+        url: where the API is, without a path; IRISVUE_URL where it is not given.
+        token: a bearer token, or what gives one (asked again after a 401); IRISVUE_TOKEN where it is not given.
+        patience_s: how long a server that does not answer is waited for, in `upload`, `submit` and `watch`.
+    """
+
+    def __init__(
+        self, url: str | None = None, token: str | Callable[[], str] | None = None, patience_s: float = 60.0
+    ) -> None:
+        self.url = (url or os.environ.get("IRISVUE_URL", "http://127.0.0.1:8000")).rstrip("/")
+        given = os.environ.get("IRISVUE_TOKEN", "") if token is None else token
+        self._token: Callable[[], str] = given if callable(given) else lambda: given
+        self._renewable = callable(given)
+        self._patience_s = patience_s
+        self._http = httpx.AsyncClient(base_url=self.url, timeout=httpx.Timeout(60, read=SILENT_S), trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        """Close."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    # Photos
+    async def upload(self, photo: Source, name: str | None = None, on_progress: OnProgress | None = None) -> Photo:
+        """Upload a photo: JPEG, PNG, WebP or HEIC. A broken connection is tried again and makes no second photo.
+
+        Args:
+            photo: a path, or the bytes themselves.
+            name: the file's name; only for logs.
+            on_progress: told the share that was sent, 0–1.
+        """
+        data = photo if isinstance(photo, bytes) else await asyncio.to_thread(Path(photo).read_bytes)
+        called = name or (Path(photo).name if isinstance(photo, str | Path) else "photo")
+        key = secrets.token_hex(16)
+
+        async def send() -> Photo:
+            files = {"file": (called, _Counted(data, on_progress))}
+            return Photo.of(await self._json("POST", "/api/v1/photos", files=files, key=key))
+
+        return await self._patiently(send)
+
+    async def photo(self, photo_id: str) -> Photo:
+        """One photo."""
+        return Photo.of(await self._json("GET", f"/api/v1/photos/{photo_id}"))
+
+    async def photos(self) -> AsyncIterator[Photo]:
+        """All photos, newest first."""
+        async for row in self._pages("/api/v1/photos", "photos", {}):
+            yield Photo.of(row)
+
+    async def delete_photo(self, photo_id: str) -> None:
+        """Delete a photo and everything made from it."""
+        await self._request("DELETE", f"/api/v1/photos/{photo_id}")
+
+    # Jobs
+    async def submit(self, photo_id: str, *, preview: bool = False, priority: str = "interactive") -> Job:
+        """Start processing a photo; `priority` is interactive or background."""
+        key, body = secrets.token_hex(16), {"photo_id": photo_id, "preview": preview, "priority": priority}
+
+        async def send() -> Job:
+            return Job.of(await self._json("POST", "/api/v1/processing/submit", json=body, key=key))
+
+        return await self._patiently(send)
+
+    async def submit_batch(self, photo_ids: Iterable[str]) -> list[Job]:
+        """Start processing one to ten photos, all or none; earlier ones go first."""
+        body = {"photo_ids": list(photo_ids)}
+        answer = await self._json("POST", "/api/v1/processing/batch", json=body, key=secrets.token_hex(16))
+        return [Job.of(row) for row in answer["jobs"]]
+
+    async def job(self, job_id: str) -> Job:
+        """One job, with fresh addresses."""
+        return Job.of(await self._json("GET", f"/api/v1/processing/jobs/{job_id}"))
+
+    async def jobs(self, *, status: str | None = None, photo_id: str | None = None) -> AsyncIterator[Job]:
+        """All jobs, newest first."""
+        wanted = {name: value for name, value in {"status": status, "photo_id": photo_id}.items() if value}
+        async for row in self._pages("/api/v1/processing/jobs", "jobs", wanted):
+            yield Job.of(row)
+
+    async def reprocess(self, job_id: str) -> Job:
+        """A new job for the same photo."""
+        path = f"/api/v1/processing/jobs/{job_id}/reprocess"
+        return Job.of(await self._json("POST", path, key=secrets.token_hex(16)))
+
+    async def cancel(self, job_id: str) -> Job:
+        """End a job that has not ended."""
+        return Job.of(await self._json("POST", f"/api/v1/processing/jobs/{job_id}/cancel"))
+
+    # Progress
+    async def watch(self, job_id: str) -> AsyncIterator[Event]:
+        """A job's messages up to its last one; a broken connection goes on where it broke."""
+        async for event in self._follow(f"/api/v1/processing/jobs/{job_id}/events"):
+            yield event
+            if event.last:
+                return
+
+    async def watch_all(self) -> AsyncIterator[Event]:
+        """Messages of all of the caller's jobs, without an end."""
+        async for event in self._follow("/api/v1/processing/events"):
+            yield event
+
+    async def process(self, photo: Source, *, show: bool = False, on_step: Step | None = None) -> Job:
+        """Upload a photo, submit it, and follow the job to its end.
+
+        Args:
+            photo: a path, or the bytes themselves.
+            show: draw a progress bar (needs the package rich).
+            on_step: called with the percentage and the step in words.
+
+        Raises:
+            JobFailed: there is no picture; the error says why, and what to do.
+        """
+        with shown(Path(photo).name if isinstance(photo, str | Path) else "photo", show, on_step) as step:
+            step(0, "Uploading...")
+            uploaded = await self.upload(photo, on_progress=lambda share: step(5 * share, "Uploading..."))
+            job = await self.submit(uploaded.id)
+            async for event in self.watch(job.job_id):
+                step(event.progress, event.step)
+        done = await self.job(job.job_id)
+        if done.status != "completed":
+            raise JobFailed(done)
+        return done
+
+    # Results
+    async def result(self, job: Job) -> bytes:
+        """The finished picture, a JPEG."""
+        return await self._fetch(job.result_url or (await self.job(job.job_id)).result_url)
+
+    async def mask(self, job: Job) -> bytes:
+        """The iris with its pupil on the upright photo's grid, a one-channel PNG, 255 inside."""
+        return await self._fetch(job.mask_url or (await self.job(job.job_id)).mask_url)
+
+    async def save(self, job: Job, path: str | Path) -> Path:
+        """Write the finished picture to a file; returns its path."""
+        data = await self.result(job)
+        await asyncio.to_thread(Path(path).write_bytes, data)
+        return Path(path)
+
+    # Below
+    async def _fetch(self, url: str | None) -> bytes:
+        if url is None:
+            raise IrisvueError("This job has no picture.", 404, "not_found")
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as plain:  # the link carries its own signature
+            try:
+                answer = await plain.get(url)
+            except httpx.TransportError as error:
+                raise self._no_answer(error) from error
+        if answer.is_error:
+            raise IrisvueError.of(answer)
+        return answer.content
+
+    async def _pages(self, path: str, name: str, query: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+        page, seen = 1, 0
+        while True:
+            answer = await self._json("GET", path, params={**query, "page": page, "page_size": 100})
+            for row in answer[name]:
+                yield row
+            seen += len(answer[name])
+            if not answer[name] or seen >= answer["total"]:
+                return
+            page += 1
+
+    def _no_answer(self, error: Exception) -> IrisvueError:
+        return IrisvueError(f"{self.url} does not answer ({type(error).__name__}). Is it running?")
+
+    async def _json(self, method: str, path: str, key: str | None = None, **more: Any) -> Any:
+        return (await self._request(method, path, key, **more)).json()
+
+    async def _request(self, method: str, path: str, key: str | None = None, **more: Any) -> httpx.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        try:
+            answer = await self._http.request(method, path, headers=headers | self._auth(), **more)
+            if answer.status_code == 401 and self._renewable:
+                answer = await self._http.request(method, path, headers=headers | self._auth(), **more)
+        except httpx.TransportError as error:
+            raise self._no_answer(error) from error
+        if answer.is_error:
+            raise IrisvueError.of(answer)
+        return answer
+
+    def _auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token()}"}
+
+    async def _patiently(self, send: Callable[[], Awaitable[T]]) -> T:
+        """`send`, again while that may help and patience lasts; it must be safe to repeat."""
+        deadline = asyncio.get_running_loop().time() + self._patience_s
+        for tries in range(10_000):
+            try:
+                return await send()
+            except IrisvueError as error:
+                pause = error.retry_after_s or _pause(tries)
+                if not error.retryable or asyncio.get_running_loop().time() + pause > deadline:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError
+
+    async def _follow(self, path: str) -> AsyncIterator[Event]:
+        last_id, tries, deadline = "", 0, self._deadline()
+        while True:
+            pause = _pause(tries)
+            try:
+                async with self._stream(path, last_id) as events:
+                    async for event in events:
+                        last_id, tries, deadline = event.id or last_id, 0, self._deadline()
+                        yield Event.of({"event_id": event.id or None, **json.loads(event.data)})
+            except IrisvueError as error:
+                pause = error.retry_after_s or pause
+                if not error.retryable or asyncio.get_running_loop().time() + pause > deadline:
+                    raise
+            tries += 1
+            await asyncio.sleep(pause)
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._patience_s
+
+    @asynccontextmanager
+    async def _stream(self, path: str, last_id: str) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
+        headers = self._auth() | ({"Last-Event-ID": last_id} if last_id else {})
+        try:
+            async with aconnect_sse(self._http, "GET", path, headers=headers) as source:
+                if source.response.is_error:
+                    await source.response.aread()
+                    raise IrisvueError.of(source.response)
+                yield (event async for event in source.aiter_sse() if event.data)
+        except httpx.TransportError as error:
+            raise self._no_answer(error) from error
+
+
+def _pause(tries: int) -> float:
+    return PAUSES_S[min(tries, len(PAUSES_S) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311
+
+
+class _Counted(BytesIO):
+    """Bytes that tell how much of them has been read."""
+
+    def __init__(self, data: bytes, tell: OnProgress | None) -> None:
+        super().__init__(data)
+        self._tell, self._size = tell, max(len(data), 1)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Some more."""
+        data = super().read(size)
+        if self._tell:
+            self._tell(min(self.tell() / self._size, 1.0))
+        return data

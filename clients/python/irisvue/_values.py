@@ -1,0 +1,83 @@
+"""What the API answers, as values. Fields that a newer server adds are kept in `raw`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+ENDED = ("completed", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class _Value:
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        """Read an answer."""
+        known = {f.name: body[f.name] for f in fields(cls) if f.name != "raw" and f.name in body}
+        return cls(raw=body, **known)
+
+
+@dataclass(frozen=True)
+class Photo(_Value):
+    """An uploaded photo; sizes are those of the upright picture, in pixels."""
+
+    id: str
+    content_type: str
+    size_bytes: int
+    width: int
+    height: int
+    original_url: str
+
+
+@dataclass(frozen=True)
+class Job(_Value):
+    """One run of one photo. Addresses are signed and live for minutes: ask for the job again to have fresh ones."""
+
+    job_id: str
+    photo_id: str
+    status: str
+    current_step: str
+    progress: int
+    created_at: str
+    result_url: str | None = None
+    mask_url: str | None = None
+    before_url: str | None = None
+    preview_url: str | None = None
+    result_width: int | None = None
+    result_height: int | None = None
+    processing_time_ms: int | None = None
+    step_ms: Mapping[str, int] | None = None
+    quality_score: float | None = None
+    quality_warnings: list[str] | None = None
+    model_versions: Mapping[str, str] | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    suggestion: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.status in ENDED
+
+
+@dataclass(frozen=True)
+class Event(_Value):
+    """One message of a progress stream; progress is 0–100, step is in words for people."""
+
+    job_id: str
+    status: str
+    progress: int
+    step: str
+    timestamp: str
+    event_id: str | None = None
+    result_url: str | None = None
+    preview_url: str | None = None
+    error_type: str | None = None
+    message: str | None = None
+    suggestion: str | None = None
+
+    @property
+    def last(self) -> bool:
+        """Whether this is its job's last message."""
+        return self.status in ENDED
