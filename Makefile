@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 MINUTES ?= 5
 SEED ?= 1
 
-.PHONY: demo up test clients test-export bench soak check format lock clean
+.PHONY: demo up test clients docs screenshots test-export bench soak check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/installed  ## one photo through the real system; PHOTO=path takes your own
@@ -25,6 +25,13 @@ clients: clients/typescript/node_modules/.installed  ## the TypeScript client: b
 clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
 	npm --prefix clients/typescript ci --silent --no-audit --no-fund
 	@touch $@
+
+docs: .venv/installed-dev  ## the site, into site/
+	$(BIN)/python -m docs.generate
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+screenshots: .venv/installed-dev  ## the pictures of the page for the docs (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshots
 
 test-export: .venv/installed-export  ## training and export, with torch
 	$(BIN)/python -m pytest tests/export
