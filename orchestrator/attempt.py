@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
-from orchestrator import claims, jobs, progress, storage, store
+from orchestrator import claims, jobs, progress, storage, store, tracing
 from orchestrator.errors import DatabaseUnavailable, Fenced, IrisvueError, ModelUnavailable, StepTimeout, classify
 from orchestrator.inference.contracts import Infer
 from orchestrator.pipeline.decoding import Decoder
@@ -16,7 +16,7 @@ from orchestrator.pipeline.images import Pixels, encode_jpeg
 from orchestrator.pipeline.run import SAVING, SEGMENTING, WORDS, Limits, run
 from orchestrator.services import Services
 from orchestrator.shadows import Shown, beside
-from orchestrator.telemetry import STEP_SECONDS, log
+from orchestrator.telemetry import QUALITY, STEP_SECONDS, WAIT_SECONDS, log
 
 WRITE_EVERY_S = 0.5  # progress goes to watchers at once, to the row not more often than this
 WRITE_AGAIN_AFTER_S = (0.1, 0.3, 0.6, 1.0, 2.0)
@@ -64,9 +64,11 @@ class Reporter:
         self._last: tuple[str, int] = ("", -1)
         self._written = 0.0
         self._turn = asyncio.Lock()  # tiles report from several tasks
+        self.steps = tracing.Steps()
 
     async def __call__(self, step: str, done: int, **more: str) -> None:
         """Report `done` percent in `step`; what is not further than the last report is left out. Raises Fenced."""
+        self.steps.begin(step)
         async with self._turn:
             if done > self._last[1]:
                 await self._report(WORDS[step], done, more)
@@ -123,11 +125,17 @@ async def kept_lease(services: Services, mine: claims.Claim) -> AsyncIterator[No
 
 async def work(context: Context, mine: claims.Claim) -> Shown:
     """Run the pipeline for a claimed job, save, and write its success; returns what was shown."""
-    services, job = context.services, mine.job
+    report = Reporter(context.services, mine)
+    with contextlib.closing(report.steps):
+        return await _work(context, mine, report)
+
+
+async def _work(context: Context, mine: claims.Claim, report: Reporter) -> Shown:
+    services, job, settings = context.services, mine.job, context.services.settings
     infer = context.infer.pinned(mine.versions, background=job.priority == "background")
-    settings = services.settings
-    report = Reporter(services, mine)
     started = time.perf_counter()
+    if mine.attempt == 1 and job.started_at:
+        WAIT_SECONDS.observe(max((job.started_at - job.created_at).total_seconds(), 0.0))
     result_key, mask_key, _, before_key = storage.result_keys(job.user_id, job.id)
 
     async def show(preview: Pixels) -> None:
@@ -160,6 +168,7 @@ async def work(context: Context, mine: claims.Claim) -> Shown:
     }
     if await asyncio.shield(_patiently(lambda: claims.complete(services, mine, **facts))) is None:
         raise Fenced
+    QUALITY.observe(done.quality_score)
     return Shown(data, done)
 
 
@@ -194,7 +203,9 @@ async def process(ctx: dict[str, Any], job_id: str) -> None:
     if task:
         context.running[mine.job.id] = task
     try:
-        shown = await attempt(context, mine)
+        ids = {"irisvue.job_id": job_id, "irisvue.attempt": mine.attempt}
+        with tracing.span_after(mine.job.trace, "job", **ids):
+            shown = await attempt(context, mine)
         if shown and mine.shadows:
             await beside(context.services, context.infer, context.decoder, mine, shown)
     finally:

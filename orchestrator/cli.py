@@ -166,7 +166,9 @@ def doctor(
 def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Run one API process (settings from IRISVUE_*)."""
     from orchestrator.serve import serve
+    from orchestrator.tracing import configure_tracing
 
+    configure_tracing(settings(), "api")
     serve(settings(), host, port)
 
 
@@ -179,9 +181,11 @@ def worker(
 ) -> None:
     """Run one worker process (settings from IRISVUE_*)."""
     from orchestrator.telemetry import configure_logging
+    from orchestrator.tracing import configure_tracing
     from orchestrator.worker import run_worker
 
     configure_logging(settings().log_level)
+    configure_tracing(settings(), "worker")
     chosen = {"triton_url": triton} if triton else {}
     asyncio.run(run_worker(settings().model_copy(update=chosen)))
 

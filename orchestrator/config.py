@@ -24,6 +24,9 @@ class Settings(BaseSettings):
         default="file:///var/lib/irisvue/objects", description="file:///folder or s3://bucket/prefix"
     )
     s3_endpoint: str | None = Field(default=None, description="Address of an S3 server that is not Amazon's.")
+    s3_public_endpoint: str | None = Field(
+        default=None, description="Where clients reach the S3 server, if not at s3_endpoint; links are signed for it."
+    )
     s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
     s3_access_key_id: SecretStr | None = Field(
         default=None, description="Key of the bucket; without one, what the machine itself is allowed."
@@ -116,6 +119,11 @@ class Settings(BaseSettings):
         default=600.0, description="A progress stream is closed after this; the client connects again."
     )
     heartbeat_s: float = Field(default=15.0, description="Something is sent on every stream at least so often.")
+    metrics_host: str = Field(default="0.0.0.0", description="Where a worker answers Prometheus.")  # noqa: S104
+    metrics_port: int | None = Field(default=None, description="On which port; without one it does not.")
+    otlp_endpoint: str | None = Field(
+        default=None, description="Where traces go: an OpenTelemetry collector, http://host:4318; without one nowhere."
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
 

@@ -5,6 +5,7 @@ waits for another: whoever does not read has its queue emptied and is told to re
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -12,7 +13,7 @@ from enum import Enum
 from redis.asyncio import Redis
 
 from orchestrator.progress import CHANNEL, LAST_STATES, UNREACHABLE, Event, job_stream, order, replay, user_stream
-from orchestrator.telemetry import log
+from orchestrator.telemetry import DELIVERY_SECONDS, log
 
 CLIENT_QUEUE = 200
 PAUSE_S = 0.2
@@ -100,6 +101,7 @@ class Hub:
     def _deliver(self, data: bytes) -> None:
         event_id, user, text = data.decode().split(" ", 2)
         event = Event(event_id, text)
+        DELIVERY_SECONDS.observe(max(time.time() - event.order[0] / 1000, 0.0))  # the id is Redis's clock
         for stream in (job_stream(event.body["job_id"]), user_stream(user)):
             for queue in self._watches.get(stream, ()):
                 push(queue, event)

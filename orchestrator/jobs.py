@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from orchestrator import limits, notices, progress, queue, storage, store
+from orchestrator import limits, notices, progress, queue, storage, store, tracing
 from orchestrator.errors import Conflict, IrisvueError, NotFound
 from orchestrator.limits import Once
 from orchestrator.progress import UNREACHABLE
@@ -43,7 +43,7 @@ async def submit(
         for photo_id in photo_ids:
             if await store.photo_of(db, user, photo_id) is None:
                 raise NotFound(f"There is no photo {photo_id}.")
-        jobs = await store.add_jobs(db, user, photo_ids, priority, preview)
+        jobs = await store.add_jobs(db, user, photo_ids, priority, preview, tracing.here())
         await limits.remember(db, user, asked, [job.id for job in jobs])
     for job in jobs:
         await put_in_line(services, job)

@@ -66,13 +66,16 @@ class UploadAddress:
     headers: dict[str, str]
 
 
-def s3_store(bucket: str, prefix: str | None, settings: Settings) -> S3Store:
-    """A bucket. Keys come from the settings or, where there are none, from the environment that AWS's own tools use."""
+def s3_store(bucket: str, prefix: str | None, settings: Settings, endpoint: str | None = None) -> S3Store:
+    """A bucket, at the settings' endpoint or at another one.
+
+    Keys come from the settings or, where there are none, from the environment that AWS's own tools use.
+    """
     config: S3Config = {"region": settings.s3_region}
     client: ClientConfig = {}
-    if settings.s3_endpoint:
-        config |= {"endpoint": settings.s3_endpoint, "virtual_hosted_style_request": False}
-        client["allow_http"] = settings.s3_endpoint.startswith("http://")
+    if endpoint := endpoint or settings.s3_endpoint:
+        config |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
+        client["allow_http"] = endpoint.startswith("http://")
     if settings.s3_access_key_id and settings.s3_secret_access_key:
         config["access_key_id"] = settings.s3_access_key_id.get_secret_value()
         config["secret_access_key"] = settings.s3_secret_access_key.get_secret_value()
@@ -89,7 +92,9 @@ class Storage:
             Path(parts.path).mkdir(parents=True, exist_ok=True)
             self._store = LocalStore(parts.path)
         else:
-            self._store = s3_store(parts.netloc, parts.path.strip("/") or None, settings)
+            there = parts.netloc, parts.path.strip("/") or None, settings
+            self._store = s3_store(*there)
+            self._signs = s3_store(*there, settings.s3_public_endpoint)  # an address is part of what is signed
         self._secret = settings.link_secret.get_secret_value().encode()
         self._public_url = settings.public_url.rstrip("/")
         self._link_seconds = settings.link_seconds
@@ -146,7 +151,7 @@ class Storage:
     async def link(self, key: str) -> str:
         """An address that lets anyone read this one object for `link_seconds`."""
         if isinstance(self._store, S3Store):
-            return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=self._link_seconds))
+            return await obstore.sign_async(self._signs, "GET", key, timedelta(seconds=self._link_seconds))
         return self._own_link("GET", key, self._link_seconds)
 
     async def upload_address(self, key: str, content_type: str, size_bytes: int, seconds: int) -> UploadAddress:
@@ -157,7 +162,7 @@ class Storage:
         """
         headers = {"Content-Type": content_type}
         if isinstance(self._store, S3Store):
-            return UploadAddress(await obstore.sign_async(self._store, "PUT", key, timedelta(seconds=seconds)), headers)
+            return UploadAddress(await obstore.sign_async(self._signs, "PUT", key, timedelta(seconds=seconds)), headers)
         return UploadAddress(self._own_link("PUT", f"{key}/{size_bytes}", seconds), headers)
 
     def check_link(self, method: str, key: str, expires: int, signature: str) -> None:

@@ -176,6 +176,7 @@ class Job(Base):
     quality_warnings: Mapped[list[str] | None]
     model_versions: Mapped[dict[str, Any] | None]
     provider: Mapped[str | None]
+    trace: Mapped[str | None]  # W3C traceparent of the request that made it
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     started_at: Mapped[datetime | None]

@@ -20,7 +20,7 @@ from orchestrator.pipeline.decoding import Decoder
 from orchestrator.progress import STOP_CHANNEL, UNREACHABLE
 from orchestrator.sender import Sender
 from orchestrator.services import Services, open_inference, open_services
-from orchestrator.telemetry import log
+from orchestrator.telemetry import log, serve_metrics
 
 CHANNEL_PAUSE_S = 0.5
 
@@ -66,6 +66,8 @@ async def run_worker(settings: Settings) -> None:
 
     A second signal hands back at once. Losing Redis ends nothing: jobs in hand are finished, then it is tried again.
     """
+    if settings.metrics_port is not None:
+        serve_metrics(settings.metrics_host, settings.metrics_port)
     async with open_services(settings) as services, contextlib.AsyncExitStack() as exits:
         infer = await _open_inference(settings)
         exits.push_async_callback(infer.aclose)

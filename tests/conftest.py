@@ -16,7 +16,7 @@ from orchestrator.config import Settings
 from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
 from orchestrator.services import Services, open_services
-from tests.receivers import Firebase, receiver
+from tests.receivers import Collector, Firebase, receiver
 
 pytest_plugins = ["tests.s3"]
 PHOTOS = Path(__file__).parent / "photos"
@@ -90,10 +90,19 @@ def firebase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firebase]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, firebase: Firebase) -> Iterator[Stack]:
+def collector() -> Iterator[Collector]:
+    """An OpenTelemetry collector, as the stack's processes see it."""
+    with receiver() as server:
+        yield Collector(server)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, firebase: Firebase, collector: Collector) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IRISVUE_FCM_CREDENTIALS", str(firebase.credentials))
         patch.setenv("IRISVUE_FCM_URL", firebase.url)
+        patch.setenv("IRISVUE_OTLP_ENDPOINT", collector.url)
+        patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
         with live_stack(Options(tmp_path_factory.mktemp("stack"))) as opened:
             yield opened
 

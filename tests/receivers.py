@@ -1,5 +1,6 @@
 """Servers of our own that speak the other side of a protocol: a webhook's receiver, and Firebase with its sign-in."""
 
+import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -121,3 +123,36 @@ class Firebase:
 
 def _json(status: int, body: dict[str, Any]) -> Answer:
     return status, {"Content-Type": "application/json"}, json.dumps(body).encode()
+
+
+@dataclass(frozen=True)
+class Span:
+    """One span that a collector was sent."""
+
+    service: str
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    attributes: dict[str, str]
+
+
+class Collector:
+    """Takes spans as an OpenTelemetry collector does (OTLP over HTTP, protobuf)."""
+
+    def __init__(self, server: Receiver) -> None:
+        self.url = server.url
+        self.spans: list[Span] = []
+        server.always = self._take
+
+    def _take(self, request: Received) -> Answer:
+        assert request.path == "/v1/traces", request.path
+        data = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
+        for batch in ExportTraceServiceRequest.FromString(data).resource_spans:
+            service = {a.key: a.value.string_value for a in batch.resource.attributes}.get("service.name", "")
+            for scope in batch.scope_spans:
+                for span in scope.spans:
+                    ids = span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
+                    facts = {a.key: str(a.value).strip() for a in span.attributes}
+                    self.spans.append(Span(service, span.name, *ids, facts))
+        return 200, {"Content-Type": "application/x-protobuf"}, b""

@@ -2,7 +2,8 @@
 
 A plan fits one kind of GPU and one TensorRT version, so plans are kept in a folder by both, under the hash of the ONNX
 file they were built from, and copied into the version folder that Triton serves. Runs with nothing but the standard
-library. Environment: MODEL_REPOSITORY (/models), PLANS (/plans, keep it on a volume), PROFILE (cpu, gpu, gpu-onnx).
+library. Environment: MODEL_REPOSITORY (/models), PLANS (/plans, keep it on a volume), PROFILE (cpu, gpu, gpu-onnx),
+OTLP_ENDPOINT (a collector of traces, http://host:4318).
 """
 
 import hashlib
@@ -89,6 +90,13 @@ def command(repository: Path, profile: str) -> list[str]:
     return argv if profile == "cpu" else [*argv, f"--model-config-name={profile}", "--rate-limit=execution_count"]
 
 
+def traced(endpoint: str) -> list[str]:
+    """The arguments that send the server's own spans to a collector."""
+    to = f"opentelemetry,url={endpoint.rstrip('/')}/v1/traces"
+    options = ["mode=opentelemetry", "level=TIMESTAMPS", "rate=1", to, "opentelemetry,resource=service.name=triton"]
+    return [f"--trace-config={option}" for option in options]
+
+
 def main() -> None:
     """Prepare, then become tritonserver."""
     repository, plans = Path(os.environ.get("MODEL_REPOSITORY", "/models")), Path(os.environ.get("PLANS", "/plans"))
@@ -98,6 +106,8 @@ def main() -> None:
     if profile == "gpu":
         prepare(repository, plans)
     argv = command(repository, profile)
+    if endpoint := os.environ.get("OTLP_ENDPOINT"):
+        argv += traced(endpoint)
     os.execvp(argv[0], argv)  # noqa: S606
 
 

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from orchestrator import queue, store
 from orchestrator.api.dependencies import Open
 from orchestrator.progress import UNREACHABLE
+from orchestrator.telemetry import NOTICES_DUE, QUEUE_JOBS, QUEUE_OLDEST
 
 router = APIRouter(tags=["health"])
 
@@ -40,6 +41,16 @@ async def ready(services: Open, response: Response) -> dict[str, Any]:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics() -> Response:
-    """Prometheus metrics of this process."""
+async def metrics(services: Open) -> Response:
+    """Prometheus metrics of this process, and how long the line is."""
+    try:
+        async with services.db() as db:
+            line = await store.line(db)
+    except store.AWAY:
+        line = None  # what it was when it was last seen; the database's own absence shows elsewhere
+    if line is not None:
+        QUEUE_JOBS.labels("pending").set(line.pending)
+        QUEUE_JOBS.labels("processing").set(line.processing)
+        QUEUE_OLDEST.set(line.oldest_s)
+        NOTICES_DUE.set(line.notices_due)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

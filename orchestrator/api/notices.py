@@ -187,6 +187,7 @@ async def list_deliveries(
     """What was sent and how it went; `status=dead` lists what was given up."""
     await notices.webhook_of(services, user, webhook_id)
     async with services.db() as db:
+        await db.connection(execution_options={"isolation_level": "REPEATABLE READ"})  # rows and their attempts agree
         rows, total = await store.deliveries_of(db, webhook_id, status, page_size, (page - 1) * page_size)
     found = [DeliveryResponse.of(row, attempts) for row, attempts in rows]
     return DeliveryList(deliveries=found, total=total, page=page, page_size=page_size)

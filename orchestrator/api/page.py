@@ -46,8 +46,8 @@ def stores_of(settings: Settings) -> list[str]:
     found = [f"{links.scheme}://{links.netloc}"]
     if settings.storage_url.startswith("s3://"):
         bucket = urlsplit(settings.storage_url).netloc
-        if settings.s3_endpoint:
-            store = urlsplit(settings.s3_endpoint)
+        if endpoint := settings.s3_public_endpoint or settings.s3_endpoint:
+            store = urlsplit(endpoint)
             found.append(f"{store.scheme}://{store.netloc}")
         else:
             found += [f"https://s3.{settings.s3_region}.amazonaws.com", f"https://{bucket}.s3.amazonaws.com"]

@@ -42,6 +42,7 @@ class Part:
     log: Path
     env: dict[str, str] = field(default_factory=dict)
     port: int | None = None
+    metrics_port: int | None = None  # where Prometheus asks, if not on `port`
     stop_signal: str = "SIGTERM"
     leftovers: str | None = None  # glob under /dev/shm
 
@@ -155,13 +156,19 @@ def check_libpython() -> None:
         )
 
 
+def _traced(endpoint: str) -> list[str]:
+    """Triton's own spans, under those of the worker's calls."""
+    to = f"opentelemetry,url={endpoint.rstrip('/')}/v1/traces"
+    return ["mode=opentelemetry", "level=TIMESTAMPS", "rate=1", to, "opentelemetry,resource=service.name=triton"]
+
+
 def triton(folder: Path, repository: Path | str) -> Part:
     """NVIDIA Triton on loopback ports, serving `repository` (a folder, or s3://…) with explicit model control."""
     wheel = package_folder("pytriton")
     server = wheel / "tritonserver"
     program = server / "bin" / "tritonserver"
     program.chmod(program.stat().st_mode | 0o111)
-    port, prefix = free_port(), f"irisvue_{secrets.token_hex(4)}"
+    port, metrics_port, prefix = free_port(), free_port(), f"irisvue_{secrets.token_hex(4)}"
     argv = [
         str(program),
         f"--model-repository={repository}",
@@ -175,9 +182,11 @@ def triton(folder: Path, repository: Path | str) -> Part:
         f"--grpc-port={port}",
         "--allow-metrics=true",
         f"--metrics-address={HOST}",
-        f"--metrics-port={free_port()}",
+        f"--metrics-port={metrics_port}",
         "--log-verbose=0",
     ]
+    if endpoint := os.environ.get("IRISVUE_OTLP_ENDPOINT"):
+        argv += [f"--trace-config={option}" for option in _traced(endpoint)]
     libraries = [str(wheel.parent / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR") or ""]
     env = {
         "LD_LIBRARY_PATH": ":".join(filter(None, [*libraries, os.environ.get("LD_LIBRARY_PATH", "")])),
@@ -185,4 +194,6 @@ def triton(folder: Path, repository: Path | str) -> Part:
         "ORT_DISABLE_TELEMETRY": "1",
         **GIVES_MEMORY_BACK,
     }
-    return Part("triton", argv, folder / "logs" / "triton.log", env, port, leftovers=f"{prefix}*")
+    return Part(
+        "triton", argv, folder / "logs" / "triton.log", env, port, metrics_port=metrics_port, leftovers=f"{prefix}*"
+    )

@@ -61,6 +61,12 @@ class Stack:
     processes: dict[str, Process]
     env: dict[str, str]
 
+    def metrics(self) -> dict[str, str]:
+        """Where Prometheus asks, host:port by the name of the part."""
+        found = {name: process.part.metrics_port for name, process in self.processes.items()}
+        asked = {name: f"{HOST}:{port}" for name, port in found.items() if port}
+        return {"api": self.url.partition("//")[2], **asked}
+
     async def keep_running(self) -> None:
         """Restart parts that die. Raises PartDied when one keeps dying."""
         try:
@@ -309,5 +315,7 @@ async def _start_ours(
     await _start(api, partial(_http_ready, url), processes)
     for number in range(1, options.workers + 1):
         log = logs / f"worker-{number}.log"
-        worker = Part(f"worker-{number}", [*ours, "worker"], log, env)
+        asked = parts.free_port()
+        told = env | {"IRISVUE_METRICS_HOST": HOST, "IRISVUE_METRICS_PORT": str(asked)}
+        worker = Part(f"worker-{number}", [*ours, "worker"], log, told, metrics_port=asked)
         await _start(worker, partial(_worker_ready, log), processes)

@@ -1,20 +1,25 @@
 """The networks on NVIDIA Triton, on one server or several, over one gRPC channel."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from opentelemetry.trace import SpanKind
 from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from orchestrator import tracing
 from orchestrator.errors import ModelsBusy, ModelUnavailable, NoIrisFound, ProcessingFailed, VersionGone
 from orchestrator.inference import contracts
 from orchestrator.inference.channel import GONE, open_channel, several
 from orchestrator.inference.contracts import Bytes, Segmentation
+from orchestrator.telemetry import CALLS_IN_FLIGHT, MODEL_ERRORS, MODEL_SECONDS
 
 INTERACTIVE, BACKGROUND = 1, 2  # priority levels of config.pbtxt; 1 goes first
 TRIES = 3  # of one call, where there are several servers
@@ -94,7 +99,8 @@ class TritonInfer:
         while True:
             left_s = max(0.001, deadline - loop.time())
             try:
-                return await self._once(model, tensor, outputs, min(left_s, self._try_s or left_s))
+                with CALLS_IN_FLIGHT.labels(model).track_inprogress(), _span(model, self.versions.get(model, "")):
+                    return await self._once(model, tensor, outputs, min(left_s, self._try_s or left_s))
             except ModelsBusy:
                 self.on_busy()
                 if loop.time() + BUSY_PAUSE_S > deadline:
@@ -109,18 +115,24 @@ class TritonInfer:
         self, model: str, tensor: InferInput, outputs: list[str], timeout_s: float
     ) -> list[NDArray[np.generic]]:
         name = self.names.get(model, model)
+        version = self.versions.get(model, "") if name == model else ""
+        started = time.perf_counter()
         try:
             answer = await self._client.infer(
                 name,
                 [tensor],
-                model_version=self.versions.get(model, "") if name == model else "",
+                model_version=version,
                 outputs=[InferRequestedOutput(output) for output in outputs],
                 priority=self._priority,
                 timeout=int(timeout_s * 1e6),  # what has waited in the server's queue for longer is not begun
                 client_timeout=timeout_s,
+                headers=tracing.headers(),
             )
         except InferenceServerException as error:
-            raise _translated(name, error) from error
+            found = _translated(name, error)
+            MODEL_ERRORS.labels(model, getattr(found, "code", "")).inc()
+            raise found from error
+        MODEL_SECONDS.labels(model, version).observe(time.perf_counter() - started)
         return [answer.as_numpy(output) for output in outputs]
 
     async def segment(self, images: Bytes) -> Segmentation:
@@ -158,6 +170,10 @@ class TritonInfer:
     async def aclose(self) -> None:
         """Close the channel."""
         await self._client.close()
+
+
+def _span(model: str, version: str) -> AbstractContextManager[None]:
+    return tracing.span(f"triton {model}", SpanKind.CLIENT, **{"irisvue.model": model, "irisvue.version": version})
 
 
 def _translated(model: str, error: InferenceServerException) -> Exception:

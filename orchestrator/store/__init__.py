@@ -53,7 +53,7 @@ from orchestrator.store.jobs import (
     unfinished_of,
     waiting_since,
 )
-from orchestrator.store.limits import add_bytes, first_answer, remember, seen_answer, unfinished
+from orchestrator.store.limits import Line, add_bytes, first_answer, line, remember, seen_answer, unfinished
 from orchestrator.store.photos import (
     add_photo,
     add_upload,
@@ -88,6 +88,7 @@ AWAY = (DBAPIError, PoolTimeout, OSError)  # what is raised while the database c
 __all__ = [
     "AWAY",
     "Due",
+    "Line",
     "add_bytes",
     "add_deliveries",
     "add_delivery",
@@ -133,6 +134,7 @@ __all__ = [
     "known_photos",
     "known_uploads",
     "latest_ended_jobs",
+    "line",
     "lock_model",
     "lock_user",
     "model_versions",

@@ -13,12 +13,17 @@ from orchestrator.tables import ENDED, Job, JobStatus, Photo, states_before
 
 
 async def add_jobs(
-    db: AsyncSession, user: UUID, photo_ids: Sequence[UUID], priority: str, preview: bool = False
+    db: AsyncSession,
+    user: UUID,
+    photo_ids: Sequence[UUID],
+    priority: str,
+    preview: bool = False,
+    trace: str | None = None,
 ) -> list[Job]:
     """Insert one pending job a photo, in this order."""
     jobs = []
     for photo_id in photo_ids:
-        values = {"user_id": user, "photo_id": photo_id, "priority": priority, "preview": preview}
+        values = {"user_id": user, "photo_id": photo_id, "priority": priority, "preview": preview, "trace": trace}
         jobs.append((await db.execute(insert(Job).values(**values).returning(Job))).scalar_one())
     return jobs
 

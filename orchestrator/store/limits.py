@@ -1,14 +1,15 @@
 """What limits and idempotency keys count and remember."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.tables import ENDED, DailyBytes, FirstAnswer, Job
+from orchestrator.tables import ENDED, UNFINISHED, DailyBytes, Delivery, DeliveryStatus, FirstAnswer, Job
 
 
 async def unfinished(db: AsyncSession, user: UUID | None, at_most: int) -> int:
@@ -46,3 +47,24 @@ async def remember(db: AsyncSession, user: UUID, key: str, made: Sequence[UUID])
     """Write down what the request with this key made."""
     mine = (FirstAnswer.user_id == user, FirstAnswer.key == key)
     await db.execute(update(FirstAnswer).where(*mine).values(made=[str(i) for i in made]))
+
+
+@dataclass(frozen=True)
+class Line:
+    """How long the line is: jobs, the longest wait in seconds, and notices that are due."""
+
+    pending: int
+    processing: int
+    oldest_s: float
+    notices_due: int
+
+
+async def line(db: AsyncSession) -> Line:
+    """How long the line is now."""
+    oldest = func.extract("epoch", func.now() - func.min(Job.created_at))
+    query = select(Job.status, func.count(), oldest).where(text(UNFINISHED)).group_by(Job.status)
+    found = {status: (count, float(age)) for status, count, age in await db.execute(query)}
+    due = Delivery.status == DeliveryStatus.PENDING, Delivery.next_at < func.now()
+    notices = await db.scalar(select(func.count()).select_from(Delivery).where(*due))
+    pending, processing = found.get("pending", (0, 0.0)), found.get("processing", (0, 0.0))
+    return Line(pending[0], processing[0], max(pending[1], 0.0), notices or 0)

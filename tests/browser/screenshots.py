@@ -15,8 +15,9 @@ from tests.conftest import PHOTOS
 
 OUT = ROOT / "docs" / "pictures"
 SEEDS = 58, 3, 24, 71
-DESKTOP: dict[str, object] = {"viewport": {"width": 1200, "height": 800}, "color_scheme": "dark"}
+DESKTOP: dict[str, object] = {"bypass_csp": True, "viewport": {"width": 1200, "height": 800}, "color_scheme": "dark"}
 PHONE: dict[str, object] = {
+    "bypass_csp": True,
     "viewport": {"width": 412, "height": 860},
     "device_scale_factor": 2,
     "color_scheme": "light",

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from irisvue import AsyncClient
 from PIL import Image
 from playwright.async_api import Browser, Page, Response, expect
 
 from export import eyes
 from orchestrator.embedded.stack import Stack
-from tests.conftest import PHOTOS
+from tests.conftest import PHOTOS, drawn_eye
 
 WAIT_MS = 60_000
 pytestmark = pytest.mark.timeout(180)
@@ -90,6 +91,34 @@ async def test_a_photo_chosen_offline_goes_out_when_the_network_is_back(page: Pa
     await expect(page.locator(".card")).to_have_count(1)
 
 
+async def test_the_network_goes_in_the_middle_of_an_upload(page: Page, tmp_path: Path) -> None:
+    large = Image.fromarray(drawn_eye(width=1600, height=1200).image)
+    large.save(tmp_path / "large.png")
+    slow = await page.context.new_cdp_session(page)
+    conditions = {"offline": False, "latency": 5, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    await slow.send("Network.emulateNetworkConditions", conditions)
+    await page.set_input_files("#files", tmp_path / "large.png")
+    await expect(page.locator(".card .percent")).to_have_text(re.compile("[123]%"))
+    await slow.send("Network.emulateNetworkConditions", conditions | {"offline": True})
+    await expect(page.locator(".card .step")).to_have_text("Waiting for the connection...")
+    await slow.send("Network.emulateNetworkConditions", conditions | {"uploadThroughput": -1})
+    await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+
+
+async def test_a_full_queue_keeps_the_photo_and_says_when(page: Page, stack: Stack, address: str, photo: Path) -> None:
+    async with AsyncClient(stack.url, address.partition("=")[2]) as client:
+        sent = await client.upload(photo)
+        for _ in range(10):  # as many as one user may have
+            await client.submit_batch([sent.id] * 10)
+        await page.set_input_files("#files", photo)
+        card = page.locator(".card[data-state=failed]")
+        await expect(card.locator(".step")).to_contain_text("unfinished", timeout=WAIT_MS)
+        await expect(card.locator(".suggestion")).to_contain_text("Your photo is kept here. Try again in")
+        await client.delete_photo(sent.id)
+        await card.locator(".reprocess").click()
+    await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
+
+
 async def test_a_photo_that_was_never_sent_survives_a_reload(page: Page, photo: Path) -> None:
     await page.route("**/api/v1/photos", lambda route: route.abort())
     await page.set_input_files("#files", photo)
@@ -136,8 +165,9 @@ async def test_heic_and_a_photo_taken_sideways(page: Page, eye: eyes.Drawn, tmp_
     for number in range(2):
         await page.locator(".card .open").nth(number).click()
         await expect(page.locator("#viewer")).to_be_visible()
-        sizes = "[before, after].every((image) => image.complete && image.naturalWidth > 0)"
-        await page.wait_for_function(sizes)
+        for image in ("#before", "#after"):
+            await expect(page.locator(image)).to_have_js_property("complete", True)
+            assert await page.locator(image).evaluate("image => image.naturalWidth > 0")
         await page.click("#close")
 
 

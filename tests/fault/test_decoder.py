@@ -21,7 +21,7 @@ LIMIT = 60_000_000
 
 
 def decoders() -> list[psutil.Process]:
-    found = psutil.Process().children(recursive=True)
+    found = psutil.Process().children()  # those of a stack that runs are their worker's
     return [p for p in found if "orchestrator.pipeline.decoding" in " ".join(p.cmdline())]
 
 

@@ -157,7 +157,7 @@ async def test_deleting_a_photo_removes_everything_made_from_it(
     job = await ended(api, job_id)
     objects = stack.folder / "objects"
     made = [p for p in objects.rglob("*") if job_id in p.name or job["photo_id"] in p.name]
-    assert len(made) == 3
+    assert len(made) == 4
     assert (await api.delete(f"/api/v1/photos/{job['photo_id']}")).status_code == 204
     assert not any(path.exists() for path in made)
     for path in (f"/api/v1/photos/{job['photo_id']}", f"/api/v1/processing/jobs/{job_id}"):

@@ -1,5 +1,6 @@
 """Every endpoint of the OpenAPI document with callers who may not, and with things that are not there."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/processing/submit": {"json": {"photo_id": str(uuid4())}},
     "/api/v1/processing/batch": {"json": {"photo_ids": [str(uuid4())]}},
     "/api/v1/stream-tickets": {"json": {"job_id": str(uuid4())}},
+    "/api/v1/webhooks": {"json": {"url": "https://app.example.com/"}},
+    "/api/v1/devices": {"json": {"token": "x", "platform": "ios"}},
     "/api/v1/models/{name}/route": {"json": {"shares": {"1": 100}}},
 }
 OPERATIONS = [
@@ -48,7 +51,9 @@ def forged(kind: str, secret: str) -> str:
 
 
 def path_of(path: str, **ids: str) -> str:
-    return path.format(name="iris_unet", photo_id=ids.get("photo", uuid4()), job_id=ids.get("job", uuid4()))
+    """The path with an id in each place: the one given for its noun, or one that nothing has."""
+    named = {noun: ids.get(noun.removesuffix("_id"), uuid4()) for noun in re.findall(r"{(\w+_id)}", path)}
+    return path.format(name="iris_unet", **named)
 
 
 def test_there_are_endpoints() -> None:
@@ -85,7 +90,7 @@ async def test_unknown_and_other_peoples_ids_are_not_there(
             assert answer.status_code == 404, f"{method} {path}: {answer.text}"
             assert answer.json()["code"] == "not_found"
         if "{" in path:
-            wrong = await api.request(method, path.format(photo_id="1", job_id="x"))
+            wrong = await api.request(method, re.sub(r"{\w+_id}", "x", path))
             assert wrong.status_code == 422, f"{method} {path}"
     assert (await api.get(f"/api/v1/photos/{photo}")).status_code == 200, "a stranger's DELETE did nothing"
 

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.config import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 
 def named(requirements: list[str]) -> set[str]:
@@ -17,8 +18,9 @@ def named(requirements: list[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("lock", "wanted"),
     [
-        ("requirements.lock", PROJECT["dependencies"]),
-        ("requirements-dev.lock", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]),
+        ("requirements-server.lock", PROJECT["dependencies"]),
+        ("requirements.lock", PROJECT["dependencies"] + EXTRAS["embedded"]),
+        ("requirements-dev.lock", PROJECT["dependencies"] + EXTRAS["embedded"] + EXTRAS["dev"]),
     ],
 )
 def test_everything_asked_for_is_locked(lock: str, wanted: list[str]) -> None:

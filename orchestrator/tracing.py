@@ -1,0 +1,111 @@
+"""Traces: one tree from the HTTP request over the queue to each call of a model (OpenTelemetry, W3C headers)."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from opentelemetry import context, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from orchestrator import __version__
+from orchestrator.config import Settings
+
+# Streams live for minutes; health and pages say nothing; links and tickets carry secrets in their query strings.
+UNTRACED = "/health,/metrics,/objects/,/events$,/ws/,/web/"
+_w3c = TraceContextTextMapPropagator()
+tracer = trace.get_tracer("irisvue")
+
+
+def configure_tracing(settings: Settings, service: str) -> None:
+    """Send this process's spans to the collector that the settings name; nothing without one."""
+    if settings.otlp_endpoint is None:
+        return
+    resource = Resource.create({SERVICE_NAME: f"irisvue-{service}", SERVICE_VERSION: __version__})
+    provider = TracerProvider(resource=resource)
+    exporter = OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
+def trace_requests(app: FastAPI) -> None:
+    """A span for each request; its parent is the caller's, where the caller sent a `traceparent`."""
+
+    def without_query(current: trace.Span, scope: dict[str, Any]) -> None:
+        for name in ("http.url", "http.target", "url.full"):  # whatever a caller puts into a query may be a secret
+            current.set_attribute(name, scope["path"])
+        current.set_attribute("url.query", "")
+
+    FastAPIInstrumentor.instrument_app(
+        app, excluded_urls=UNTRACED, exclude_spans=["receive", "send"], server_request_hook=without_query
+    )
+
+
+def here() -> str | None:
+    """The present place in the trace, as a W3C `traceparent`; None where nothing is traced."""
+    return headers().get("traceparent")
+
+
+def headers() -> dict[str, str]:
+    """The W3C headers of the present place."""
+    carrier: dict[str, str] = {}
+    _w3c.inject(carrier)
+    return carrier
+
+
+@contextmanager
+def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **attributes: Any) -> Iterator[None]:
+    """A span around a piece of work; an exception that leaves it is noted by its name only."""
+    with tracer.start_as_current_span(name, kind=kind, attributes=attributes, record_exception=False):
+        yield
+
+
+@contextmanager
+def span_after(parent: str | None, name: str, **attributes: Any) -> Iterator[None]:
+    """A span whose parent is in another process: `parent` is what `here` gave there."""
+    before = _w3c.extract({"traceparent": parent} if parent else {})
+    token = context.attach(before)
+    try:
+        with span(name, SpanKind.CONSUMER, **attributes):
+            yield
+    finally:
+        context.detach(token)
+
+
+class Steps:
+    """The spans of steps that follow each other; each ends when the next begins."""
+
+    def __init__(self) -> None:
+        self._parent = context.get_current()
+        self._open: trace.Span | None = None
+        self._name = ""
+
+    def begin(self, name: str) -> None:
+        """The step `name` has begun, or goes on; calls made from now on are under it."""
+        if name == self._name:
+            return
+        self.close()
+        self._name = name
+        self._open = tracer.start_span(f"step {name}", context=self._parent)
+        self._token = context.attach(trace.set_span_in_context(self._open, self._parent))
+
+    def close(self) -> None:
+        """The last step has ended."""
+        if self._open is not None:
+            context.detach(self._token)
+            self._open.end()
+            self._open = None
+
+
+def ids(_: object, __: str, event: Any) -> Mapping[str, Any]:
+    """For the log: the ids of the present trace, where there is one."""
+    now = trace.get_current_span().get_span_context()
+    if now.is_valid:
+        event |= {"trace_id": f"{now.trace_id:032x}", "span_id": f"{now.span_id:016x}"}
+    return event  # type: ignore[no-any-return]
