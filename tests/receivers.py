@@ -1,7 +1,9 @@
 """Servers of our own that speak the other side of a protocol: a webhook's receiver, and Firebase with its sign-in."""
 
+import base64
 import gzip
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from urllib.parse import parse_qs
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -148,11 +151,26 @@ class Collector:
     def _take(self, request: Received) -> Answer:
         assert request.path == "/v1/traces", request.path
         data = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
-        for batch in ExportTraceServiceRequest.FromString(data).resource_spans:
-            service = {a.key: a.value.string_value for a in batch.resource.attributes}.get("service.name", "")
-            for scope in batch.scope_spans:
-                for span in scope.spans:
-                    ids = span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
-                    facts = {a.key: str(a.value).strip() for a in span.attributes}
-                    self.spans.append(Span(service, span.name, *ids, facts))
+        if request.headers["content-type"].startswith("application/json"):  # Triton's way; ids are hex there
+            body = json.loads(data)
+        else:
+            body = json_format.MessageToDict(ExportTraceServiceRequest.FromString(data))
+        for batch in body["resourceSpans"]:
+            service = _facts(batch["resource"]["attributes"]).get("service.name", "")
+            for scope in batch["scopeSpans"]:
+                self.spans += [_span(service, span) for span in scope["spans"]]
         return 200, {"Content-Type": "application/x-protobuf"}, b""
+
+
+def _span(service: str, span: dict[str, Any]) -> Span:
+    trace, own, parent = (_hex(span.get(name, "")) for name in ("traceId", "spanId", "parentSpanId"))
+    return Span(service, span["name"], trace, own, parent, _facts(span.get("attributes", [])))
+
+
+def _hex(found: str) -> str:
+    """An id as hex; protobuf's own JSON has base64."""
+    return found if re.fullmatch("([0-9a-f]{16}){0,2}", found) else base64.b64decode(found).hex()
+
+
+def _facts(attributes: list[dict[str, Any]]) -> dict[str, str]:
+    return {a["key"]: str(next(iter(a["value"].values()), "")) for a in attributes}
