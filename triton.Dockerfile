@@ -11,7 +11,9 @@ FROM nvcr.io/nvidia/tritonserver:${TRITON}-py3
 # iris_cutout runs orchestrator.pipeline inside Triton, so that there is one implementation.
 COPY pyproject.toml README.md LICENSE /opt/irisvue/
 COPY orchestrator /opt/irisvue/orchestrator
-RUN python3 -m pip install --no-cache-dir "numpy>=2" opencv-python-headless pillow pillow-heif
+# As requirements-server.lock has them; a test compares.
+RUN python3 -m pip install --no-cache-dir --no-deps \
+    numpy==2.5.5 opencv-python-headless==5.0.0.93 pillow==13.0.0 pillow-heif==1.8.1
 ENV PYTHONPATH=/opt/irisvue
 
 COPY --chown=1000:1000 model_repository /models

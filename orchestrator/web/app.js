@@ -125,7 +125,6 @@ async function send(card, entry) {
       card.step("Uploading...", 0);
       const photo = await client.uploadPhoto(entry.photo, {
         idempotencyKey: entry.key,
-        retries: 100,
         onRetry: () => card.step("Waiting for the connection...", 0),
         onProgress: (share) => card.step(share < 1 ? "Uploading..." : "Checking your photo...", share * 5),
       });
@@ -142,9 +141,21 @@ async function send(card, entry) {
   }
 }
 
+/** A pause that ends early when the device comes back online. */
+const connected = () =>
+  new Promise((resolve) => {
+    setTimeout(resolve, 3000);
+    addEventListener("online", resolve, { once: true });
+  });
+
 async function notSent(card, entry, error) {
   if (error.status === 401) {
     await signIn("Your token is not valid any more. Paste a new one; the photo is still here and goes on.");
+    return send(card, entry);
+  }
+  if (error.status === 0 || error.status === 503) {
+    card.step("Waiting for the connection...", 0);
+    await connected();
     return send(card, entry);
   }
   const photoIsBad = [413, 415, 422].includes(error.status);
@@ -154,6 +165,7 @@ async function notSent(card, entry, error) {
     retake: photoIsBad,
     again: !photoIsBad,
   });
+  return undefined;
 }
 
 // What is there already

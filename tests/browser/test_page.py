@@ -1,6 +1,8 @@
 """The page in a real browser against the real stack."""
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -108,13 +110,19 @@ async def test_the_network_goes_in_the_middle_of_an_upload(page: Page, tmp_path:
 async def test_a_full_queue_keeps_the_photo_and_says_when(page: Page, stack: Stack, address: str, photo: Path) -> None:
     async with AsyncClient(stack.url, address.partition("=")[2]) as client:
         sent = await client.upload(photo)
-        for _ in range(10):  # as many as one user may have
-            await client.submit_batch([sent.id] * 10)
-        await page.set_input_files("#files", photo)
-        card = page.locator(".card[data-state=failed]")
-        await expect(card.locator(".step")).to_contain_text("unfinished", timeout=WAIT_MS)
-        await expect(card.locator(".suggestion")).to_contain_text("Your photo is kept here. Try again in")
-        await client.delete_photo(sent.id)
+        worker = stack.processes["worker-1"].pid
+        assert worker
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            for _ in range(10):  # as many as one user may have
+                await client.submit_batch([sent.id] * 10)
+            await page.set_input_files("#files", photo)
+            card = page.locator(".card[data-state=failed]")
+            await expect(card.locator(".step")).to_contain_text("unfinished", timeout=WAIT_MS)
+            await expect(card.locator(".suggestion")).to_contain_text("Your photo is kept here. Try again in")
+            await client.delete_photo(sent.id)
+        finally:
+            os.kill(worker, signal.SIGCONT)
         await card.locator(".reprocess").click()
     await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
 
