@@ -19,7 +19,7 @@ from orchestrator.cli_jobs import Inference
 from orchestrator.config import ROOT, Settings, settings
 from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.errors import SetupError
-from orchestrator.terminal import STATUS, AsJson, complaints, console, examples, run, settings_at
+from orchestrator.terminal import STATUS, AsJson, checked, complaints, console, examples, run, settings_at
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -168,8 +168,9 @@ def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     from orchestrator.serve import serve
     from orchestrator.tracing import configure_tracing
 
-    configure_tracing(settings(), "api")
-    serve(settings(), host, port)
+    found = checked()
+    configure_tracing(found, "api")
+    serve(found, host, port)
 
 
 @app.command(rich_help_panel=PARTS)
@@ -184,10 +185,14 @@ def worker(
     from orchestrator.tracing import configure_tracing
     from orchestrator.worker import run_worker
 
-    configure_logging(settings().log_level)
-    configure_tracing(settings(), "worker")
-    chosen = {"triton_url": triton} if triton else {}
-    asyncio.run(run_worker(settings().model_copy(update=chosen)))
+    found = checked()
+    configure_logging(found.log_level)
+    configure_tracing(found, "worker")
+    try:
+        asyncio.run(run_worker(found.model_copy(update={"triton_url": triton} if triton else {})))
+    except SetupError as error:
+        complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 @app.command(rich_help_panel=PARTS, epilog=examples("irisvue cleanup --dry-run", "irisvue cleanup --json"))
@@ -241,7 +246,7 @@ def migrate() -> None:
     """Bring the database up to date."""
     from orchestrator.migrations import upgrade
 
-    upgrade(settings().database_url)
+    upgrade(checked().database_url)
 
 
 if __name__ == "__main__":

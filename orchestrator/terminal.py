@@ -11,9 +11,10 @@ import typer
 from irisvue import IrisvueError as ClientError
 from rich.console import Console
 
-from orchestrator.config import Settings, settings
+from orchestrator.config import Settings
 from orchestrator.embedded.stack import settings_of
-from orchestrator.errors import IrisvueError
+from orchestrator.errors import IrisvueError, SetupError
+from orchestrator.preflight import read_settings, unknown_names
 
 console = Console()
 complaints = Console(stderr=True)
@@ -46,8 +47,20 @@ def run(work: Coroutine[Any, Any, int]) -> None:
     raise typer.Exit(code)
 
 
+def checked() -> Settings:
+    """This process's settings; ends the program with a line for everything that is wrong with them."""
+    for line in unknown_names():
+        complaints.print(f"irisvue: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    try:
+        return read_settings()
+    except SetupError as error:
+        for line in error.detail.splitlines():
+            complaints.print(f"irisvue: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
 def settings_at(data: Path | None) -> Settings:
     """The settings of the stack on a data folder; without one those of the environment, or of ./irisvue-data."""
     if data is None and "IRISVUE_DATABASE_URL" in os.environ:
-        return settings()
+        return read_settings()
     return settings_of(data or Path("irisvue-data"))
