@@ -2,8 +2,8 @@
 
 A plan fits one kind of GPU and one TensorRT version, so plans are kept in a folder by both, under the hash of the ONNX
 file they were built from, and copied into the version folder that Triton serves. Runs with nothing but the standard
-library. Environment: MODEL_REPOSITORY (/models), PLANS (/plans, keep it on a volume), PROFILE (cpu, gpu, gpu-onnx),
-OTLP_ENDPOINT (a collector of traces, http://host:4318).
+library. Environment: MODEL_REPOSITORY (/models; or s3://…), PLANS (/plans, keep it on a volume), PROFILE (cpu, gpu,
+gpu-onnx), OTLP_ENDPOINT (a collector of traces, http://host:4318).
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def prepare(repository: Path, plans: Path) -> int:
     return built
 
 
-def command(repository: Path, profile: str) -> list[str]:
+def command(repository: Path | str, profile: str) -> list[str]:
     """How tritonserver is started: gRPC only, model control by name, metrics on a port of their own."""
     argv = [
         "tritonserver",
@@ -99,12 +99,16 @@ def traced(endpoint: str) -> list[str]:
 
 def main() -> None:
     """Prepare, then become tritonserver."""
-    repository, plans = Path(os.environ.get("MODEL_REPOSITORY", "/models")), Path(os.environ.get("PLANS", "/plans"))
+    repository, plans = os.environ.get("MODEL_REPOSITORY", "/models"), Path(os.environ.get("PLANS", "/plans"))
     profile = os.environ.get("PROFILE", "cpu")
     if profile not in ("cpu", "gpu", "gpu-onnx"):
         sys.exit(f"PROFILE is {profile!r}; it may be cpu, gpu or gpu-onnx.")
     if profile == "gpu":
-        prepare(repository, plans)
+        if "://" in repository:
+            sys.exit(
+                "Plans are built beside the ONNX files, so PROFILE=gpu needs a folder; in a bucket: PROFILE=gpu-onnx."
+            )
+        prepare(Path(repository), plans)
     argv = command(repository, profile)
     if endpoint := os.environ.get("OTLP_ENDPOINT"):
         argv += traced(endpoint)
