@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import typer
 from irisvue import AsyncClient
 
-from orchestrator import cli_jobs, cli_models, show
+from orchestrator import cli_jobs, cli_models, cli_privacy, show
 from orchestrator.auth import make_token
 from orchestrator.cli_jobs import Inference
 from orchestrator.config import ROOT, Settings, settings
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_privacy.app, name="privacy")
 PARTS = "For operators and developers"
 SAMPLE = Path(__file__).parent / "embedded" / "sample.jpg"
 

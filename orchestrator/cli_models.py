@@ -17,7 +17,6 @@ from orchestrator.errors import Invalid, SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import Services, open_services
 from orchestrator.tables import ModelRoute, values_of
-from orchestrator.telemetry import configure_logging
 from orchestrator.terminal import AsJson, complaints, console, run, settings_at
 from orchestrator.versions.judgement import Judgement, tolerances_for
 from orchestrator.versions.publish import Candidate, Desk, Outcome, in_use
@@ -38,7 +37,6 @@ Data = Annotated[
 @asynccontextmanager
 async def _desk(data: Path | None) -> AsyncIterator[Desk]:
     config = settings_at(data)
-    configure_logging("WARNING")
     if config.inference != "triton":
         raise SetupError("This Irisvue runs without Triton (--inference local): there is no server to publish to.")
     async with open_services(config) as services, open_servers(config.triton_url) as servers:

@@ -15,6 +15,7 @@ from orchestrator.config import Settings
 from orchestrator.embedded.stack import settings_of
 from orchestrator.errors import IrisvueError, SetupError
 from orchestrator.preflight import read_settings, unknown_names
+from orchestrator.telemetry import configure_logging
 
 console = Console()
 complaints = Console(stderr=True)
@@ -61,6 +62,7 @@ def checked() -> Settings:
 
 def settings_at(data: Path | None) -> Settings:
     """The settings of the stack on a data folder; without one those of the environment, or of ./irisvue-data."""
+    configure_logging("WARNING")  # a command says itself what it did
     if data is None and "IRISVUE_DATABASE_URL" in os.environ:
         return read_settings()
     return settings_of(data or Path("irisvue-data"))

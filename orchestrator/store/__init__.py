@@ -68,6 +68,7 @@ from orchestrator.store.photos import (
     photos_of,
     upload_of,
 )
+from orchestrator.store.privacy import count_of, erase_rows, photo_ids_of, rows_of
 from orchestrator.store.routes import (
     add_route,
     add_shadow_run,
@@ -105,6 +106,7 @@ __all__ = [
     "cancel",
     "change_webhook",
     "claim",
+    "count_of",
     "current_routes",
     "delete_device",
     "delete_jobs",
@@ -119,6 +121,7 @@ __all__ = [
     "end_exhausted",
     "ended_by",
     "ensure_user",
+    "erase_rows",
     "expired_uploads",
     "first_answer",
     "forget_old_deliveries",
@@ -142,6 +145,7 @@ __all__ = [
     "old_photos",
     "open_upload",
     "outcomes",
+    "photo_ids_of",
     "photo_of",
     "photos_of",
     "redeliver",
@@ -149,6 +153,7 @@ __all__ = [
     "renew",
     "retry_later",
     "route_history",
+    "rows_of",
     "seen_answer",
     "shadow_runs",
     "stale_jobs",

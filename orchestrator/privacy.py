@@ -1,0 +1,81 @@
+"""What is kept of one person, and its removal with proof."""
+
+import asyncio
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from orchestrator import photos, progress, store
+from orchestrator.errors import NotFound
+from orchestrator.services import Services
+from orchestrator.telemetry import log
+
+PREFIXES = ("originals", "uploads", "processed")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How much there is about somebody: rows by table, objects by where they lie."""
+
+    rows: dict[str, int]
+    objects: dict[str, int]
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing at all."""
+        return not any([*self.rows.values(), *self.objects.values()])
+
+
+async def kept(services: Services, user: UUID) -> Kept:
+    """Count what there is."""
+    async with services.db() as db:
+        rows = await store.count_of(db, user)
+    keys = {prefix: await services.storage.keys(f"{prefix}/{user}") for prefix in PREFIXES}
+    return Kept(rows, {prefix: len(found) for prefix, found in keys.items()})
+
+
+async def export(services: Services, user: UUID, path: Path) -> Kept:
+    """Write everything about the user into a ZIP: rows.json, and each object under its key. Raises NotFound."""
+    async with services.db() as db:
+        rows = await store.rows_of(db, user)
+    if not rows["users"]:
+        raise NotFound(f"Nobody has the id {user}.")
+    counts = {name: len(found) for name, found in rows.items()}
+    objects = dict.fromkeys(PREFIXES, 0)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("rows.json", json.dumps(rows, indent=1, default=str))
+        for prefix in PREFIXES:
+            for key in await services.storage.keys(f"{prefix}/{user}"):
+                data = await services.storage.get(key)
+                await asyncio.to_thread(archive.writestr, key, data)
+                objects[prefix] += 1
+    log.info("exported", user_id=str(user), **counts)
+    return Kept(counts, objects)
+
+
+async def erase(services: Services, user: UUID) -> Kept:
+    """Cancel, delete and forget everything about the user; returns what is left, which is nothing.
+
+    Raises:
+        NotFound: nobody has this id, and nothing of it is left. StoreUnavailable: begin again; nothing is half gone.
+    """
+    before = await kept(services, user)
+    if before.nothing:
+        raise NotFound(f"Nothing is kept of {user}.")
+    async with services.db() as db:
+        mine = await store.photo_ids_of(db, user)
+    for photo_id in mine:
+        try:
+            await photos.delete_photo(services, user, photo_id)
+        except NotFound:
+            continue  # somebody deleted it at the same moment
+    for prefix in PREFIXES:
+        await services.storage.delete(await services.storage.keys(f"{prefix}/{user}"))
+    async with services.db.begin() as db:
+        await store.erase_rows(db, user)
+    await services.redis.delete(progress.user_stream(user))
+    left = await kept(services, user)
+    log.info("erased", user_id=str(user), **before.rows, nothing_left=left.nothing)
+    return left
