@@ -1,7 +1,10 @@
 """One class over obstore: the same calls for a folder and for S3, and links that live for minutes."""
 
+import asyncio
 import hashlib
 import hmac
+import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -20,6 +23,10 @@ from orchestrator.errors import NotFound, StoreUnavailable
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config
+
+
+TROUBLE_S = 2.0
+MIN_FREE_BYTES = 200 * 2**20
 
 
 def original_key(user: UUID, photo_id: UUID) -> str:
@@ -147,6 +154,25 @@ class Storage:
             raise NotFound from error
         except (BaseError, OSError) as error:
             raise StoreUnavailable from error
+
+    async def trouble(self) -> str:
+        """Why nothing could be stored now, in words; "" where it could."""
+        if isinstance(self._store, LocalStore):
+            root = Path(str(self._store.prefix))
+            if not os.access(root, os.W_OK):
+                return f"{root} can't be written"
+            free = shutil.disk_usage(root).free
+            return "" if free > MIN_FREE_BYTES else f"only {free // 2**20} MB are left on the disk of {root}"
+        try:
+            async with asyncio.timeout(TROUBLE_S):
+                await obstore.head_async(self._store, "health")
+        except FileNotFoundError:
+            return ""
+        except TimeoutError:
+            return f"does not answer within {TROUBLE_S:g} s"
+        except (BaseError, OSError) as error:
+            return f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"
+        return ""
 
     async def link(self, key: str) -> str:
         """An address that lets anyone read this one object for `link_seconds`."""

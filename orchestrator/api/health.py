@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from orchestrator import queue, store
 from orchestrator.api.dependencies import Open
+from orchestrator.migrations import behind
 from orchestrator.progress import UNREACHABLE
 from orchestrator.telemetry import NOTICES_DUE, QUEUE_JOBS, QUEUE_OLDEST
 
@@ -25,7 +26,7 @@ async def ready(services: Open, response: Response) -> dict[str, Any]:
     checks: dict[str, str] = {}
     try:
         async with services.db() as db:
-            await store.alive(db)
+            checks["migrations"] = behind(await store.revision(db)) or "ok"
         checks["database"] = "ok"
     except store.AWAY as error:
         checks["database"] = f"not reachable ({type(error).__name__})"
@@ -34,8 +35,9 @@ async def ready(services: Open, response: Response) -> dict[str, Any]:
         checks["queue"] = "ok"
     except UNREACHABLE as error:
         checks["queue"] = f"not reachable ({type(error).__name__})"
+    checks["store"] = await services.storage.trouble() or "ok"  # reported; watching goes on without it
     checks["streams"] = "draining" if services.hub.draining else "ok"
-    good = checks["database"] == checks["queue"] == checks["streams"] == "ok"
+    good = all(checks.get(name) == "ok" for name in ("database", "migrations", "queue", "streams"))
     response.status_code = 200 if good else 503
     return {"status": "ready" if good else "not ready", "checks": checks}
 

@@ -12,6 +12,7 @@ from orchestrator.store.cleanup import (
     known_photos,
     known_uploads,
     old_photos,
+    revision,
     stale_jobs,
 )
 from orchestrator.store.deliveries import (
@@ -152,6 +153,7 @@ __all__ = [
     "remember",
     "renew",
     "retry_later",
+    "revision",
     "route_history",
     "rows_of",
     "seen_answer",

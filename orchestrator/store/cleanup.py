@@ -17,6 +17,14 @@ async def alive(db: AsyncSession) -> None:
     await db.execute(text("SELECT 1"))
 
 
+async def revision(db: AsyncSession) -> str | None:
+    """The migration that the database is at; None before the first."""
+    if await db.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    found: str | None = await db.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
 async def stale_jobs(db: AsyncSession, days: float) -> Sequence[Job]:
     """Failed and cancelled jobs that ended so long ago."""
     ended = Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED])
