@@ -20,6 +20,7 @@ test: .venv/installed-dev
 	$(BIN)/python -m pytest
 
 clients: clients/typescript/node_modules/.installed  ## the TypeScript client: build it, and the page's copy (needs Node.js)
+	npm --prefix clients/typescript run --silent schema
 	npm --prefix clients/typescript run --silent build
 
 clients/typescript/node_modules/.installed: clients/typescript/package-lock.json

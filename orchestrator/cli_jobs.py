@@ -76,6 +76,8 @@ async def _process(
 async def _client(there: tuple[str, str] | None, inference: Literal["triton", "local"]) -> AsyncIterator[AsyncClient]:
     if there:
         async with AsyncClient(*there) as client:
+            async for _ in client.jobs():  # a server that is away, or a wrong token, is said at once
+                break
             yield client
         return
     with tempfile.TemporaryDirectory(prefix="irisvue-") as folder, complaints.status("Starting") as status:

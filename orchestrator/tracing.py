@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
 from opentelemetry import context, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from orchestrator import __version__
 from orchestrator.config import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 # Streams live for minutes; health and pages say nothing; links and tickets carry secrets in their query strings.
 UNTRACED = "/health,/metrics,/objects/,/events$,/ws/,/web/"
@@ -27,6 +24,12 @@ def configure_tracing(settings: Settings, service: str) -> None:
     """Send this process's spans to the collector that the settings name; nothing without one."""
     if settings.otlp_endpoint is None:
         return
+    # Imported here: every command starts with this module, and few send spans.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
     resource = Resource.create({SERVICE_NAME: f"irisvue-{service}", SERVICE_VERSION: __version__})
     provider = TracerProvider(resource=resource)
     exporter = OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
@@ -34,8 +37,9 @@ def configure_tracing(settings: Settings, service: str) -> None:
     trace.set_tracer_provider(provider)
 
 
-def trace_requests(app: FastAPI) -> None:
+def trace_requests(app: "FastAPI") -> None:
     """A span for each request; its parent is the caller's, where the caller sent a `traceparent`."""
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
     def without_query(current: trace.Span, scope: dict[str, Any]) -> None:
         for name in ("http.url", "http.target", "url.full"):  # whatever a caller puts into a query may be a secret

@@ -53,7 +53,7 @@ export interface paths {
         };
         /**
          * Metrics
-         * @description Prometheus metrics of this process.
+         * @description Prometheus metrics of this process, and how long the line is.
          */
         get: operations["metrics_metrics_get"];
         put?: never;
