@@ -223,11 +223,14 @@ WRONG_USES = {
 
 
 @pytest.mark.parametrize("words", WRONG_USES)
-def test_the_first_wrong_use_is_answered_in_words(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_wrong_use_is_answered_in_words(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     done = in_process(*words.split())
     assert done.exit_code in (1, 2), done.output
-    said = " ".join(done.output.replace("│", " ").split())
+    below = capfd.readouterr()  # of a process that the command has started
+    said = " ".join((done.output + below.out + below.err).replace("│", " ").split())
     assert WRONG_USES[words] in said and "Traceback" not in said
 
 
