@@ -113,7 +113,8 @@ def _introduce(stack: Stack) -> None:
     for name, value in lines.items():
         console.print(f"{name + ':':<7}{value}", soft_wrap=True, highlight=False)
     console.print(
-        "Open the page and take a photo of an eye. Ctrl-C stops everything. Logs are in the data folder under logs/."
+        "Open the page and take a photo of an eye. Ctrl-C stops everything. Logs are in the data folder under logs/.",
+        soft_wrap=True,
     )
 
 

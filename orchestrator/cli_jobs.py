@@ -5,13 +5,14 @@ import json
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from irisvue import AsyncClient, IrisvueError, Job
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 
 from orchestrator import show
 from orchestrator.connection import Data, Server, Token, find, must_find
@@ -23,7 +24,7 @@ app = typer.Typer()
 Inference = Annotated[
     Literal["triton", "local"], typer.Option(help="triton: the real server. local: ONNX Runtime in the worker.")
 ]
-BAR = 20
+BAR = 10
 COLOURS = {"completed": "green", "failed": "red", "cancelled": "yellow"}
 
 
@@ -184,16 +185,20 @@ async def _follow_json(client: AsyncClient, rows: dict[str, Job]) -> None:
 
 def table(rows: dict[str, Job]) -> Table:
     """The jobs as a table: a bar where one runs, the result or the reason where one has ended."""
-    found = Table("job", "created", "state", "progress", "what", box=None, pad_edge=False)
+    whole = Column("job", no_wrap=True, min_width=36)  # an id that is cut can't be copied
+    found = Table(whole, Column("since", no_wrap=True), Column("state", no_wrap=True), "what", box=None, pad_edge=False)
+    today = datetime.now(UTC).date()
     for job in rows.values():
-        filled = round(job.progress * BAR / 100)
-        bar = "" if job.ended else f"[cyan]{'━' * filled}[/][dim]{'━' * (BAR - filled)}[/] {job.progress:>3} %"
-        state = f"[{COLOURS.get(job.status, 'cyan')}]{job.status}"
-        found.add_row(job.job_id, job.created_at[:19].replace("T", " "), state, bar, _what(job))
+        at = datetime.fromisoformat(job.created_at)
+        since = f"{at.astimezone():%H:%M:%S}" if at.date() == today else f"{at.astimezone():%Y-%m-%d}"
+        found.add_row(job.job_id, since, f"[{COLOURS.get(job.status, 'cyan')}]{job.status}", _what(job))
     return found
 
 
 def _what(job: Job) -> str:
     if job.status == "completed":
         return f"{job.result_width} × {job.result_height} px in {(job.processing_time_ms or 0) / 1000:.1f} s"
-    return job.error_message or job.current_step
+    if job.ended:
+        return job.error_message or job.current_step
+    filled = round(job.progress * BAR / 100)
+    return f"[cyan]{'━' * filled}[/][dim]{'━' * (BAR - filled)}[/] {job.progress} % {job.current_step}"

@@ -273,7 +273,8 @@ def test_process_and_jobs_for_programs(stack: Stack, tmp_path: Path, eye_jpeg: b
 
     listed = [json.loads(line) for line in run("jobs", "--once", "--json", *there).stdout.splitlines()]
     assert {job["job_id"] for job in listed} == {row["job"]["job_id"] for row in rows[:2]}
-    table = run("jobs", "--once", *there).stdout
+    table = run("jobs", "--once", *there, COLUMNS="80").stdout
+    assert all(job["job_id"] in table for job in listed), "whole ids, to be copied"
     assert "completed" in table and "px in" in table
     one = listed[0]["job_id"]
     assert one in run("jobs", one, *there).stdout
