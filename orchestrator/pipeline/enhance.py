@@ -11,8 +11,30 @@ from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.tiling import Canvas, Tile, cut, tiles
 
 CLAHE_CLIP, CLAHE_GRID = 1.4, 4
+PUPIL_RIM, GLIMMER_TAKEN = 0.025, 0.85  # of the iris radius; the share of the glimmer that goes
 INSET = 0.02  # of the radius
 EDGE_PX = 4.0  # softness of the outline in the finished picture
+
+
+def calm_pupil(picture: Pixels, pupil: Mask, radius_px: float) -> Pixels:
+    """Darken what glimmers in the pupil.
+
+    A pupil has nothing of its own to show: what is lighter there than its dark is light that the cornea scatters around
+    a highlight, and CLAHE would bring out just that.
+
+    Args:
+        picture: (H, W, 3) uint8 sRGB, highlights filled.
+        pupil: (H, W) bool.
+        radius_px: of the iris.
+    """
+    margin = max(2, round(PUPIL_RIM * radius_px))  # the border between pupil and iris stays as it is
+    inner = cv2.erode(pupil.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1,) * 2))
+    if not inner.any():
+        return picture
+    dark = np.percentile(picture[inner > 0], 25, axis=0)
+    soft = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), margin / 2)[..., None]
+    lighter = np.maximum(picture - dark, 0)
+    return np.asarray(np.clip(picture - lighter * (GLIMMER_TAKEN * soft) + 0.5, 0, 255), np.uint8)
 
 
 def equalise(picture: Pixels) -> Pixels:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from orchestrator.errors import NoIrisFound
 from orchestrator.inference.contracts import IRIS, PUPIL, Infer
 from orchestrator.pipeline.crop import crop_iris
-from orchestrator.pipeline.enhance import equalise
+from orchestrator.pipeline.enhance import calm_pupil, equalise
 from orchestrator.pipeline.geometry import Circle, Square, fit_circle, largest_piece
 from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.reflections import remove_reflections
@@ -55,6 +55,7 @@ def cut_out(
         raise NoIrisFound
     pupil = largest_piece(probabilities[..., PUPIL] > 0.5) & iris
     crop = crop_iris(image, IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence), side_px)
-    cleaned = equalise(remove_reflections(crop.picture, crop.masks).photo)
+    filled = remove_reflections(crop.picture, crop.masks).photo
+    cleaned = equalise(calm_pupil(filled, crop.masks.pupil, crop.masks.circle.radius))
     cleaned[~crop.masks.iris] = 0
     return np.asarray(cv2.resize(cleaned, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -9,7 +9,7 @@ from orchestrator.inference.contracts import SCALE, Infer
 from orchestrator.pipeline import images
 from orchestrator.pipeline.crop import Crop, crop_iris
 from orchestrator.pipeline.decoding import Decoder
-from orchestrator.pipeline.enhance import equalise, on_black, upscale
+from orchestrator.pipeline.enhance import calm_pupil, equalise, on_black, upscale
 from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.preview import first_picture
 from orchestrator.pipeline.quality import judge
@@ -106,7 +106,8 @@ async def run(
     async def tile_done(share: float) -> None:
         await report(ENHANCING, 60 + int(29 * share))
 
-    sharpened = await asyncio.to_thread(equalise, cleaned.photo)
+    calmed = await asyncio.to_thread(calm_pupil, cleaned.photo, found.pupil, found.circle.radius)
+    sharpened = await asyncio.to_thread(equalise, calmed)
     large = await upscale(sharpened, found.iris, infer, limits.tiles_in_flight, tile_done)
     finished = await asyncio.to_thread(on_black, large, found.iris, found.circle.radius)
     jpeg = await asyncio.to_thread(images.encode_jpeg, finished)

@@ -15,7 +15,7 @@ from orchestrator.errors import IrisTooSmall, NoIrisFound, QualityIssue
 from orchestrator.inference.local import LocalInfer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.decoding import Decoder
-from orchestrator.pipeline.enhance import equalise, on_black, upscale
+from orchestrator.pipeline.enhance import calm_pupil, equalise, on_black, upscale
 from orchestrator.pipeline.images import Pixels, decode, encode_jpeg
 from orchestrator.pipeline.quality import judge
 from orchestrator.pipeline.reflections import remove_reflections
@@ -218,6 +218,20 @@ def test_quality_warns_of_what_is_wrong() -> None:
     assert soft == ["The photo is not quite sharp; hold still and tap the eye to focus."] and blurred < good
     assert good > dark
     assert any("dark" in w for w in words) and any("reflections" in w for w in words)
+
+
+def test_a_glimmer_in_the_pupil_goes_and_the_iris_stays() -> None:
+    ys, xs = np.ogrid[0:400, 0:400]
+    away = np.hypot(xs - 200, ys - 200)
+    picture = np.random.default_rng(3).integers(60, 190, (400, 400, 3)).astype(np.uint8)  # the iris, full of detail
+    pupil = away < 80
+    picture[pupil] = 10
+    glimmer = 40 * np.exp(-(((xs - 170) ** 2 + (ys - 180) ** 2) / 400))
+    lit = np.where(pupil[..., None], picture + glimmer[..., None], picture).astype(np.uint8)
+    calmed = calm_pupil(lit, pupil, 190.0)
+    assert lit[pupil].max() > 45 and calmed[away < 70].max() < 18
+    assert np.array_equal(calmed[away > 82], lit[away > 82]), "nothing of the iris is touched"
+    assert np.array_equal(calm_pupil(lit, np.zeros_like(pupil), 190.0), lit)
 
 
 def test_equalise_keeps_shape_and_range() -> None:
