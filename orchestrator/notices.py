@@ -8,9 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator import store
+from orchestrator import limits, store
 from orchestrator.addresses import check_url
 from orchestrator.errors import Conflict, NotFound
+from orchestrator.limits import Once
 from orchestrator.services import Services
 from orchestrator.tables import Delivery, Device, Job, Webhook
 
@@ -49,17 +50,29 @@ def new_secret() -> str:
 
 
 # Webhooks
-async def add_webhook(services: Services, user: UUID, url: str, events: list[str], *, all_users: bool) -> Webhook:
-    """A new webhook. Raises Invalid for an address that may not be called, Conflict when there are too many."""
+async def add_webhook(
+    services: Services, user: UUID, url: str, events: list[str], *, all_users: bool, asked: Once | None = None
+) -> Webhook:
+    """A new webhook.
+
+    Raises:
+        Invalid: an address that may not be called. Conflict: too many; or see `limits.made_before`.
+    """
     check_url(url, services.settings.webhook_private_addresses)
     async with services.db.begin() as db:
         await store.ensure_user(db, user)
+        if (made := await limits.made_before(db, user, asked)) is not None:
+            before = await store.webhook_of(db, user, made[0])
+            if before is None:
+                raise NotFound("What this Idempotency-Key made has been deleted.")
+            return before
         await store.lock_user(db, user)
         if len(await store.webhooks_of(db, user)) >= MAX_WEBHOOKS:
             raise Conflict(f"You have {MAX_WEBHOOKS} webhooks already; delete one first.")
-        return await store.add_webhook(
-            db, user_id=user, url=url, events=events, all_users=all_users, secret=new_secret()
-        )
+        values = {"url": url, "events": events, "all_users": all_users, "secret": new_secret()}
+        added = await store.add_webhook(db, user_id=user, **values)
+        await limits.remember(db, user, asked, [added.id])
+        return added
 
 
 async def webhook_of(services: Services, user: UUID, webhook_id: UUID) -> Webhook:

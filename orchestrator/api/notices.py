@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from orchestrator import notices, store
-from orchestrator.api.dependencies import CallerNow, CurrentUser, Open
+from orchestrator.api.dependencies import CallerNow, CurrentUser, IdempotencyKey, Open
 from orchestrator.api.schemas import Page, PageSize, problems
 from orchestrator.auth import WEBHOOKS_ALL
 from orchestrator.errors import Forbidden, NotFound
+from orchestrator.limits import once
 from orchestrator.tables import Delivery, DeliveryAttempt, DeliveryStatus, Device, Webhook
 
 router = APIRouter(prefix="/api/v1", tags=["notices"], responses=problems(401))
@@ -132,12 +133,15 @@ class DeviceList(BaseModel):
 
 
 @router.post("/webhooks", status_code=201, responses=problems(403, 409))
-async def add_webhook(services: Open, caller: CallerNow, body: WebhookRequest) -> WebhookResponse:
+async def add_webhook(
+    services: Open, caller: CallerNow, body: WebhookRequest, key: IdempotencyKey = None
+) -> WebhookResponse:
     """Tell an address when jobs end. Messages are signed, sent at least once, and tried again for three days."""
     if body.all_users and WEBHOOKS_ALL not in caller.scopes:
         raise Forbidden(f"all_users needs a token with the scope {WEBHOOKS_ALL}.")
-    events = list(dict.fromkeys(body.events))
-    made = await notices.add_webhook(services, caller.user, body.url, list(events), all_users=body.all_users)
+    asked = once(key, "webhooks", body.model_dump(mode="json"))
+    events: list[str] = list(dict.fromkeys(body.events))
+    made = await notices.add_webhook(services, caller.user, body.url, events, all_users=body.all_users, asked=asked)
     return WebhookResponse.of(made, with_secret=True)
 
 

@@ -239,6 +239,16 @@ async def test_a_new_secret_signs_beside_the_old_one_for_a_day(
         Verifier(made["secret"]).verify(hook.received[1].body, hook.received[1].headers)
 
 
+async def test_the_same_key_makes_one_webhook(me: httpx.AsyncClient, hook: Receiver) -> None:
+    headers, body = {"Idempotency-Key": uuid4().hex}, {"url": hook.url}
+    first, again = [await me.post("/webhooks", json=body, headers=headers) for _ in range(2)]
+    assert first.status_code == again.status_code == 201 and first.json() == again.json()
+    other = await me.post("/webhooks", json=body | {"events": ["job.failed"]}, headers=headers)
+    assert other.status_code == 409
+    await me.delete(f"/webhooks/{first.json()['id']}")
+    assert (await me.post("/webhooks", json=body, headers=headers)).status_code == 404
+
+
 async def test_limits_and_what_is_not_ones_own(me: httpx.AsyncClient, stack: Stack, hook: Receiver) -> None:
     made = [await webhook(me, hook.url) for _ in range(10)]
     over = await me.post("/webhooks", json={"url": hook.url})

@@ -3496,7 +3496,10 @@ export interface operations {
     add_webhook_api_v1_webhooks_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same key and body within 24 h gives the first answer again; another body 409. */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
