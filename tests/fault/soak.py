@@ -191,7 +191,7 @@ async def _account(run: Run, services: Services) -> None:
     for key in await services.storage.keys("processed"):
         stored[Path(key).name.partition(".")[0]] = stored.get(Path(key).name.partition(".")[0], 0) + 1
     for job_id, status in rows.items():
-        if status == "completed" and stored[job_id] != 2:
+        if status == "completed" and stored[job_id] != 3:
             run.wrong.append(f"completed job {job_id} has {stored[job_id]} objects")
     orphans = (await clean(services, dry_run=True)).orphans
     run.wrong += [f"object without an owner: {key}" for key in orphans]
