@@ -83,6 +83,7 @@ class Process:
         """Restart it whenever it ends. Raises PartDied when that happens more than RESTARTS times in WITHIN_S."""
         while self._process is not None:
             await self._process.wait()
+            self._end_group(self._process.pid)  # a killed Triton leaves its Python stubs waiting for ever
             self._remove_leftovers()
             now = time.monotonic()
             self._deaths = [t for t in self._deaths if now - t < WITHIN_S] + [now]
@@ -100,10 +101,14 @@ class Process:
             process.send_signal(signal.Signals[self.part.stop_signal])
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        self._end_group(process.pid)
         await process.wait()
         self._remove_leftovers()
+
+    @staticmethod
+    def _end_group(leader: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(leader, signal.SIGKILL)
 
     def _remove_leftovers(self) -> None:
         if self.part.leftovers:
