@@ -1,4 +1,7 @@
-"""The docs are built without a warning, their generated pages are up to date, and every block of code in them runs."""
+"""The docs are built without a warning, generated pages are up to date, and their sh, python and ts blocks run.
+
+What can't run here (Docker, a cluster, other people's tools) is fenced as text or marked `not run`; tsx is type-checked.
+"""
 
 import os
 import re
