@@ -1,6 +1,6 @@
 """The docs are built without a warning, generated pages are up to date, and their sh, python and ts blocks run.
 
-What can't run here (Docker, a cluster, other people's tools) is fenced as text or marked `not run`; tsx is type-checked.
+What can't run here (Docker, a cluster, others' tools) is fenced as text or marked `not run`; tsx is type-checked.
 """
 
 import os
