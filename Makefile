@@ -13,8 +13,11 @@ SEED ?= 1
 demo: .venv/installed  ## one photo through the real system; PHOTO=path takes your own
 	$(BIN)/irisvue demo $(if $(PHOTO),"$(PHOTO)") --inference $(INFERENCE)
 
-up: .venv/installed  ## everything on this machine until Ctrl-C
-	$(BIN)/irisvue up --inference $(INFERENCE)
+# Only from make's own command line: shells export variables of these names.
+option = $(if $(filter command,$(origin $1)),--$2 "$($1)")
+
+up: .venv/installed  ## everything on this machine until Ctrl-C; PORT=8080 HOST=192.168.1.20
+	$(BIN)/irisvue up --inference $(INFERENCE) $(call option,PORT,port) $(call option,HOST,host)
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest

@@ -97,7 +97,7 @@ async def swaps(times: int = 3) -> dict[str, Any]:
             before = await _settled(b)
             for _ in range(times):
                 started = time.perf_counter()
-                done = await publish(desk, Candidate(SEGMENTER, "model.onnx", shipped, "x", "bench"), tell=_nobody)
+                done = await publish(desk, Candidate(SEGMENTER, "model.onnx", shipped, "x", "bench"))
                 published.append(time.perf_counter() - started)
                 assert done.version
                 loaded = await _settled(b)
@@ -113,10 +113,6 @@ async def swaps(times: int = 3) -> dict[str, Any]:
         "rollback_ms": summary([seconds * 1000 for seconds in rolled]),
         "triton_mb": {"before": before, **{f"round {n}": list(pair) for n, pair in enumerate(megabytes, 1)}},
     }
-
-
-def _nobody(words: str) -> None:
-    """Nobody reads what is said."""
 
 
 async def _settled(b: Bench) -> int:

@@ -10,6 +10,7 @@ from orchestrator.services import Services
 from orchestrator.storage import Stored
 from orchestrator.tables import Job
 from orchestrator.telemetry import CLEANED, log
+from orchestrator.telling import Tell, nobody
 
 BATCH = 500
 OWNERS = {"originals": store.known_photos, "uploads": store.known_uploads, "processed": store.jobs_with_objects}
@@ -37,7 +38,7 @@ async def clean_in_turn(services: Services) -> None:
         log.info("cleaned", **found.counts(), orphan_bytes=found.orphan_bytes)
 
 
-async def clean(services: Services, dry_run: bool) -> Report:
+async def clean(services: Services, dry_run: bool, tell: Tell = nobody) -> Report:
     """One round.
 
     Failed and cancelled jobs go after `failed_jobs_days`; photos with all that was made from them after
@@ -53,18 +54,22 @@ async def clean(services: Services, dry_run: bool) -> Report:
     found.photos = [str(photo.id) for photo in old]
     found.uploads = [str(upload.id) for upload in uploads]
     if not dry_run:
+        tell(f"{len(stale)} jobs", 0)
         await _delete_jobs(services, list(stale))
-        for photo in old:
+        for number, photo in enumerate(old):
+            tell(f"{number} of {len(old)} photos", 0.1 + 0.4 * number / len(old))
             async with services.db() as db:
                 job_ids = await store.job_ids_of_photo(db, photo.id)
             await photos.remove(services, photo, job_ids)
-        for upload in uploads:
+        for number, upload in enumerate(uploads):
+            tell(f"{number} of {len(uploads)} uploads", 0.5 + 0.1 * number / len(uploads))
             await services.storage.delete([upload.object_key])
             async with services.db.begin() as db:
                 await store.delete_upload(db, upload.id)
         async with services.db.begin() as db:
             await store.forget_old_keys(db)
             await store.forget_old_deliveries(db)
+    tell("objects without an owner", 0.6)
     async for orphan in _orphans(services):
         found.orphans.append(orphan.key)
         found.orphan_bytes += orphan.size_bytes

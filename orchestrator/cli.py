@@ -17,9 +17,9 @@ from orchestrator import cli_jobs, cli_models, cli_privacy, show
 from orchestrator.auth import make_token
 from orchestrator.cli_jobs import Inference
 from orchestrator.config import ROOT, Settings, settings
-from orchestrator.embedded.stack import Options, Stack, open_stack
+from orchestrator.embedded.stack import Options, Stack
 from orchestrator.errors import SetupError
-from orchestrator.terminal import STATUS, AsJson, checked, complaints, console, examples, run, settings_at
+from orchestrator.terminal import STATUS, AsJson, bar, checked, complaints, console, examples, run, settings_at, started
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,9 +50,8 @@ def demo(
 async def _demo(photo: Path, out: Path, inference: Literal["triton", "local"]) -> int:
     if not photo.is_file():
         raise SetupError(f"There is no file {photo}.")
-    with tempfile.TemporaryDirectory(prefix="irisvue-") as folder, console.status("Starting") as status:
-        async with open_stack(Options(Path(folder), inference=inference), status.update) as stack:
-            status.stop()
+    with tempfile.TemporaryDirectory(prefix="irisvue-") as folder:
+        async with started(Options(Path(folder), inference=inference)) as stack:
             async with AsyncClient(stack.url, stack.token) as client:
                 with show.bars(console) as progress:
                     sent = await show.send(client, photo, out, progress)
@@ -91,14 +90,12 @@ def up(
 
 
 async def _up(options: Options) -> int:
-    with console.status("Starting") as status:
-        async with open_stack(options, status.update) as stack:
-            status.stop()
-            _introduce(stack)
-            try:
-                await stack.keep_running()
-            finally:
-                console.print("Stopping ...")
+    async with started(options) as stack:
+        _introduce(stack)
+        try:
+            await stack.keep_running()
+        finally:
+            console.print("Stopping ...")
     return 0
 
 
@@ -209,7 +206,8 @@ def cleanup(
 
     async def work() -> int:
         async with open_services(settings_at(data)) as services:
-            found = await clean(services, dry_run)
+            with bar("Cleaning") as tell:
+                found = await clean(services, dry_run, tell)
         if as_json:
             typer.echo(json.dumps({"dry_run": dry_run, **asdict(found)}, indent=1))
             return 0

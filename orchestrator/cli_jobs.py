@@ -16,9 +16,9 @@ from rich.table import Column, Table
 
 from orchestrator import show
 from orchestrator.connection import Data, Server, Token, find, must_find
-from orchestrator.embedded.stack import Options, open_stack
+from orchestrator.embedded.stack import Options
 from orchestrator.errors import Conflict, SetupError
-from orchestrator.terminal import AsJson, complaints, console, examples, run
+from orchestrator.terminal import AsJson, complaints, console, examples, run, started
 
 app = typer.Typer()
 Inference = Annotated[
@@ -81,9 +81,8 @@ async def _client(there: tuple[str, str] | None, inference: Literal["triton", "l
                 break
             yield client
         return
-    with tempfile.TemporaryDirectory(prefix="irisvue-") as folder, complaints.status("Starting") as status:
-        async with open_stack(Options(Path(folder), inference=inference), status.update) as stack:
-            status.stop()
+    with tempfile.TemporaryDirectory(prefix="irisvue-") as folder:
+        async with started(Options(Path(folder), inference=inference)) as stack:
             async with AsyncClient(stack.url, stack.token) as client:
                 yield client
 

@@ -17,7 +17,7 @@ from orchestrator.errors import Invalid, SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import Services, open_services
 from orchestrator.tables import ModelRoute, values_of
-from orchestrator.terminal import AsJson, complaints, console, run, settings_at
+from orchestrator.terminal import AsJson, bar, complaints, console, run, settings_at
 from orchestrator.versions.judgement import Judgement, tolerances_for
 from orchestrator.versions.publish import Candidate, Desk, Outcome, in_use
 from orchestrator.versions.publish import publish as publish_candidate
@@ -83,8 +83,8 @@ async def _publish(
     candidate = Candidate(name, model.name, model.read_bytes(), words, getpass.getuser())
     limits = replace(tolerances_for(name), slower=slower)
     async with _desk(data) as desk:
-        with console.status("Starting") as status:
-            outcome = await publish_candidate(desk, candidate, limits, golden, status.update)
+        with bar("Publishing") as tell:
+            outcome = await publish_candidate(desk, candidate, limits, golden, tell)
     _print_judgement(name, outcome.in_use, outcome.judgement)
     cv2.imwrite(str(sheet), outcome.sheet[..., ::-1])
     console.print(f"largest differences: {sheet}", soft_wrap=True, highlight=False)
@@ -310,8 +310,8 @@ def sweep(
         from orchestrator.versions import sweep as sweeping
 
         async with _desk(data) as desk:
-            with console.status("Starting") as status:
-                found = await sweeping.sweep(desk, name, status.update)
+            with bar("Measuring") as tell:
+                found = await sweeping.sweep(desk, name, tell)
             chosen = sweeping.best(found)
             table = Table(
                 "instances", "delay (µs)", "calls/s", "one alone (ms)", f"{sweeping.AT_ONCE} at once (ms)", ""

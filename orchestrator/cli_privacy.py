@@ -13,7 +13,7 @@ from orchestrator import privacy
 from orchestrator.errors import SetupError
 from orchestrator.privacy import Kept
 from orchestrator.services import open_services
-from orchestrator.terminal import AsJson, console, examples, run, settings_at
+from orchestrator.terminal import AsJson, bar, console, examples, run, settings_at
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help=__doc__)
 User = Annotated[UUID, typer.Option(help="The user's id: the subject of their token.")]
@@ -34,7 +34,8 @@ def export(
 
     async def work() -> int:
         async with open_services(settings_at(data)) as services:
-            found = await privacy.export(services, user, out)
+            with bar("Exporting") as tell:
+                found = await privacy.export(services, user, out, tell)
         _print(found, "in the ZIP", as_json)
         return 0
 
@@ -54,7 +55,8 @@ def erase(
 
     async def work() -> int:
         async with open_services(settings_at(data)) as services:
-            left = await privacy.erase(services, user)
+            with bar("Erasing") as tell:
+                left = await privacy.erase(services, user, tell)
         _print(left, "left", as_json)
         if not left.nothing:
             raise SetupError("Something came in while it was removed. Run it again.")

@@ -11,6 +11,7 @@ from orchestrator import photos, progress, store
 from orchestrator.errors import NotFound
 from orchestrator.services import Services
 from orchestrator.telemetry import log
+from orchestrator.telling import Tell, nobody
 
 PREFIXES = ("originals", "uploads", "processed")
 
@@ -36,7 +37,7 @@ async def kept(services: Services, user: UUID) -> Kept:
     return Kept(rows, {prefix: len(found) for prefix, found in keys.items()})
 
 
-async def export(services: Services, user: UUID, path: Path) -> Kept:
+async def export(services: Services, user: UUID, path: Path, tell: Tell = nobody) -> Kept:
     """Write everything about the user into a ZIP: rows.json, and each object under its key. Raises NotFound."""
     async with services.db() as db:
         rows = await store.rows_of(db, user)
@@ -46,16 +47,17 @@ async def export(services: Services, user: UUID, path: Path) -> Kept:
     objects = dict.fromkeys(PREFIXES, 0)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("rows.json", json.dumps(rows, indent=1, default=str))
-        for prefix in PREFIXES:
-            for key in await services.storage.keys(f"{prefix}/{user}"):
-                data = await services.storage.get(key)
-                await asyncio.to_thread(archive.writestr, key, data)
-                objects[prefix] += 1
+        keys = [(p, key) for p in PREFIXES for key in await services.storage.keys(f"{p}/{user}")]
+        for number, (prefix, key) in enumerate(keys):
+            tell(f"{number} of {len(keys)} pictures", number / len(keys))
+            data = await services.storage.get(key)
+            await asyncio.to_thread(archive.writestr, key, data)
+            objects[prefix] += 1
     log.info("exported", user_id=str(user), **counts)
     return Kept(counts, objects)
 
 
-async def erase(services: Services, user: UUID) -> Kept:
+async def erase(services: Services, user: UUID, tell: Tell = nobody) -> Kept:
     """Cancel, delete and forget everything about the user; returns what is left, which is nothing.
 
     Raises:
@@ -66,7 +68,8 @@ async def erase(services: Services, user: UUID) -> Kept:
         raise NotFound(f"Nothing is kept of {user}.")
     async with services.db() as db:
         mine = await store.photo_ids_of(db, user)
-    for photo_id in mine:
+    for number, photo_id in enumerate(mine):
+        tell(f"{number} of {len(mine)} photos", number / len(mine))
         try:
             await photos.delete_photo(services, user, photo_id)
         except NotFound:

@@ -3,19 +3,22 @@
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from irisvue import IrisvueError as ClientError
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from orchestrator.config import Settings
-from orchestrator.embedded.stack import settings_of
+from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
 from orchestrator.errors import IrisvueError, SetupError
 from orchestrator.preflight import read_settings, unknown_names
 from orchestrator.telemetry import configure_logging
+from orchestrator.telling import Tell
 
 console = Console()
 complaints = Console(stderr=True)
@@ -26,6 +29,31 @@ STATUS = "Exit status: 0 done · 1 it did not work, and stderr says why · 2 not
 def examples(*lines: str) -> str:
     """The end of a command's help."""
     return "\n\n".join(["[bold]Examples[/]", *(f"  {line.replace('[', chr(92) + '[')}" for line in lines)])
+
+
+@contextmanager
+def bar(name: str) -> Iterator[Tell]:
+    """A bar on standard error while something works; it goes when the work is done, and into no pipe or file."""
+    columns = (
+        TextColumn(name),
+        BarColumn(bar_width=28),
+        TaskProgressColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=complaints, transient=True, disable=not complaints.is_terminal) as progress:
+        task = progress.add_task("", total=1.0)
+        yield lambda words, done: progress.update(task, description=words, completed=done)
+
+
+@asynccontextmanager
+async def started(options: Options) -> AsyncIterator[Stack]:
+    """A running stack, with a bar while it starts. Raises as `open_stack`."""
+    with ExitStack() as shown:
+        tell = shown.enter_context(bar("Starting"))
+        async with open_stack(options, tell) as stack:
+            shown.close()
+            yield stack
 
 
 def run(work: Coroutine[Any, Any, int]) -> None:

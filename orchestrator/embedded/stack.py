@@ -28,6 +28,7 @@ from orchestrator.embedded.parts import HOST, Part
 from orchestrator.embedded.supervisor import PartDied, Process, Ready, listens
 from orchestrator.errors import ModelUnavailable, SetupError
 from orchestrator.inference.triton import TritonInfer
+from orchestrator.telling import Tell, nobody
 
 DEVELOPER = uuid5(UUID(int=0), "irisvue developer")
 DATABASE = "irisvue"
@@ -198,11 +199,8 @@ def settings_of(folder: Path) -> Settings:
     return Settings.model_validate({key.removeprefix("IRISVUE_").lower(): value for key, value in env.items()})
 
 
-Tell = Callable[[str], None]
-
-
 @asynccontextmanager
-async def open_stack(options: Options, tell: Tell = lambda words: None) -> AsyncIterator[Stack]:
+async def open_stack(options: Options, tell: Tell = nobody) -> AsyncIterator[Stack]:
     """Start everything in order, each part only when those before it answer; stop it all in reverse.
 
     Raises:
@@ -274,9 +272,9 @@ async def _start_servers(
     def redis_url(part: Part) -> str:
         return f"redis://:{passwords['redis']}@{HOST}:{part.port}/0"
 
-    tell("Starting PostgreSQL")
+    tell("Starting PostgreSQL", 0)
     postgres = await _start_server(partial(parts.postgres, folder), lambda part: _postgres_ready(dsn(part)), processes)
-    tell("Starting Redis")
+    tell("Starting Redis", 0.2)
     redis = await _start_server(partial(parts.redis, folder), lambda part: _redis_ready(redis_url(part)), processes)
     env = {
         "IRISVUE_DATABASE_URL": f"{dsn(postgres).replace('postgresql', 'postgresql+asyncpg', 1)}/{DATABASE}",
@@ -294,7 +292,7 @@ async def _start_servers(
         env["IRISVUE_TRITON_URL"] = options.triton
         env["IRISVUE_TRITON_TRY_S"] = os.environ.get("IRISVUE_TRITON_TRY_S", "5")
     elif options.inference == "triton":
-        tell("Starting Triton")
+        tell("Starting Triton", 0.3)
         make = partial(parts.triton, folder, repository)
         triton = await _start_server(make, lambda part: triton_ready(f"{HOST}:{part.port}"), processes)
         env["IRISVUE_TRITON_URL"] = f"{HOST}:{triton.port}"
@@ -304,9 +302,9 @@ async def _start_servers(
 async def _start_ours(
     options: Options, folder: Path, url: str, env: dict[str, str], processes: dict[str, Process], tell: Tell
 ) -> None:
-    tell("Migrating the database")
+    tell("Migrating the database", 0.6)
     await _migrate(env)
-    tell("Starting the API and the workers")
+    tell("Starting the API and the workers", 0.8)
     logs, port = folder / "logs", url.rpartition(":")[2]
     ours = [sys.executable, "-m", "orchestrator.cli"]
     api = Part("api", [*ours, "api", "--host", options.host, "--port", port], logs / "api.log", env, int(port))

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from orchestrator.inference.triton import TritonInfer
 from orchestrator.pipeline.images import Pixels
 from orchestrator.services import Services
 from orchestrator.telemetry import log
+from orchestrator.telling import Tell, nobody
 from orchestrator.versions.contract import Contract, check_file, read_contract
 from orchestrator.versions.golden import Picture, ask, load_golden
 from orchestrator.versions.judgement import Check, Judgement, Tolerances, contact_sheet, judge, tolerances_for
@@ -26,7 +27,6 @@ from orchestrator.versions.repository import Repository
 from orchestrator.versions.server import Servers
 
 CHAIN_EYES = 8
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Outcome:
 
 
 async def publish(
-    desk: Desk, candidate: Candidate, limits: Tolerances | None = None, own: Path | None = None, tell: Tell = print
+    desk: Desk, candidate: Candidate, limits: Tolerances | None = None, own: Path | None = None, tell: Tell = nobody
 ) -> Outcome:
     """Check a candidate, and if it is good enough put it in as the next version, loaded and warm, without traffic.
 
@@ -75,14 +75,14 @@ async def publish(
     """
     contract = read_contract(candidate.model, await desk.repository.config(candidate.model))
     async with _alone(desk.services, candidate.model):
-        tell("Checking the contract")
+        tell("Checking the contract", 0)
         await asyncio.to_thread(check_file, contract, candidate.filename, candidate.data)
         await _whole(desk, contract)
         outcome = await _examine(desk, contract, candidate, limits or tolerances_for(candidate.model), own, tell)
         if not outcome.judgement.good:
             return outcome
         version = await _next_version(desk, candidate.model)
-        tell(f"Putting it in as version {version}")
+        tell(f"Putting it in as version {version}", 0.9)
         await _put_in(desk, contract, candidate, version, outcome)
         return Outcome(version, outcome.in_use, outcome.judgement, outcome.sheet)
 
@@ -126,7 +126,7 @@ async def _examine(
     used = await in_use(desk, model)
     side_px = contract.inputs[0].shape[0]
     pictures = await asyncio.to_thread(load_golden, model, side_px, own)
-    tell("Loading the candidate beside the version in use")
+    tell("Loading the candidate beside the version in use", 0.05)
     async with desk.servers.candidate(model, contract.filename, candidate.data) as name:
         old = desk.infer.pinned({model: used})
         new = copy(old)
@@ -136,12 +136,12 @@ async def _examine(
         def done() -> None:
             nonlocal count
             count += 1
-            tell(f"Golden pictures: {count} of {len(pictures)}")
+            tell(f"Golden pictures: {count} of {len(pictures)}", 0.1 + 0.7 * count / len(pictures))
 
         answers_new, answers_old = await ask(model, [new, old], pictures, done)
         judgement = judge(model, pictures, answers_new, answers_old, limits)
         if judgement.good:
-            tell("The whole chain")
+            tell("The whole chain", 0.8)
             judgement.checks.append(await _chain(desk, model, name, side_px, pictures))
     sheet = contact_sheet(model, pictures, answers_new, answers_old, judgement.worst)
     return Outcome(None, used, judgement, sheet)

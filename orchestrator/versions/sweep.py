@@ -3,15 +3,17 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from orchestrator.errors import Refused
 from orchestrator.inference.contracts import SEGMENTER, Bytes
 from orchestrator.inference.triton import TritonInfer
+from orchestrator.telling import Tell
 from orchestrator.versions.contract import read_contract
 from orchestrator.versions.publish import Desk, in_use
 
@@ -31,7 +33,7 @@ class Setting:
     together_ms: float
 
 
-async def sweep(desk: Desk, model: str, tell: Callable[[str], None], seconds: float = SECONDS) -> list[Setting]:
+async def sweep(desk: Desk, model: str, tell: Tell, seconds: float = SECONDS) -> list[Setting]:
     """Serve the version in use once with each setting, beside itself, and measure. Raises as `Servers.candidate`."""
     config = await desk.repository.config(model)
     contract = read_contract(model, config)
@@ -39,18 +41,18 @@ async def sweep(desk: Desk, model: str, tell: Callable[[str], None], seconds: fl
     kind = "KIND_GPU" if "KIND_GPU" in config.decode() else "KIND_CPU"
     preferred = re.search(r"preferred_batch_size: \[([\d, ]+)\]", config.decode())
     sizes = [int(size) for size in preferred[1].split(",")] if preferred else []
-    found = []
-    for instances in INSTANCES:
-        for delay_us in DELAYS_US:
-            tell(f"{instances} instances, {delay_us} µs")
-            changes = {
-                "dynamic_batching": {"preferred_batch_size": sizes, "max_queue_delay_microseconds": delay_us},
-                "instance_group": [{"kind": kind, "count": instances}],
-            }
-            async with desk.servers.candidate(model, contract.filename, data, **changes) as name:
-                infer = copy(desk.infer)
-                infer.names = {model: name}
-                found.append(await _measure(infer, model, delay_us, instances, seconds))
+    found: list[Setting] = []
+    settings = list(product(INSTANCES, DELAYS_US))
+    for instances, delay_us in settings:
+        tell(f"{instances} instances, {delay_us} µs", len(found) / len(settings))
+        changes = {
+            "dynamic_batching": {"preferred_batch_size": sizes, "max_queue_delay_microseconds": delay_us},
+            "instance_group": [{"kind": kind, "count": instances}],
+        }
+        async with desk.servers.candidate(model, contract.filename, data, **changes) as name:
+            infer = copy(desk.infer)
+            infer.names = {model: name}
+            found.append(await _measure(infer, model, delay_us, instances, seconds))
     return found
 
 

@@ -1,7 +1,7 @@
 """Backup and restore, as docs/operators.md says: dump while it runs, a new machine, everything is there."""
 
 import os
-import shutil
+import re
 import subprocess
 from pathlib import Path
 from uuid import uuid4
@@ -11,6 +11,7 @@ import pytest
 from irisvue import AsyncClient
 
 from orchestrator.auth import make_token
+from orchestrator.config import ROOT
 from orchestrator.embedded.parts import POSTGRES, package_folder
 from orchestrator.embedded.stack import Options, Stack
 from tests.conftest import live_stack
@@ -22,10 +23,14 @@ def dsn(stack: Stack) -> str:
     return stack.env["IRISVUE_DATABASE_URL"].replace("postgresql+asyncpg", "postgresql")
 
 
-def postgres(program: str, *arguments: str | Path) -> None:
-    done = subprocess.run(
-        [str(PROGRAMS / program), *map(str, arguments)], env=os.environ, capture_output=True, text=True, check=False
-    )
+def follow(step: str, folder: Path, **env: str) -> None:
+    """Run the commands of the page, as they stand there."""
+    page = (ROOT / "docs/operators.md").read_text()
+    found = re.search(rf"<!-- run by test_backup.py: {step} -->\n```sh\n(.*?)```", page, re.S)
+    assert found, step
+    argv = ["bash", "-euo", "pipefail", "-c", found[1]]
+    full = os.environ | env | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+    done = subprocess.run(argv, cwd=folder, env=full, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -37,14 +42,11 @@ async def test_dump_wipe_restore(stack: Stack, eye_jpeg: bytes, tmp_path: Path) 
         picture = await client.result(job)
         waiting = await client.submit(job.photo_id, priority="background")
         # 1. the database first, the objects after it: every row's objects are there, at worst some without a row
-        postgres("pg_dump", "--format=custom", "--file", tmp_path / "irisvue.dump", dsn(stack))
-        shutil.copytree(stack.folder / "objects", tmp_path / "objects")
+        follow("save", tmp_path, DSN=dsn(stack), IRISVUE_DATA=str(stack.folder))
 
     # 2. another machine, with nothing of the first but the dump and the objects
     with live_stack(Options(tmp_path / "new", inference="local")) as restored:
-        restore = "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", "--dbname"
-        postgres(*restore, dsn(restored), tmp_path / "irisvue.dump")
-        shutil.copytree(tmp_path / "objects", restored.folder / "objects", dirs_exist_ok=True)
+        follow("restore", tmp_path, NEW_DSN=dsn(restored), NEW_DATA=str(restored.folder))
         async with AsyncClient(restored.url, make_token(user, restored.env["IRISVUE_JWT_SECRET"])) as client:
             assert [found.id async for found in client.photos()] == [job.photo_id]
             found = await client.job(job.job_id)

@@ -1,6 +1,6 @@
 """The docs are built without a warning, generated pages are up to date, and their sh, python and ts blocks run.
 
-What can't run here (Docker, a cluster, others' tools) is fenced as text or marked `not run`; tsx is type-checked.
+Blocks with a mark before them are run by the test that it names, or it says why none can (Docker, a cluster).
 """
 
 import os
@@ -12,19 +12,22 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from irisvue import Client
 
 from docs.generate import PAGES
 from orchestrator.auth import make_token
-from orchestrator.config import ROOT
+from orchestrator.config import ROOT, settings
 from orchestrator.embedded.stack import Stack
+from orchestrator.preflight import read_settings, unknown_names
 from tests.clients.test_typescript import FOLDER as TYPESCRIPT
 from tests.clients.test_typescript import npm
 
 BIN = Path(sys.executable).parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-GUIDES = ["docs/apps.md", "docs/operators.md", "README.md"]  # docs/models.md is run by test_publish.py
-LANGUAGES = {"sh", "python", "ts", "tsx", "text"}
-FENCE = re.compile(r"(?:<!-- not run: (?P<why>[^>]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```", re.S)
+GUIDES = ["docs/apps.md", "docs/operators.md", "README.md"]
+LANGUAGES = {"sh", "python", "ts", "tsx", "ini", "text"}
+CANT = {"it installs packages; .ci/run does too", "it needs a Docker engine", "it needs a cluster; tests render it"}
+FENCE = re.compile(r"(?:<!-- (?P<mark>(?:not )?run[^>]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```", re.S)
 PRELUDE = """
 import { readFileSync } from "node:fs";
 const IRISVUE_URL = process.env.IRISVUE_URL!;
@@ -33,6 +36,28 @@ const photo = new File([readFileSync("eye.jpg")], "eye.jpg", { type: "image/jpeg
 """
 TSCONFIG = """{"extends": "../../tsconfig.json", "include": ["."],
 "compilerOptions": {"jsx": "react-jsx", "types": ["node"]}}"""
+
+
+SHOWN = """// @vitest-environment happy-dom
+import { render, waitFor } from "@testing-library/react";
+import { expect, test } from "vitest";
+import { Irisvue } from "../../src/index.js";
+import { eye, token, url } from "../live.js";
+import { Progress } from "./componentNUMBER.js";
+
+test("the component shows a job until it is done", async () => {
+  const client = new Irisvue({ baseUrl: url, token });
+  const photo = await client.uploadPhoto(await eye(), { onProgress: () => undefined });
+  const { job_id } = await client.submit(photo.id);
+  const { container } = render(<Progress client={client} jobId={job_id} />);
+  const seen = new Set<string>();
+  await waitFor(() => {
+    seen.add(container.innerHTML);
+    expect(container.innerHTML).toMatch(/\\b100\\b[^0-9]*$/);
+  }, { timeout: 60_000 });
+  expect(seen.size).toBeGreaterThan(1);
+});
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +69,7 @@ class Block:
 
 
 def blocks(page: str, language: str) -> list[str]:
-    found = [Block(m["language"], m["code"]) for m in FENCE.finditer((ROOT / page).read_text()) if not m["why"]]
+    found = [Block(m["language"], m["code"]) for m in FENCE.finditer((ROOT / page).read_text()) if not m["mark"]]
     return [block.code for block in found if block.language == language]
 
 
@@ -58,9 +83,13 @@ def here(stack: Stack, tmp_path: Path, eye_jpeg: bytes) -> Path:
 
 
 @pytest.fixture
-def env(stack: Stack) -> dict[str, str]:
-    token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
+def env(stack: Stack, eye_jpeg: bytes) -> dict[str, str]:
+    user = uuid4()
+    token = make_token(user, stack.env["IRISVUE_JWT_SECRET"])
+    with Client(stack.url, token) as client:  # somebody who has used it
+        client.upload(eye_jpeg)
     return os.environ | {
+        "USER_ID": str(user),
         "API": stack.url,
         "TOKEN": token,
         "IRISVUE_URL": stack.url,
@@ -91,10 +120,38 @@ def test_generated_pages_are_up_to_date(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == PAGES[name](), "run: make docs"
 
 
-def test_every_block_says_what_it_is() -> None:
-    for page in DOCS:
+def test_every_block_says_what_it_is_and_who_runs_it() -> None:
+    for page in [*DOCS, ROOT / "README.md"]:
         for block in FENCE.finditer(page.read_text()):
-            assert block["language"] in LANGUAGES, f"{page.name}: ```{block['language']}"
+            assert block["language"] in LANGUAGES | {""}, f"{page.name}: ```{block['language']}"
+            if block["language"] in ("", "text"):
+                assert not re.search(r"^\$? ?(irisvue|make|docker|kubectl|curl) ", block["code"], re.M), block["code"]
+            mark = block["mark"] or ""
+            if runner := re.match(r"run by (\w+\.py)", mark):
+                assert f"run by {runner[1]}" in (Path(__file__).parent / runner[1]).read_text()
+            elif mark:
+                assert mark.removeprefix("not run: ") in CANT, f"{page.name}: {mark}"
+
+
+def test_packages_of_the_readme_are_those_that_ci_installs() -> None:
+    wanted = re.search(r"apt-get install -y (.+)", (ROOT / "README.md").read_text())
+    assert wanted and set(wanted[1].split()) == {"git", "make", "python3-venv", "libpython3-dev"}
+    assert "libpython$version" in (ROOT / ".ci/run").read_text(), "the one that a machine with git, make, venv lacks"
+
+
+def test_settings_shown_to_operators_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [line for block in blocks("docs/operators.md", "ini") for line in block.splitlines()]
+    assert lines
+    for name in [name for name in os.environ if name.startswith("IRISVUE_")]:
+        monkeypatch.delenv(name)
+    for line in lines:
+        monkeypatch.setenv(*line.split("=", 1))
+    assert unknown_names() == []
+    settings.cache_clear()
+    try:
+        assert read_settings().public_url == "https://iris.example.com"
+    finally:
+        settings.cache_clear()
 
 
 @pytest.mark.parametrize("page", GUIDES)
@@ -108,7 +165,8 @@ def test_shell_blocks_run_in_order(page: str, here: Path, env: dict[str, str]) -
 
 def test_no_page_has_code_that_nobody_runs() -> None:
     pages = {str(page.relative_to(ROOT)) for page in [*DOCS, ROOT / "README.md"]}
-    assert {page for page in pages if blocks(page, "sh")} == {*GUIDES, "docs/models.md"}
+    assert {page for page in pages if blocks(page, "sh")} == {*GUIDES}
+    assert {page for page in pages if blocks(page, "ini")} == {"docs/operators.md"}
     assert {page for page in pages if blocks(page, "python")} == {"docs/index.md", "docs/apps.md"}
     assert {page for page in pages if blocks(page, "ts")} == {"docs/index.md", "docs/apps.md"}
 
@@ -125,6 +183,7 @@ def test_python_blocks_run(page: str, here: Path, env: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("page", ["docs/index.md", "docs/apps.md", "clients/typescript/README.md"])
+@pytest.mark.timeout(240)
 def test_typescript_blocks_are_sound_and_run(page: str, here: Path, env: dict[str, str]) -> None:
     work = TYPESCRIPT / "test" / f"guide-{Path(page).stem.lower()}"
     work.mkdir(exist_ok=True)
@@ -137,6 +196,7 @@ def test_typescript_blocks_are_sound_and_run(page: str, here: Path, env: dict[st
         for number, component in enumerate(blocks(page, "tsx")):
             text = component.replace('"irisvue-client/react"', '"../../src/react.js"')
             (work / f"component{number}.tsx").write_text(text.replace('"irisvue-client"', '"../../src/index.js"'))
+            (work / f"component{number}.test.tsx").write_text(SHOWN.replace("NUMBER", str(number)))
         (work / "tsconfig.json").write_text(TSCONFIG)
         checked = npm("check-guide", "--", str(work / "tsconfig.json"))
         assert checked.returncode == 0, checked.stdout
@@ -146,6 +206,9 @@ def test_typescript_blocks_are_sound_and_run(page: str, here: Path, env: dict[st
         done = subprocess.run(["node", str(bundle)], cwd=here, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         assert "Enhancing quality..." in done.stdout and "http" in done.stdout
+        if any(work.glob("*.test.tsx")):
+            shown = npm("test", "--", f"test/{work.name}/", **env | {"IRISVUE_PHOTO": str(here / "eye.jpg")})
+            assert shown.returncode == 0, shown.stdout[-4000:] + shown.stderr[-2000:]
     finally:
         for path in work.iterdir():
             path.unlink()

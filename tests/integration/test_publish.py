@@ -29,6 +29,7 @@ from orchestrator.inference.channel import CHANNEL
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import open_services
+from orchestrator.telling import nobody
 from orchestrator.versions import sweep as sweeping
 from orchestrator.versions.golden import load_golden
 from orchestrator.versions.judgement import SEGMENTING
@@ -70,10 +71,12 @@ def candidate(data: bytes, model: str = SEGMENTER, filename: str = "model.onnx")
 
 
 async def put_in(desk: Desk, data: bytes | None = None) -> int:
-    said: list[str] = []
-    outcome = await publish(desk, candidate(data or networks.other()), UNTIMED, tell=said.append)
+    said: list[tuple[str, float]] = []
+    outcome = await publish(desk, candidate(data or networks.other()), UNTIMED, tell=lambda *told: said.append(told))
     assert outcome.version, outcome.judgement.checks
-    assert said[0] == "Checking the contract" and said[-1] == f"Putting it in as version {outcome.version}"
+    words, shares = zip(*said, strict=True)
+    assert words[0] == "Checking the contract" and words[-1] == f"Putting it in as version {outcome.version}"
+    assert list(shares) == sorted(shares) and shares[0] == 0 and 0.5 < shares[-1] < 1
     return outcome.version
 
 
@@ -145,7 +148,7 @@ async def test_a_bad_candidate_changes_nothing(desk: Desk, fault: str) -> None:
     pictures = load_golden(SEGMENTER, desk.infer.segment_px)
     data = {"nan": networks.nan_on(pictures[7].shown), "slow": networks.slow(), "blind": networks.blind()}[fault]
     before = await state(desk)
-    outcome = await publish(desk, candidate(data), tell=lambda words: None)
+    outcome = await publish(desk, candidate(data))
     assert outcome.version is None
     wrong = [check for check in outcome.judgement.checks if not check.good]
     if fault == "nan":
@@ -164,7 +167,7 @@ async def test_files_that_break_the_contract_or_do_not_load_change_nothing(desk:
     enhancer = (ROOT / "model_repository" / "realesrgan" / "1" / "model.onnx").read_bytes()
     for wrong, words in ((enhancer, "no input 'image'"), (b"garbage", "no ONNX model"), (b"", "no ONNX model")):
         with pytest.raises(Refused, match=words):
-            await publish(desk, candidate(wrong), tell=lambda said: None)
+            await publish(desk, candidate(wrong))
     assert await state(desk) == before
 
 
@@ -181,7 +184,7 @@ async def test_a_version_that_the_server_will_not_load_is_taken_back(
     folder = Path(desk.services.settings.model_repository)
     damaging = Desk(desk.services, Damaging(folder), desk.servers, desk.infer)
     with pytest.raises(Refused, match="could not be loaded"):
-        await publish(damaging, candidate(networks.other(0.998)), UNTIMED, tell=lambda words: None)
+        await publish(damaging, candidate(networks.other(0.998)), UNTIMED)
     assert await state(desk) == before
 
 
@@ -192,7 +195,7 @@ async def test_a_folder_that_is_half_copied_is_named(desk: Desk) -> None:
     before = await state(desk)
     try:
         with pytest.raises(Refused, match=r"iris_unet/40 in the repository has no model\.onnx"):
-            await publish(desk, candidate(networks.other()), tell=lambda words: None)
+            await publish(desk, candidate(networks.other()))
         assert await state(desk) == before
     finally:
         (folder / "model.onnx.part").unlink()
@@ -200,7 +203,7 @@ async def test_a_folder_that_is_half_copied_is_named(desk: Desk) -> None:
 
 
 async def test_of_two_who_publish_at_once_one_is_told_to_wait(desk: Desk) -> None:
-    calls = [publish(desk, candidate(networks.other(f)), UNTIMED, tell=lambda words: None) for f in (0.997, 0.996)]
+    calls = [publish(desk, candidate(networks.other(f)), UNTIMED) for f in (0.997, 0.996)]
     found = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(one) for one in found} == {Outcome, Conflict}, found
 
@@ -208,7 +211,7 @@ async def test_of_two_who_publish_at_once_one_is_told_to_wait(desk: Desk) -> Non
 async def test_the_server_killed_in_the_middle_leaves_everything_as_it_was(desk: Desk, own: Stack) -> None:
     before = await state(desk)
 
-    def kill(words: str) -> None:
+    def kill(words: str, done: float) -> None:
         if words.startswith("Putting it in"):
             os.kill(own.processes["triton"].pid, signal.SIGKILL)
 
@@ -338,7 +341,7 @@ async def _taken(desk: Desk) -> Any:
 async def test_a_sweep_measures_and_writes_what_it_chose(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "DELAYS_US", (0, 3000))
     monkeypatch.setattr(sweeping, "INSTANCES", (1,))
-    found = await sweeping.sweep(desk, SEGMENTER, lambda words: None, seconds=0.5)
+    found = await sweeping.sweep(desk, SEGMENTER, nobody, seconds=0.5)
     assert [(row.delay_us, row.instances) for row in found] == [(0, 1), (3000, 1)]
     assert all(row.calls_a_second > 1 and row.alone_ms > 1 for row in found)
     before = await desk.repository.config(SEGMENTER)
@@ -408,8 +411,9 @@ def test_settings_name_a_repository(own: Stack) -> None:
     assert Path(config.model_repository).parent == own.folder, "what is shipped is never changed"
 
 
-async def test_every_command_of_the_page_on_models_runs(
-    own: Stack, desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes, tmp_path: Path
+@pytest.mark.parametrize(("page", "count"), [("docs/models.md", 4), ("README.md", 1)])
+async def test_every_command_on_models_runs(
+    own: Stack, desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes, tmp_path: Path, page: str, count: int
 ) -> None:
     """Its blocks are run in order on a stack on which version 2 is not promoted."""
     await routes.set_route(desk.services, SEGMENTER, routes.Shares({"1": 100}), "tester")
@@ -418,20 +422,21 @@ async def test_every_command_of_the_page_on_models_runs(
     (tmp_path / "candidate" / "model.onnx").write_bytes(networks.other(0.995))
     (tmp_path / "candidate" / "MODEL.md").write_text("# A candidate\n")
     blocks = re.findall(
-        r"<!-- run( after a job)? -->\n```sh\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.S
+        r"<!-- run by test_publish.py( after a job)? -->\n```sh\n(.*?)```", (ROOT / page).read_text(), re.S
     )
-    assert len(blocks) == 4
+    assert len(blocks) == count
     version = ""
     for after_a_job, block in blocks:
         if after_a_job:
             await ended(client, await submitted(client, eye_jpeg))
             await until(partial(_ran, desk, version))
         for line in block.splitlines():
-            line = line.replace("--sheet", "--slower 100 --sheet")
+            line = line.partition("#")[0].replace("--card", "--slower 100 --card")
             said = await _run(re.sub(r"(iris_unet (?:1=90 )?)2\b", rf"\g<1>{version or 2}", line), tmp_path)
             if "publish" in line:
                 version = re.search(r"iris_unet (\d+) is loaded", said)[1]  # type: ignore[index]
-    assert (tmp_path / "candidate.jpg").stat().st_size > 10_000 and (tmp_path / "shadow.png").exists()
+    assert (tmp_path / "candidate.jpg").stat().st_size > 10_000
+    assert (tmp_path / "shadow.png").exists() == ("shadows" in str(blocks))
 
 
 async def _ran(desk: Desk, version: str) -> bool:

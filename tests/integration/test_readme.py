@@ -2,9 +2,12 @@
 
 import os
 import re
+import shlex
+import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -25,6 +28,64 @@ def test_the_five_calls_work_when_pasted(stack: Stack, tmp_path: Path) -> None:
     assert "event: completed" in done.stdout and '"quality_score"' in done.stdout
     with Image.open(tmp_path / "result.jpg") as picture:
         assert picture.format == "JPEG"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with what make needs, which is not the one that somebody works in."""
+    for name in ("Makefile", ".venv"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    if not (ROOT / ".venv/installed").exists():
+        pytest.skip("this is not the environment that make made")
+    return tmp_path
+
+
+INSTALLED = ["-o", ".venv/installed"]  # make is not to install anything from here
+
+
+def lines_of(page: str) -> list[str]:
+    """Blocks marked `run by test_readme.py`."""
+    found = re.findall(r"<!-- run by test_readme.py -->\n```sh\n(.*?)```", (ROOT / page).read_text(), re.S)
+    return [line.partition("#")[0].strip() for block in found for line in block.splitlines()]
+
+
+def plain_environment(**more: str) -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "IRISVUE_"))} | more
+
+
+def test_the_two_commands_of_the_readme(clone: Path) -> None:
+    assert lines_of("README.md") == ["make demo", "make test", "make up"]  # the second runs this test
+    argv, env = ["make", "demo", *INSTALLED], plain_environment(MAKEFLAGS="-- INFERENCE=local", no_proxy="*")
+    done = subprocess.run(argv, cwd=clone, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with Image.open(clone / "demo-output/result.jpg") as picture:
+        assert min(picture.size) >= 1024
+    assert {p.name for p in (clone / "demo-output").iterdir()} >= {"mask.png", "before_after.png", "timings.json"}
+
+
+@pytest.mark.parametrize(("page", "number"), [("README.md", 2), ("docs/index.md", 0), ("docs/index.md", 1)])
+def test_make_up_prints_a_link_that_opens(clone: Path, page: str, number: int) -> None:
+    line = lines_of(page)[number].replace("192.168.1.20", "127.0.0.2")  # an address of this machine
+    assert line.startswith("make up")
+    env = plain_environment(MAKEFLAGS="-- PORT=0 INFERENCE=local", no_proxy="*", COLUMNS="200")
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [*shlex.split(line), *INSTALLED], cwd=clone, env=env, stdout=pipe, text=True, start_new_session=True
+    )
+    assert process.stdout
+    try:
+        said = ""
+        while "Ctrl-C" not in said:
+            read = process.stdout.readline()
+            assert read, said
+            said += read
+        link = re.search(r"Page:\s+(http\S+)#token=", said)
+        assert link and ("127.0.0.2" in link[1]) == ("HOST" in line)
+        assert "<title>" in httpx.get(link[1], trust_env=False).text
+    finally:
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: to make and to what it runs
+        process.stdout.close()
+        process.wait(60)
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "check", "format", "test-export"])
