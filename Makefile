@@ -62,6 +62,7 @@ lock:  ## resolve the lock files anew (needs uv): one machine, development, and 
 	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-server.lock
 
 .venv/created:
+	@echo "Installing into .venv: once, and about a minute where the network is good."
 	@$(PYTHON) -c 'import sys; sys.exit("Irisvue needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 demo" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
 	$(PYTHON) -m venv .venv
 	@touch $@

@@ -9,7 +9,7 @@ RUN python -m venv /opt/irisvue \
     && /opt/irisvue/bin/pip install --no-cache-dir "setuptools>=77"
 COPY orchestrator /src/orchestrator
 COPY export /src/export
-COPY clients/python /src/clients/python
+COPY irisvue /src/irisvue
 RUN /opt/irisvue/bin/pip install --no-cache-dir --no-deps --no-build-isolation /src
 
 FROM python:3.12-slim-bookworm

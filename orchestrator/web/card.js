@@ -17,6 +17,7 @@ export class Card {
     this.job = null;
     const on = (name, act) => (this.find(name).onclick = () => act(this));
     on(".open", actions.open);
+    on(".look", actions.open);
     on(".reprocess", actions.reprocess);
     on(".cancel", actions.cancel);
     on(".remove", actions.remove);
@@ -48,7 +49,7 @@ export class Card {
   }
 
   buttons(shown) {
-    for (const name of ["retake", "reprocess", "cancel", "remove"]) this.find(`.${name}`).hidden = !shown[name];
+    for (const name of ["look", "retake", "reprocess", "cancel", "remove"]) this.find(`.${name}`).hidden = !shown[name];
   }
 
   /** Show a message of the job's stream, or the job as the API tells it. */
@@ -65,6 +66,7 @@ export class Card {
     } else if (job.status === "completed") {
       this.step("Your iris is ready", 100, "completed");
       this.find(".facts").textContent = factsOf(job);
+      this.buttons({ look: true });
     } else this.step(words, job.progress);
   }
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from irisvue import AsyncClient
 from PIL import Image
 from playwright.async_api import Browser, Page, Response, expect
 
 from export import eyes
+from irisvue import AsyncClient
 from orchestrator.embedded.stack import Stack
 from tests.conftest import PHOTOS, drawn_eye
 
@@ -171,7 +171,7 @@ async def test_heic_and_a_photo_taken_sideways(page: Page, eye: eyes.Drawn, tmp_
     await page.set_input_files("#files", [tmp_path / "sideways.jpg", tmp_path / "phone.heic"])
     await expect(page.locator(".card[data-state=completed]")).to_have_count(2, timeout=WAIT_MS)
     for number in range(2):
-        await page.locator(".card .open").nth(number).click()
+        await page.locator(".card .look" if number else ".card .open").nth(number).click()
         await expect(page.locator("#viewer")).to_be_visible()
         for image in ("#before", "#after"):
             await expect(page.locator(image)).to_have_js_property("complete", True)

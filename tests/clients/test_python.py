@@ -1,6 +1,8 @@
 """The Python client against the live stack, also over a way that breaks."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -8,8 +10,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from irisvue import AsyncClient, Client, Event, IrisvueError, JobFailed
 
+from irisvue import AsyncClient, Client, Event, IrisvueError, JobFailed
 from orchestrator.auth import make_token
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
@@ -164,3 +166,12 @@ async def test_many_pages(client: AsyncClient, eye_jpeg: bytes) -> None:
             await client.cancel(job.job_id)
     found = [job async for job in client.jobs(status="cancelled", photo_id=photo.id)]
     assert len({job.job_id for job in found}) > 100
+
+
+def test_it_is_found_beside_a_folder_of_its_name(tmp_path: Path) -> None:
+    """A clone of this project is called irisvue; programs are written beside it."""
+    (tmp_path / "irisvue").mkdir()
+    (tmp_path / "program.py").write_text("import irisvue\nprint(irisvue.Client.__name__)\n")
+    argv = [sys.executable, str(tmp_path / "program.py")]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "Client\n", done.stderr

@@ -12,9 +12,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from irisvue import Client
 
 from docs.generate import PAGES
+from irisvue import Client
 from orchestrator.auth import make_token
 from orchestrator.config import ROOT, settings
 from orchestrator.embedded.stack import Stack
@@ -171,7 +171,7 @@ def test_no_page_has_code_that_nobody_runs() -> None:
     assert {page for page in pages if blocks(page, "ts")} == {"docs/index.md", "docs/apps.md"}
 
 
-@pytest.mark.parametrize("page", ["docs/index.md", "docs/apps.md", "clients/python/README.md"])
+@pytest.mark.parametrize("page", ["docs/index.md", "docs/apps.md", "irisvue/README.md"])
 def test_python_blocks_run(page: str, here: Path, env: dict[str, str]) -> None:
     code = "\n".join(blocks(page, "python"))
     assert code
