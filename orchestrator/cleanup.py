@@ -69,6 +69,7 @@ async def clean(services: Services, dry_run: bool, tell: Tell = nobody) -> Repor
         async with services.db.begin() as db:
             await store.forget_old_keys(db)
             await store.forget_old_deliveries(db)
+            await store.forget_old_openings(db, settings.trail_days)
     tell("objects without an owner", 0.6)
     async for orphan in _orphans(services):
         found.orphans.append(orphan.key)

@@ -1,5 +1,6 @@
 """What is kept of one person: hand it over, or remove it with proof."""
 
+import getpass
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -9,11 +10,13 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
-from orchestrator import privacy
+from orchestrator import privacy, store
 from orchestrator.errors import SetupError
 from orchestrator.privacy import Kept
 from orchestrator.services import open_services
+from orchestrator.tables import values_of
 from orchestrator.terminal import AsJson, bar, console, examples, run, settings_at
+from orchestrator.trail import opened
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help=__doc__)
 User = Annotated[UUID, typer.Option(help="The user's id: the subject of their token.")]
@@ -36,6 +39,7 @@ def export(
         async with open_services(settings_at(data)) as services:
             with bar("Exporting") as tell:
                 found = await privacy.export(services, user, out, tell)
+            await opened(services, user, "export", by=f"operator:{getpass.getuser()}")
         _print(found, "in the ZIP", as_json)
         return 0
 
@@ -60,6 +64,27 @@ def erase(
         _print(left, "left", as_json)
         if not left.nothing:
             raise SetupError("Something came in while it was removed. Run it again.")
+        return 0
+
+    run(work())
+
+
+@app.command(epilog=examples("irisvue privacy trail --user UUID", "irisvue privacy trail --user UUID --json"))
+def trail(user: User, data: Data = None, as_json: AsJson = False) -> None:
+    """Who opened what of somebody, and when: by their own token, by a signed link, or as an operator."""
+
+    async def work() -> int:
+        async with open_services(settings_at(data)) as services, services.db() as db:
+            rows = await store.openings_of(db, user)
+        if as_json:
+            typer.echo(json.dumps([values_of(row) for row in rows], indent=1, default=str))
+            return 0
+        table = Table("first", "last", "times", "by", "what", "of", box=None, pad_edge=False)
+        for row in rows:
+            by = "the user" if row.actor == str(user) else row.actor
+            first, last = (f"{at:%Y-%m-%d %H:%M:%S}" for at in (row.first_at, row.last_at))
+            table.add_row(first, last, str(row.times), by, row.action, row.object)
+        console.print(table if rows else "Nobody has opened anything.")
         return 0
 
     run(work())

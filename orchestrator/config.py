@@ -100,6 +100,7 @@ class Settings(BaseSettings):
 
     failed_jobs_days: float = Field(default=7.0, description="Failed and cancelled jobs are deleted after this.")
     retention_days: float | None = Field(default=None, description="Photos and results are deleted after this.")
+    trail_days: float = Field(default=365.0, description="How long it is kept who opened what.")
     orphan_minutes: float = Field(default=60.0, description="Objects without an owner are deleted after this.")
     cleanup_every_s: float = Field(default=3600.0, description="How often what has outlived its time is deleted.")
 

@@ -56,6 +56,14 @@ def id_in(key: str) -> UUID | None:
         return None
 
 
+def user_in(key: str) -> UUID | None:
+    """The owner's id in a key; None for a key that is not one of ours."""
+    try:
+        return UUID(key.split("/")[1])
+    except (ValueError, IndexError):
+        return None
+
+
 @dataclass(frozen=True)
 class Stored:
     """An object in the store."""

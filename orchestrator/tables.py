@@ -309,3 +309,21 @@ class DeliveryAttempt(Base):
     answer: Mapped[int | None]
     error: Mapped[str | None]
     ms: Mapped[int]
+
+
+class Opening(Base):
+    """Who opened what of a user, in which way: one row a day, with the first and the last time.
+
+    `actor` is the caller's id, `link` for whoever held a signed link, or `operator:NAME`. No foreign key: a row may be
+    about what has been deleted since.
+    """
+
+    __tablename__ = "openings"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    actor: Mapped[str] = mapped_column(primary_key=True)
+    action: Mapped[str] = mapped_column(primary_key=True)
+    object: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int] = mapped_column(BigInteger, default=1)
+    first_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -21,6 +21,7 @@ from orchestrator.errors import NotFound
 from orchestrator.limits import once
 from orchestrator.services import Services
 from orchestrator.tables import Job, JobStatus
+from orchestrator.trail import opened
 
 router = APIRouter(prefix="/api/v1/processing", tags=["processing"], responses=problems(401))
 
@@ -57,6 +58,7 @@ async def list_jobs(
     """The caller's jobs, newest first."""
     async with services.db() as db:
         rows, total = await store.jobs_of(db, user, page_size, (page - 1) * page_size, status, photo_id)
+    await opened(services, user, "jobs")
     found = [await _full(services, job) for job in rows]
     return JobList(jobs=found, total=total, page=page, page_size=page_size)
 
@@ -68,6 +70,7 @@ async def get_job(services: Open, user: CurrentUser, job_id: UUID) -> JobStatusR
         job = await store.job_of(db, user, job_id)
     if job is None:
         raise NotFound
+    await opened(services, user, "job", job_id)
     return await _full(services, job)
 
 

@@ -19,7 +19,8 @@ from orchestrator.api.schemas import (
 )
 from orchestrator.errors import NotFound
 from orchestrator.limits import once
-from orchestrator.storage import id_in
+from orchestrator.storage import id_in, user_in
+from orchestrator.trail import BY_LINK, opened
 
 router = APIRouter(prefix="/api/v1/photos", tags=["photos"], responses=problems(401))
 objects = APIRouter(tags=["objects"])
@@ -59,6 +60,7 @@ async def list_photos(services: Open, user: CurrentUser, page: Page = 1, page_si
     async with services.db() as db:
         rows, total = await store.photos_of(db, user, page_size, (page - 1) * page_size)
         ended = await store.latest_ended_jobs(db, [p.id for p in rows])
+    await opened(services, user, "photos")
     found = [await PhotoResponse.of(services, p, ended.get(p.id)) for p in rows]
     return PhotoList(photos=found, total=total, page=page, page_size=page_size)
 
@@ -71,6 +73,7 @@ async def get_photo(services: Open, user: CurrentUser, photo_id: UUID) -> PhotoR
         if photo is None:
             raise NotFound
         ended = await store.latest_ended_jobs(db, [photo_id])
+    await opened(services, user, "photo", photo_id)
     return await PhotoResponse.of(services, photo, ended.get(photo_id))
 
 
@@ -91,7 +94,10 @@ async def read_object(services: Open, key: str, signature: Signature, expires: E
     kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
     headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
     headers["Access-Control-Allow-Origin"] = "*"  # the signature is the permission; nothing else is asked for
-    return Response(await services.storage.get(key), media_type=kind, headers=headers)
+    data = await services.storage.get(key)
+    if owner := user_in(key):
+        await opened(services, owner, "file", key.partition("/")[0] + "/" + key.rpartition("/")[2], by=BY_LINK)
+    return Response(data, media_type=kind, headers=headers)
 
 
 @objects.put("/objects/{key:path}/{size_bytes}", status_code=204, responses=problems(404, 413))

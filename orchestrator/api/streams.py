@@ -25,6 +25,7 @@ from orchestrator.api.schemas import EVENT_SCHEMA, TicketRequest, TicketResponse
 from orchestrator.errors import IrisvueError
 from orchestrator.hub import Draining, Mark
 from orchestrator.services import Services
+from orchestrator.trail import ALL, opened
 
 router = APIRouter(tags=["progress"])
 SEND_TIMEOUT_S = 10  # a client that does not read is dropped
@@ -95,7 +96,9 @@ async def stream_ticket(services: Open, user: CurrentUser, body: TicketRequest) 
 async def all_events(services: Open, user: UserStreamingUser, last_event_id: LastEventId = None) -> Response:
     """Progress of all of the caller's jobs as Server-Sent Events, resumed by `Last-Event-ID`."""
     place = await place_for(services, user)
-    return EventStream(await user_feed(services, user, last_event_id), place)
+    feed = await user_feed(services, user, last_event_id)
+    await opened(services, user, "stream")
+    return EventStream(feed, place)
 
 
 @router.get(
@@ -106,7 +109,9 @@ async def all_events(services: Open, user: UserStreamingUser, last_event_id: Las
 async def events(services: Open, user: JobStreamingUser, job_id: UUID, last_event_id: LastEventId = None) -> Response:
     """Progress of one job as Server-Sent Events, resumed by `Last-Event-ID`; ends after the last event."""
     feed = await job_feed(services, user, job_id, last_event_id)
-    return EventStream(feed, await place_for(services, user))
+    place = await place_for(services, user)
+    await opened(services, user, "stream", job_id)
+    return EventStream(feed, place)
 
 
 @router.websocket("/ws/jobs/{job_id}")
@@ -142,6 +147,7 @@ async def _serve(
         user = await authenticate_stream(services, bearer or token, ticket, job_id)
         feed = await (job_feed(services, user, job_id, after) if job_id else user_feed(services, user, after))
         place = await place_for(services, user)
+        await opened(services, user, "stream", job_id or ALL)
     except IrisvueError as error:
         await socket.close(4000 + error.status, error.detail[:120])
         return

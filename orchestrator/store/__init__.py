@@ -84,6 +84,7 @@ from orchestrator.store.routes import (
     try_lock_publishing,
     withdraw_version,
 )
+from orchestrator.store.trail import forget_old_openings, note_opening, openings_of
 
 AWAY = (DBAPIError, PoolTimeout, OSError)  # what is raised while the database can't be reached
 
@@ -127,6 +128,7 @@ __all__ = [
     "first_answer",
     "forget_old_deliveries",
     "forget_old_keys",
+    "forget_old_openings",
     "hand_back",
     "has_ended",
     "job_ids_of_photo",
@@ -143,8 +145,10 @@ __all__ = [
     "lock_user",
     "model_versions",
     "note_attempt",
+    "note_opening",
     "old_photos",
     "open_upload",
+    "openings_of",
     "outcomes",
     "photo_ids_of",
     "photo_of",
