@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import typer
-from irisvue import AsyncClient
 
+from irisvue import AsyncClient
 from orchestrator import cli_jobs, cli_models, cli_privacy, show
 from orchestrator.auth import make_token
 from orchestrator.cli_jobs import Inference
@@ -246,7 +246,12 @@ def migrate() -> None:
     """Bring the database up to date."""
     from orchestrator.migrations import upgrade
 
-    upgrade(checked().database_url)
+    found = checked()
+    try:
+        upgrade(found.database_url)
+    except SetupError as error:
+        complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

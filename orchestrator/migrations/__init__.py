@@ -1,4 +1,8 @@
-"""Alembic's migrations, made from tables.py; `upgrade` brings a database up to date."""
+"""Alembic's migrations, made from tables.py; `upgrade` brings a database up to date.
+
+From FIRST_RELEASE on a migration only adds what the version before can ignore (expand). What nobody uses any more goes
+in the release after the one that stopped using it (contract). tests/integration/test_upgrades.py holds them to it.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -6,6 +10,12 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+from orchestrator.errors import SetupError
+
+FIRST_RELEASE = "0006"
+LOCK_TIMEOUT = "5s"
 
 
 def config(database_url: str) -> Config:
@@ -13,6 +23,7 @@ def config(database_url: str) -> Config:
     found = Config()
     found.set_main_option("script_location", str(Path(__file__).parent))
     found.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
+    found.set_main_option("lock_timeout", LOCK_TIMEOUT)
     return found
 
 
@@ -30,6 +41,18 @@ def behind(revision: str | None) -> str:
     return f"at {revision or 'nothing'}, {known[0]} is needed. Run: irisvue migrate"
 
 
-def upgrade(database_url: str) -> None:
-    """Run every migration that the database lacks. Blocks; not for an event loop."""
-    command.upgrade(config(database_url), "head")
+def upgrade(database_url: str, to: str = "head") -> None:
+    """Run every migration that the database lacks, up to one of them. Blocks; not for an event loop.
+
+    Raises:
+        SetupError: somebody held a table for so long that everyone else would have had to wait behind the migration.
+    """
+    try:
+        command.upgrade(config(database_url), to)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != "55P03":  # lock_not_available
+            raise
+        raise SetupError(
+            f"A migration waited {LOCK_TIMEOUT} for a table that a long transaction holds, and gave up so that nobody "
+            "waits behind it. The migrations before it are done. Run it again; pg_stat_activity shows who holds it."
+        ) from error
