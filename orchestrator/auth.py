@@ -2,21 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from uuid import UUID
 
 import jwt
 
 from orchestrator.config import Settings
-from orchestrator.errors import SetupError, Unauthorized
+from orchestrator.errors import SetupError, Unauthorized, WrongRegion
+from orchestrator.keys import keys_at
 
 MODELS_WRITE = "models:write"
 WEBHOOKS_ALL = "webhooks:all"
-
-
-@cache
-def _jwks(url: str) -> jwt.PyJWKClient:
-    return jwt.PyJWKClient(url, cache_keys=True, timeout=5)
 
 
 @dataclass(frozen=True)
@@ -39,10 +34,12 @@ def caller_of(token: str, settings: Settings) -> Caller:
 
     Raises:
         Unauthorized: missing, expired, forged, or its subject is no UUID. Says which.
+        KeysUnavailable: the JWKS address has not answered for too long.
+        WrongRegion: the token's claim `region` names another installation than this one.
     """
     try:
         if settings.jwks_url:
-            key: object = _jwks(settings.jwks_url).get_signing_key_from_jwt(token).key
+            key: object = keys_at(settings.jwks_url).of(token).key
             algorithms = ["RS256", "ES256"]
         elif settings.jwt_secret:
             key, algorithms = settings.jwt_secret.get_secret_value(), ["HS256"]
@@ -56,6 +53,8 @@ def caller_of(token: str, settings: Settings) -> Caller:
             issuer=settings.jwt_issuer,
             options={"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
         )
+        if settings.region and claims.get("region", settings.region) != settings.region:
+            raise WrongRegion(_elsewhere(str(claims["region"]), settings))
         return Caller(UUID(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
     except jwt.ExpiredSignatureError as error:
         raise Unauthorized("The token has expired.") from error
@@ -63,6 +62,11 @@ def caller_of(token: str, settings: Settings) -> Caller:
         raise Unauthorized("The token is not valid.") from error
     except ValueError as error:
         raise Unauthorized("The token's subject must be a user id (UUID).") from error
+
+
+def _elsewhere(region: str, settings: Settings) -> str | None:
+    there = settings.regions.get(region)
+    return f"Your data is kept in the region {region}. Call {there}" if there else None
 
 
 def make_token(user: UUID, secret: str, lifetime: timedelta = timedelta(days=30), scope: str = "") -> str:

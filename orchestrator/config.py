@@ -32,9 +32,20 @@ class Settings(BaseSettings):
         default=None, description="Key of the bucket; without one, what the machine itself is allowed."
     )
     s3_secret_access_key: SecretStr | None = Field(default=None, description="Its secret.")
+    s3_encryption: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = Field(
+        default="", description="How the bucket encrypts what is put there; without one, as the bucket says."
+    )
+    s3_kms_key_id: str | None = Field(default=None, description="The key for aws:kms; without one, the account's own.")
     public_url: str = Field(default="http://127.0.0.1:8000", description="Where clients reach the API.")
     cors_origins: str = Field(
         default="", description="Other web pages that may call the API, commas between: https://app.example.com"
+    )
+
+    region: str = Field(
+        default="", description="This installation's region; a token whose claim `region` is another is sent there."
+    )
+    regions: dict[str, str] = Field(
+        default={}, description='Where the others are, as JSON: {"eu": "https://eu.iris.example.com"}'
     )
 
     jwt_secret: SecretStr | None = Field(default=None, description="Secret of tokens that are signed with HS256.")

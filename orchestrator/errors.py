@@ -38,6 +38,20 @@ class Forbidden(IrisvueError):
     suggestion = "Ask for a token with the scope that the message names."
 
 
+class WrongRegion(IrisvueError):
+    """Your data is kept in another region."""
+
+    code, status = "wrong_region", 421
+    suggestion = "Call the address that the message names."
+
+
+class KeysUnavailable(IrisvueError):
+    """Nobody can be signed in at the moment. Please try again in a minute."""
+
+    code, status = "unavailable", 503
+    retryable = True
+
+
 class NotFound(IrisvueError):
     """There is nothing here under this id."""
 

@@ -32,6 +32,8 @@ EXAMPLES = {name: example for name, (_, example) in SHAPES.items()} | {
     "link_secret": "the output of: openssl rand -hex 32",
     "fcm_credentials": "/run/secrets/firebase.json",
     "inference": "triton",
+    "s3_encryption": "aws:kms",
+    "regions": '{"eu": "https://eu.iris.example.com"}',
 }
 
 
@@ -93,6 +95,8 @@ def _missing(found: Settings) -> list[str]:
         lines.append(_line("jwt_secret", f"at least {MIN_SECRET} are needed", found.jwt_secret.get_secret_value()))
     if found.storage_url.startswith("file:") and not found.link_secret.get_secret_value():
         lines.append(f"Links to a folder must be signed. Set {PREFIX}LINK_SECRET={EXAMPLES['link_secret']}")
+    if found.s3_kms_key_id and not found.s3_encryption.startswith("aws:kms"):
+        lines.append(_line("s3_encryption", "a key of the key service is named beside it", found.s3_encryption))
     if found.fcm_credentials is not None and not Path(found.fcm_credentials).is_file():
         lines.append(_line("fcm_credentials", "there is no such file", found.fcm_credentials))
     return lines

@@ -94,6 +94,12 @@ def s3_store(bucket: str, prefix: str | None, settings: Settings, endpoint: str 
     if settings.s3_access_key_id and settings.s3_secret_access_key:
         config["access_key_id"] = settings.s3_access_key_id.get_secret_value()
         config["secret_access_key"] = settings.s3_secret_access_key.get_secret_value()
+    if settings.s3_encryption:
+        config["server_side_encryption"] = settings.s3_encryption
+        if settings.s3_encryption == "aws:kms":  # one call of the key service for many objects
+            config["sse_bucket_key_enabled"] = True
+    if settings.s3_kms_key_id:
+        config["sse_kms_key_id"] = settings.s3_kms_key_id
     return S3Store(bucket, prefix=prefix, config=config, client_options=client)
 
 

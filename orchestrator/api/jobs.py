@@ -23,7 +23,7 @@ from orchestrator.services import Services
 from orchestrator.tables import Job, JobStatus
 from orchestrator.trail import opened
 
-router = APIRouter(prefix="/api/v1/processing", tags=["processing"], responses=problems(401))
+router = APIRouter(prefix="/api/v1/processing", tags=["processing"], responses=problems(401, 421))
 
 
 async def _full(services: Services, job: Job) -> JobStatusResponse:

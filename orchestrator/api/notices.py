@@ -15,7 +15,7 @@ from orchestrator.errors import Forbidden, NotFound
 from orchestrator.limits import once
 from orchestrator.tables import Delivery, DeliveryAttempt, DeliveryStatus, Device, Webhook
 
-router = APIRouter(prefix="/api/v1", tags=["notices"], responses=problems(401))
+router = APIRouter(prefix="/api/v1", tags=["notices"], responses=problems(401, 421))
 EventName = Literal["job.completed", "job.failed", "job.cancelled"]
 
 

@@ -22,7 +22,7 @@ from orchestrator.limits import once
 from orchestrator.storage import id_in, user_in
 from orchestrator.trail import BY_LINK, opened
 
-router = APIRouter(prefix="/api/v1/photos", tags=["photos"], responses=problems(401))
+router = APIRouter(prefix="/api/v1/photos", tags=["photos"], responses=problems(401, 421))
 objects = APIRouter(tags=["objects"])
 Signature = Annotated[str, Query(max_length=128)]
 Expires = Annotated[int, Query(ge=0, le=10**12)]

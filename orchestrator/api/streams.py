@@ -31,7 +31,7 @@ router = APIRouter(tags=["progress"])
 SEND_TIMEOUT_S = 10  # a client that does not read is dropped
 RECONNECT_MS = (200, 2000)  # spread, so that the clients of a process that ends do not come back all at once
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)]
-EVENT_STREAM = problems(401, 404, 429) | {
+EVENT_STREAM = problems(401, 404, 421, 429) | {
     200: {
         "description": "`event: progress|completed|failed|cancelled`, `data:` a JSON message, `id:` for Last-Event-ID.",
         "content": {"text/event-stream": {"schema": EVENT_SCHEMA}},
@@ -83,7 +83,7 @@ class EventStream(Response):
         self._feed.interrupt(Mark.GONE)
 
 
-@router.post("/api/v1/stream-tickets", status_code=201, responses=problems(401, 404))
+@router.post("/api/v1/stream-tickets", status_code=201, responses=problems(401, 404, 421))
 async def stream_ticket(services: Open, user: CurrentUser, body: TicketRequest) -> TicketResponse:
     """A ticket that opens one stream within a minute, for clients that can't send headers: `?ticket=`."""
     if body.job_id:

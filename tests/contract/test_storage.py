@@ -1,6 +1,7 @@
 """A folder and an S3 bucket keep the same promises."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
@@ -98,3 +99,19 @@ async def test_full_or_forbidden_folder_is_a_transient_error(tmp_path: Path) -> 
     (tmp_path / "originals").write_text("a file where a folder should be")
     with pytest.raises(StoreUnavailable):
         await storage.put("originals/x/y", b"data", "image/jpeg")
+
+
+@pytest.mark.parametrize(
+    ("encryption", "key_id"), [("", None), ("AES256", None), ("aws:kms", "alias/iris"), ("aws:kms:dsse", "alias/iris")]
+)
+async def test_a_bucket_is_told_how_to_encrypt(
+    bucket: tuple[Any, Settings], encryption: str, key_id: str | None
+) -> None:
+    client, settings = bucket
+    told = {"storage_url": "s3://photos", "s3_encryption": encryption, "s3_kms_key_id": key_id}
+    await Storage(settings.model_copy(update=told)).put("sealed.jpg", b"picture", "image/jpeg")
+    found = client.head_object(Bucket="photos", Key="sealed.jpg")
+    client.delete_object(Bucket="photos", Key="sealed.jpg")
+    assert found.get("ServerSideEncryption") == (encryption or None)
+    if encryption != "aws:kms:dsse":  # this server tells the key of the others only
+        assert found.get("SSEKMSKeyId") == key_id
