@@ -169,6 +169,7 @@ async def _work(context: Context, mine: claims.Claim, report: Reporter) -> Shown
     if await asyncio.shield(_patiently(lambda: claims.complete(services, mine, **facts))) is None:
         raise Fenced
     QUALITY.observe(done.quality_score)
+    log.info("completed", job_id=str(job.id), attempt=mine.attempt, ms=facts["processing_time_ms"], step_ms=step_ms)
     return Shown(data, done)
 
 

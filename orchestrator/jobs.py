@@ -46,6 +46,7 @@ async def submit(
         jobs = await store.add_jobs(db, user, photo_ids, priority, preview, tracing.here())
         await limits.remember(db, user, asked, [job.id for job in jobs])
     for job in jobs:
+        log.info("accepted", job_id=str(job.id), user_id=str(user), photo_id=str(job.photo_id), priority=priority)
         await put_in_line(services, job)
     return jobs
 
