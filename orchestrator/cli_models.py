@@ -39,7 +39,7 @@ async def _desk(data: Path | None) -> AsyncIterator[Desk]:
     config = settings_at(data)
     if config.inference != "triton":
         raise SetupError("This Irisvue runs without Triton (--inference local): there is no server to publish to.")
-    async with open_services(config) as services, open_servers(config.triton_url) as servers:
+    async with open_services(config) as services, open_servers(config.triton_url, config.triton_control_key) as servers:
         infer = await TritonInfer.connect(config.triton_url, config.model_timeout_s, config.triton_try_s)
         try:
             yield Desk(services, open_repository(config.model_repository, config), servers, infer)

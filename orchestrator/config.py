@@ -67,6 +67,9 @@ class Settings(BaseSettings):
         default="localhost:8001",
         description="host:port; several, with commas between; or dns:///name:port for all that a name stands for",
     )
+    triton_control_key: SecretStr | None = Field(
+        default=None, description="What Triton asks for before it loads or unloads a model; only publishers need it."
+    )
     triton_try_s: float = Field(
         default=5.0, gt=0, description="With several servers: a call unanswered for so long goes to another one."
     )

@@ -3,7 +3,7 @@
 A plan fits one kind of GPU and one TensorRT version, so plans are kept in a folder by both, under the hash of the ONNX
 file they were built from, and copied into the version folder that Triton serves. Runs with nothing but the standard
 library. Environment: MODEL_REPOSITORY (/models; or s3://…), PLANS (/plans, keep it on a volume), PROFILE (cpu, gpu,
-gpu-onnx), OTLP_ENDPOINT (a collector of traces, http://host:4318).
+gpu-onnx), OTLP_ENDPOINT (a collector of traces, http://host:4318), CONTROL_KEY (what whoever loads models must send).
 """
 
 import hashlib
@@ -97,6 +97,11 @@ def traced(endpoint: str) -> list[str]:
     return [f"--trace-config={option}" for option in options]
 
 
+def restricted(key: str) -> str:
+    """The argument that leaves loading and unloading, and what else steers the server, to those who send the key."""
+    return f"--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:irisvue={key}"
+
+
 def main() -> None:
     """Prepare, then become tritonserver."""
     repository, plans = os.environ.get("MODEL_REPOSITORY", "/models"), Path(os.environ.get("PLANS", "/plans"))
@@ -112,6 +117,8 @@ def main() -> None:
     argv = command(repository, profile)
     if endpoint := os.environ.get("OTLP_ENDPOINT"):
         argv += traced(endpoint)
+    if key := os.environ.pop("CONTROL_KEY", ""):
+        argv.append(restricted(key))
     os.execvp(argv[0], argv)  # noqa: S606
 
 

@@ -184,6 +184,7 @@ def triton(folder: Path, repository: Path | str) -> Part:
         f"--metrics-address={HOST}",
         f"--metrics-port={metrics_port}",
         "--log-verbose=0",
+        f"--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:irisvue={secret(folder, 'triton')}",
     ]
     if endpoint := os.environ.get("IRISVUE_OTLP_ENDPOINT"):
         argv += [f"--trace-config={option}" for option in _traced(endpoint)]

@@ -296,6 +296,7 @@ async def _start_servers(
         make = partial(parts.triton, folder, repository)
         triton = await _start_server(make, lambda part: triton_ready(f"{HOST}:{part.port}"), processes)
         env["IRISVUE_TRITON_URL"] = f"{HOST}:{triton.port}"
+        env["IRISVUE_TRITON_CONTROL_KEY"] = parts.secret(folder, "triton")
     return env
 
 
@@ -305,6 +306,7 @@ async def _start_ours(
     tell("Migrating the database", 0.6)
     await _migrate(env)
     tell("Starting the API and the workers", 0.8)
+    env = {name: value for name, value in env.items() if name != "IRISVUE_TRITON_CONTROL_KEY"}  # commands publish
     logs, port = folder / "logs", url.rpartition(":")[2]
     ours = [sys.executable, "-m", "orchestrator.cli"]
     api = Part("api", [*ours, "api", "--host", options.host, "--port", port], logs / "api.log", env, int(port))

@@ -17,6 +17,11 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 
+def preview_of(segmenter: str, enhancer: str) -> str:
+    """The name of the ensemble that is published with a pair of versions; the shipped pair's is PREVIEW itself."""
+    return f"{PREVIEW}_u{segmenter}_r{enhancer}"
+
+
 @dataclass(frozen=True)
 class Segmentation:
     """What the segmenter says, all 0–1, float32.

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from copy import copy
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -80,13 +81,13 @@ class TritonInfer:
     async def _read_previews(self) -> None:
         """Which ensemble stands for which pair of versions."""
         try:
-            index = await self._client.get_model_repository_index(client_timeout=self._timeout_s)
-            for model in index.models:
-                if model.name.startswith(contracts.PREVIEW) and model.state == "READY":
-                    found = await self._client.get_model_config(model.name, client_timeout=self._timeout_s)
+            pairs = product(self.available[contracts.SEGMENTER], self.available[contracts.ENHANCER])
+            for name in [contracts.PREVIEW, *(contracts.preview_of(*pair) for pair in pairs)]:
+                if await self._client.is_model_ready(name, client_timeout=self._timeout_s):
+                    found = await self._client.get_model_config(name, client_timeout=self._timeout_s)
                     steps = {s.model_name: str(s.model_version) for s in found.config.ensemble_scheduling.step}
                     pair = steps.get(contracts.SEGMENTER, ""), steps.get(contracts.ENHANCER, "")
-                    self._previews[pair] = model.name
+                    self._previews[pair] = name
         except InferenceServerException as error:
             raise _translated(contracts.PREVIEW, error) from error
 

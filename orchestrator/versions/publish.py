@@ -14,7 +14,7 @@ from tritonclient.grpc import model_config_pb2
 
 from orchestrator import routes, store
 from orchestrator.errors import Conflict, IrisvueError, ModelUnavailable, NoIrisFound, Refused
-from orchestrator.inference.contracts import ENHANCER, PREVIEW, SEGMENTER
+from orchestrator.inference.contracts import ENHANCER, PREVIEW, SEGMENTER, preview_of
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.pipeline.images import Pixels
 from orchestrator.services import Services
@@ -229,7 +229,7 @@ async def _add_ensembles(desk: Desk, model: str, version: int) -> list[str]:
             versions = {model: version, other: beside}
             if versions == shipped:
                 continue
-            name = f"{PREVIEW}_u{versions[SEGMENTER]}_r{versions[ENHANCER]}"
+            name = preview_of(str(versions[SEGMENTER]), str(versions[ENHANCER]))
             made.append(name)
             await desk.repository.place_model(name, _ensemble_of(config, name, versions))
             await desk.servers.reload(name)

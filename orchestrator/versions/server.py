@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+from pydantic import SecretStr
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from orchestrator.errors import ModelUnavailable, Refused
 from orchestrator.inference.channel import CHANNEL, GONE, addresses
 
+CONTROL_HEADER = "triton-grpc-protocol-irisvue"
 CHECK = ".check-"  # part of the name under which a candidate is served while it is looked at
 POLL_S = 0.1
 
@@ -20,8 +22,9 @@ POLL_S = 0.1
 class Servers:
     """`async with open_servers(url) as servers: …`. Calls go to all servers; what one refuses is refused."""
 
-    def __init__(self, clients: dict[str, InferenceServerClient], timeout_s: float) -> None:
+    def __init__(self, clients: dict[str, InferenceServerClient], timeout_s: float, key: str | None = None) -> None:
         self._clients, self._timeout_s = clients, timeout_s
+        self._allowed = {CONTROL_HEADER: key} if key else None
 
     @property
     def first(self) -> str:
@@ -35,7 +38,7 @@ class Servers:
         """
         for address, client in self._clients.items():
             try:
-                await client.load_model(model, client_timeout=self._timeout_s)
+                await client.load_model(model, headers=self._allowed, client_timeout=self._timeout_s)
             except InferenceServerException as error:
                 raise _translated(f"{model} on {address}", error) from error
 
@@ -43,7 +46,7 @@ class Servers:
         """Unload a whole model; nothing where it is not loaded."""
         for client in self._clients.values():
             try:
-                await client.unload_model(model, client_timeout=self._timeout_s)
+                await client.unload_model(model, headers=self._allowed, client_timeout=self._timeout_s)
             except InferenceServerException as error:
                 if error.status() in GONE:
                     raise _translated(model, error) from error
@@ -97,7 +100,8 @@ class Servers:
         self, client: InferenceServerClient, name: str, config: dict[str, Any], files: dict[str, bytes]
     ) -> None:
         try:
-            await client.load_model(name, config=json.dumps(config), files=files, client_timeout=self._timeout_s)
+            told = {"config": json.dumps(config), "files": files, "headers": self._allowed}
+            await client.load_model(name, **told, client_timeout=self._timeout_s)
         except InferenceServerException as error:
             # 2.51 loads an ensemble over a model that is in no repository, and then says that it has not.
             if "failed to poll" not in error.message() or not await client.is_model_ready(name):
@@ -106,7 +110,7 @@ class Servers:
     async def _away(self, client: InferenceServerClient, name: str) -> None:
         """Unload a candidate and wait until it is gone."""
         try:
-            await client.unload_model(name, client_timeout=self._timeout_s)
+            await client.unload_model(name, headers=self._allowed, client_timeout=self._timeout_s)
             async with asyncio.timeout(self._timeout_s):
                 while await client.is_model_ready(name):  # noqa: ASYNC110  nobody tells when it is gone
                     await asyncio.sleep(POLL_S)
@@ -115,17 +119,19 @@ class Servers:
 
 
 @asynccontextmanager
-async def open_servers(url: str, timeout_s: float = 120.0) -> AsyncIterator[Servers]:
-    """A client for each server that the setting names."""
+async def open_servers(url: str, key: SecretStr | None = None, timeout_s: float = 120.0) -> AsyncIterator[Servers]:
+    """A client for each server that the setting names; `key` is what they ask for before they load or unload."""
     clients = {address: InferenceServerClient(address, channel_args=CHANNEL) for address in await addresses(url)}
     try:
-        yield Servers(clients, timeout_s)
+        yield Servers(clients, timeout_s, key.get_secret_value() if key else None)
     finally:
         for client in clients.values():
             await client.close()
 
 
 def _translated(what: str, error: InferenceServerException) -> Exception:
+    if "protocol is restricted" in error.message():
+        return Refused(f"{what}: this Triton asks for a key before it loads anything. Set IRISVUE_TRITON_CONTROL_KEY.")
     if error.status() in GONE:
         return ModelUnavailable(f"{what}: the model server does not answer.")
     reason = error.message().split("\n")[0].removeprefix(f"load failed for model '{what.split()[0]}': ")

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -35,7 +36,7 @@ from orchestrator.versions.golden import load_golden
 from orchestrator.versions.judgement import SEGMENTING
 from orchestrator.versions.publish import Candidate, Desk, Outcome, publish, restore, withdraw
 from orchestrator.versions.repository import open_repository
-from orchestrator.versions.server import open_servers
+from orchestrator.versions.server import CONTROL_HEADER, open_servers
 from tests import networks
 from tests.conftest import live_stack, settings_for
 from tests.waiting import ended, submitted, until
@@ -53,7 +54,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 async def desk(own: Stack) -> AsyncIterator[Desk]:
     config = settings_for(own)
-    async with open_services(config) as services, open_servers(config.triton_url) as servers:
+    async with open_services(config) as services, open_servers(config.triton_url, config.triton_control_key) as servers:
         infer = await TritonInfer.connect(config.triton_url, 30)
         yield Desk(services, open_repository(config.model_repository, config), servers, infer)
         await infer.aclose()
@@ -96,7 +97,9 @@ async def state(desk: Desk) -> tuple[Any, ...]:
         if path.is_file() and "__pycache__" not in path.parts
     )
     client = InferenceServerClient(desk.servers.first, channel_args=CHANNEL)
-    index = await client.get_model_repository_index()
+    key = desk.services.settings.triton_control_key
+    allowed = {CONTROL_HEADER: key.get_secret_value()} if key else None
+    index = await client.get_model_repository_index(headers=allowed)
     await client.close()
     loaded = sorted((m.name, m.version) for m in index.models if m.state == "READY")
     async with desk.services.db() as db:
@@ -373,11 +376,12 @@ async def test_a_version_is_published_into_a_bucket_and_taken_out_again(
     endpoint = str(keys.s3_endpoint).removeprefix("http://")
     part = await asyncio.to_thread(parts.triton, tmp_path, f"s3://{endpoint}/models/prod")
     access = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    key = SecretStr(parts.secret(tmp_path, "triton"))
     process, url = Process(replace(part, env=part.env | access)), f"{parts.HOST}:{part.port}"
     await process.start()
     try:
         await process.until_ready(partial(triton_ready, url))
-        async with open_services(settings_for(own)) as services, open_servers(url) as servers:
+        async with open_services(settings_for(own)) as services, open_servers(url, key) as servers:
             infer = await TritonInfer.connect(url, 30)
             desk = Desk(services, open_repository("s3://models/prod", keys), servers, infer)
             version = await put_in(desk, networks.other(0.99))
@@ -472,3 +476,16 @@ async def test_a_wrong_command_says_what_to_do(own: Stack, tmp_path: Path, line:
     (tmp_path / "irisvue-data").symlink_to(own.folder)
     with pytest.raises(AssertionError, match=re.escape(words)):
         await _run(line, tmp_path)
+
+
+async def test_only_who_has_the_key_may_load_or_unload(own: Stack, desk: Desk) -> None:
+    config = settings_for(own)
+    assert config.triton_control_key
+    for key in (None, SecretStr("0" * 64)):
+        async with open_servers(config.triton_url, key) as servers:
+            with pytest.raises(Refused, match="IRISVUE_TRITON_CONTROL_KEY"):
+                await servers.reload(SEGMENTER)
+            assert await servers.ready(SEGMENTER, 1), "who only asks for pictures needs none"
+    await desk.servers.reload(SEGMENTER)
+    worker = Path(f"/proc/{own.processes['worker-1'].pid}/environ").read_bytes()
+    assert b"IRISVUE_TRITON_URL" in worker and b"CONTROL_KEY" not in worker

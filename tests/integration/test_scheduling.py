@@ -52,7 +52,7 @@ async def test_a_full_line_is_waited_for_and_said(infer: TritonInfer, config: Se
         heard += 1
 
     async with (
-        open_servers(config.triton_url) as servers,
+        open_servers(config.triton_url, config.triton_control_key) as servers,
         servers.candidate(SEGMENTER, "model.onnx", SHIPPED, dynamic_batching=BATCHING) as name,
     ):
         small = copy(infer)

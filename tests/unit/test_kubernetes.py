@@ -101,7 +101,7 @@ def test_ports_and_addresses_meet() -> None:
     assert of("Service")["triton"]["spec"]["clusterIP"] == "None", (
         "gRPC balances; a virtual address would hide the servers"
     )
-    env = {e["name"]: e["value"] for e in pods()["triton"]["spec"]["containers"][0]["env"]}
+    env = {e["name"]: e.get("value") for e in pods()["triton"]["spec"]["containers"][0]["env"]}
     assert env["MODEL_REPOSITORY"] == given["IRISVUE_MODEL_REPOSITORY"]
     assert env["PROFILE"] == "gpu-onnx" and pods("base")["triton"]["spec"]["containers"][0]["env"][0]["value"] == "cpu"
     for name in ("api", "worker", "triton"):

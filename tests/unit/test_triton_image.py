@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.config import ROOT
 from orchestrator.versions.contract import read_contract
+from orchestrator.versions.server import CONTROL_HEADER
 
 REPOSITORY = ROOT / "model_repository"
 NETWORKS = ("iris_unet", "realesrgan")
@@ -110,3 +111,11 @@ def test_everything_that_the_image_copies_is_there() -> None:
         if line.startswith("COPY"):
             for source in [word for word in line.split()[1:-1] if not word.startswith("--")]:
                 assert (ROOT / source).exists(), source
+
+
+def test_a_control_key_leaves_loading_to_those_who_send_it(tmp_path: Path) -> None:
+    open_to_all = start(environment(tmp_path, PROFILE="cpu")).stdout
+    assert "restricted" not in open_to_all
+    asked = start(environment(tmp_path, PROFILE="cpu", CONTROL_KEY="s3cret")).stdout
+    assert "--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:irisvue=s3cret" in asked
+    assert CONTROL_HEADER == "triton-grpc-protocol-irisvue", "what Triton makes of the name before the ="
