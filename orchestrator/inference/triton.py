@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from copy import copy
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,6 @@ class TritonInfer:
         try:
             self.segment_px = await self._side_of(contracts.SEGMENTER)
             self.tile_px = await self._side_of(contracts.ENHANCER)
-            await self._read_previews()
         except BaseException:
             await self.aclose()
             raise
@@ -78,18 +76,18 @@ class TritonInfer:
         self.versions[model] = self.available[model][-1]
         return int(found.inputs[0].shape[1])
 
-    async def _read_previews(self) -> None:
-        """Which ensemble stands for which pair of versions."""
+    async def _ensemble_of(self, pair: Pair) -> str | None:
+        """The ensemble that names these versions of both networks, if there is one."""
         try:
-            pairs = product(self.available[contracts.SEGMENTER], self.available[contracts.ENHANCER])
-            for name in [contracts.PREVIEW, *(contracts.preview_of(*pair) for pair in pairs)]:
+            for name in (contracts.PREVIEW, contracts.preview_of(*pair)):
                 if await self._client.is_model_ready(name, client_timeout=self._timeout_s):
                     found = await self._client.get_model_config(name, client_timeout=self._timeout_s)
                     steps = {s.model_name: str(s.model_version) for s in found.config.ensemble_scheduling.step}
-                    pair = steps.get(contracts.SEGMENTER, ""), steps.get(contracts.ENHANCER, "")
-                    self._previews[pair] = name
+                    if pair == (steps.get(contracts.SEGMENTER), steps.get(contracts.ENHANCER)):
+                        return name
         except InferenceServerException as error:
             raise _translated(contracts.PREVIEW, error) from error
+        return None
 
     async def _call(self, model: str, input_name: str, batch: Bytes, outputs: list[str]) -> list[NDArray[np.generic]]:
         """One call; unanswered or broken off it goes to another server if there is one, a full queue is waited for."""
@@ -150,9 +148,10 @@ class TritonInfer:
         """See `Infer.preview`; None where no ensemble is made of exactly these versions."""
         pair = self.versions[contracts.SEGMENTER], self.versions[contracts.ENHANCER]
         if pair not in self._previews:
-            await self._read_previews()
-        if pair not in self._previews:
-            return None
+            found = await self._ensemble_of(pair)
+            if found is None:
+                return None
+            self._previews[pair] = found
         return await self.preview_by(self._previews[pair], image)
 
     async def preview_by(self, ensemble: str, image: Bytes) -> Bytes:
