@@ -154,7 +154,7 @@ class AsyncClient:
             job = await self.submit(uploaded.id)
             async for event in self.watch(job.job_id):
                 step(event.progress, event.step)
-        done = await self.job(job.job_id)
+        done = await self._patiently(lambda: self.job(job.job_id))
         if done.status != "completed":
             raise JobFailed(done)
         return done
@@ -178,14 +178,18 @@ class AsyncClient:
     async def _fetch(self, url: str | None) -> bytes:
         if url is None:
             raise IrisvueError("This job has no picture.", 404, "not_found")
-        async with httpx.AsyncClient(timeout=60, trust_env=False) as plain:  # the link carries its own signature
+
+        async def get() -> bytes:
             try:
                 answer = await plain.get(url)
             except httpx.TransportError as error:
                 raise self._no_answer(error) from error
-        if answer.is_error:
-            raise IrisvueError.of(answer)
-        return answer.content
+            if answer.is_error:
+                raise IrisvueError.of(answer)
+            return answer.content
+
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as plain:  # the link carries its own signature
+            return await self._patiently(get)
 
     async def _pages(self, path: str, name: str, query: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
         page, seen = 1, 0

@@ -280,7 +280,7 @@ async def _start_servers(
         "IRISVUE_DATABASE_URL": f"{dsn(postgres).replace('postgresql', 'postgresql+asyncpg', 1)}/{DATABASE}",
         "IRISVUE_REDIS_URL": redis_url(redis),
         "IRISVUE_STORAGE_URL": f"file://{folder / 'objects'}",
-        "IRISVUE_PUBLIC_URL": url,
+        "IRISVUE_PUBLIC_URL": os.environ.get("IRISVUE_PUBLIC_URL", url),  # of a balancer or a tunnel before this one
         "IRISVUE_JWT_SECRET": parts.secret(folder, "jwt"),
         "IRISVUE_LINK_SECRET": parts.secret(folder, "links"),
         "IRISVUE_INFERENCE": options.inference,

@@ -22,7 +22,7 @@ from orchestrator.inference.contracts import Bytes, Segmentation
 from orchestrator.telemetry import CALLS_IN_FLIGHT, MODEL_ERRORS, MODEL_SECONDS
 
 INTERACTIVE, BACKGROUND = 1, 2  # priority levels of config.pbtxt; 1 goes first
-TRIES = 3  # of one call, where there are several servers
+TRIES = 3  # of one call: behind its address there may be several servers
 BUSY_PAUSE_S = 0.2
 QUEUE_FULL = "Exceeds maximum queue size"
 Pair = tuple[str, str]
@@ -94,7 +94,7 @@ class TritonInfer:
         tensor = InferInput(input_name, list(batch.shape), np_to_triton_dtype(batch.dtype))
         tensor.set_data_from_numpy(np.ascontiguousarray(batch))
         loop = asyncio.get_running_loop()
-        deadline, tries = loop.time() + self._timeout_s, TRIES if self._try_s else 1
+        deadline, tries = loop.time() + self._timeout_s, TRIES
         while True:
             left_s = max(0.001, deadline - loop.time())
             try:
