@@ -5,9 +5,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
 MINUTES ?= 5
+SECONDS ?= 60
 SEED ?= 1
 
-.PHONY: demo up test clients docs screenshots test-export bench soak check format lock clean
+.PHONY: demo up test clients docs screenshots test-export bench fuzz soak audit check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/installed  ## one photo through the real system; PHOTO=path takes your own
@@ -42,6 +43,9 @@ test-export: .venv/installed-export  ## training and export, with torch
 
 bench: .venv/installed-dev  ## what DESIGN promises, measured; writes docs/performance.md
 	$(BIN)/python -m benchmarks $(MEASURE)
+
+fuzz: .venv/installed-dev  ## image reading, settings, config.pbtxt, Last-Event-ID: SECONDS of each
+	$(BIN)/python -m tests.fuzz $(FUZZ) --seconds $(SECONDS)
 
 soak: .venv/installed-dev  ## random faults for MINUTES, then everything is counted
 	$(BIN)/python -m tests.fault.soak --minutes $(MINUTES) --seed $(SEED)

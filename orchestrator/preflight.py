@@ -3,9 +3,9 @@
 import difflib
 import os
 import re
-from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 from orchestrator.config import Settings, settings
 from orchestrator.errors import SetupError
@@ -45,6 +45,11 @@ def read_settings() -> Settings:
         raise SetupError(
             "\n".join(_line(str(e["loc"][0]).lower(), e["msg"], e["input"]) for e in error.errors())
         ) from None
+    except SettingsError as error:  # what should be JSON and is not
+        name = re.search(r'field "(\w+)"', str(error))
+        field = name[1] if name else ""
+        value = os.environ.get(PREFIX + field.upper(), os.environ.get((PREFIX + field).lower(), ""))
+        raise SetupError(_line(field, "it is no JSON", value)) from None
     wrong = [*_wrong_shapes(found), *_missing(found)]
     if wrong:
         raise SetupError("\n".join(wrong))
@@ -97,6 +102,6 @@ def _missing(found: Settings) -> list[str]:
         lines.append(f"Links to a folder must be signed. Set {PREFIX}LINK_SECRET={EXAMPLES['link_secret']}")
     if found.s3_kms_key_id and not found.s3_encryption.startswith("aws:kms"):
         lines.append(_line("s3_encryption", "a key of the key service is named beside it", found.s3_encryption))
-    if found.fcm_credentials is not None and not Path(found.fcm_credentials).is_file():
+    if found.fcm_credentials is not None and not os.path.isfile(found.fcm_credentials):  # no error for a name too long
         lines.append(_line("fcm_credentials", "there is no such file", found.fcm_credentials))
     return lines

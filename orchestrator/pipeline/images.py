@@ -90,6 +90,8 @@ def decode(data: bytes, max_pixels: int) -> Pixels:
         image.load()
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         raise Unreadable from error
+    if image.mode in ("P", "PA") and image.palette is None:
+        raise Unreadable
     if image.mode.startswith("I"):  # 16-bit grey
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:

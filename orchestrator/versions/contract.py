@@ -41,7 +41,7 @@ def read_contract(name: str, config: bytes) -> Contract:
     parsed = model_config_pb2.ModelConfig()
     try:
         text_format.Parse(config.decode(), parsed)
-    except (text_format.ParseError, UnicodeDecodeError) as error:
+    except (text_format.ParseError, ValueError) as error:
         raise Refused(f"config.pbtxt of {name} can't be read: {error}") from error
     backend = parsed.backend or parsed.platform.removesuffix("_plan")
     if backend not in FILES:

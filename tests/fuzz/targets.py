@@ -1,0 +1,167 @@
+"""What bytes from outside are read by: each target takes any bytes and raises only where we do wrong."""
+
+import asyncio
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pillow_heif
+from PIL import Image
+from redis.asyncio import Redis
+
+from orchestrator import preflight, progress
+from orchestrator.config import ROOT, Settings, settings
+from orchestrator.embedded import parts
+from orchestrator.embedded.supervisor import Process
+from orchestrator.errors import IrisvueError, Refused, SetupError
+from orchestrator.inference.contracts import SEGMENTER
+from orchestrator.pipeline import images
+from orchestrator.versions.contract import read_contract
+
+MAX_PIXELS = 1_000_000
+JOB = UUID(int=1)
+
+
+def photo(data: bytes) -> None:
+    """A photo: refused in words, or decoded to what its header promised."""
+    try:
+        header = images.inspect(data, MAX_PIXELS)
+        pixels = images.decode(data, MAX_PIXELS)
+    except IrisvueError as error:
+        assert error.detail and error.status in (413, 415, 422), error
+        return
+    assert pixels.dtype == np.uint8 and pixels.shape[2] == 3
+    assert sorted(pixels.shape[:2]) == sorted((header.width, header.height))
+
+
+def settings_of_a_process(data: bytes) -> None:
+    """An environment, NAME=VALUE a line: read, or refused without showing a secret."""
+    told = {}
+    for line in data.decode("utf-8", "replace").replace("\0", "").splitlines():
+        name, found, value = line.partition("=")
+        if found and name.upper() in NAMES:
+            told[f"IRISVUE_{name.upper()}"] = value.encode("utf-8", "replace").decode()
+    hidden = {name: "x" * len(value) if name in SECRETS else value for name, value in told.items()}
+    assert said_of(told) == said_of(hidden), "what is said depends on a secret"
+
+
+def said_of(told: dict[str, str]) -> str:
+    with environment(told):
+        try:
+            preflight.read_settings()
+        except SetupError as error:
+            return error.detail + "".join(preflight.unknown_names())
+    return ""
+
+
+SECRETS = {"IRISVUE_JWT_SECRET", "IRISVUE_LINK_SECRET", "IRISVUE_S3_SECRET_ACCESS_KEY", "IRISVUE_TRITON_CONTROL_KEY"}
+NAMES = {name.upper() for name in Settings.model_fields}
+
+
+@contextmanager
+def environment(told: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("IRISVUE_")]:
+        del os.environ[name]
+    os.environ.update(told)
+    settings.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        settings.cache_clear()
+
+
+def config_pbtxt(data: bytes) -> None:
+    """A model's config.pbtxt: a contract, or refused."""
+    try:
+        contract = read_contract(SEGMENTER, data)
+    except Refused:
+        return
+    assert contract.filename and "/" not in contract.filename and contract.filename not in (".", "..")
+
+
+def last_event_id(data: bytes) -> None:
+    """Last-Event-ID, to a real Redis that keeps three events: those after it, in order."""
+    given = data.decode("latin-1")[:64]
+    loop, redis, ids = events()
+    found = loop.run_until_complete(progress.replay(redis, progress.job_stream(JOB), given))
+    after = [event.id for event in found]
+    assert after == ids[len(ids) - len(after) :], "the newest, none left out"
+    assert all(progress.order(i) > progress.order(given) for i in after)
+
+
+@cache
+def events() -> tuple[asyncio.AbstractEventLoop, Redis, list[str]]:
+    """A Redis for this process's lifetime."""
+    loop, folder = asyncio.new_event_loop(), Path(tempfile.mkdtemp(prefix="irisvue-fuzz-"))
+    part = parts.redis(folder)
+
+    async def begin() -> tuple[Redis, list[str]]:
+        process = Process(part)
+        await process.start()
+        redis = Redis.from_url(f"redis://:{parts.secret(folder, 'redis')}@{parts.HOST}:{part.port}/0")
+
+        async def ready() -> bool:
+            try:
+                return bool(await redis.ping())
+            except Exception:
+                return False
+
+        await process.until_ready(ready)
+        bodies = [progress.message(JOB, "processing", share, "Working...") for share in (10, 40, 60)]
+        return redis, [await progress.publish(redis, JOB, 1, body) for body in bodies]
+
+    redis, ids = loop.run_until_complete(begin())
+    return loop, redis, ids
+
+
+def planted(data: bytes) -> None:
+    """Goes wrong by design, so that a fuzzer that finds nothing is found out."""
+    if data[:1] == b"e" and data[1:2] == b"y" and data[2:3] == b"e":
+        raise AssertionError("an eye")
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "photo": photo,
+    "settings": settings_of_a_process,
+    "config_pbtxt": config_pbtxt,
+    "last_event_id": last_event_id,
+}
+
+
+def seeds(target: str) -> dict[str, bytes]:
+    """Where the fuzzer begins."""
+    if target == "photo":
+        return _pictures()
+    if target == "settings":
+        lines = [f"{name}={example}" for name, example in preflight.EXAMPLES.items()]
+        return {"all": "\n".join(lines).encode(), **{line.partition("=")[0]: line.encode() for line in lines}}
+    if target == "config_pbtxt":
+        return {path.parent.name: path.read_bytes() for path in (ROOT / "model_repository").glob("*/config.pbtxt")}
+    if target == "last_event_id":
+        return {"first": b"0-0", "late": b"99999999999999-1", "made-up": b"abc", "long": b"1" * 64}
+    return {"nothing": b"iris"}
+
+
+def _pictures() -> dict[str, bytes]:
+    pillow_heif.register_heif_opener()
+    pixels = np.random.default_rng(0).integers(0, 256, (images.MIN_SIDE_PX, images.MIN_SIDE_PX, 3)).astype(np.uint8)
+    picture, exif = Image.fromarray(pixels), Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "A phone"
+    found = {}
+    for kind, more in {"JPEG": {"exif": exif}, "PNG": {"exif": exif}, "WEBP": {"exif": exif}, "HEIF": {}}.items():
+        with io.BytesIO() as file:
+            picture.save(file, kind, **more)
+            found[kind.lower()] = file.getvalue()
+    with io.BytesIO() as file:
+        picture.quantize(16).save(file, "PNG", transparency=3)
+        found["palette.png"] = file.getvalue()
+    return found
