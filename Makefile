@@ -50,7 +50,10 @@ fuzz: .venv/installed-dev  ## image reading, settings, config.pbtxt, Last-Event-
 soak: .venv/installed-dev  ## random faults for MINUTES, then everything is counted
 	$(BIN)/python -m tests.fault.soak --minutes $(MINUTES) --seed $(SEED)
 
-check: .venv/installed-dev
+audit: .venv/installed-dev  ## known holes in what the lock files name
+	$(BIN)/python -m tests.audit
+
+check: audit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

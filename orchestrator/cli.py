@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -144,10 +145,11 @@ def doctor(
     port: Annotated[int, typer.Option(help="Port that `up` would take.")] = 8000,
     as_json: AsJson = False,
 ) -> None:
-    """Say what this machine lacks, each with the command that mends it."""
-    from orchestrator.embedded.doctor import examine
+    """Say what this machine lacks for `up`; with IRISVUE_DATABASE_URL, what that service lacks. Each with its cure."""
+    from orchestrator.embedded.doctor import examine, examine_service
 
-    found, bad = examine(data, port), False
+    of_a_service = "IRISVUE_DATABASE_URL" in os.environ
+    found, bad = asyncio.run(examine_service()) if of_a_service else examine(data, port), False
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in found], indent=1))
         raise typer.Exit(0 if all(check.good for check in found) else 1)

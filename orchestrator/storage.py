@@ -1,9 +1,11 @@
 """One class over obstore: the same calls for a folder and for S3, and links that live for minutes."""
 
 import asyncio
+import errno
 import hashlib
 import hmac
 import os
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -15,7 +17,7 @@ from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
 from orchestrator.config import Settings
@@ -81,8 +83,10 @@ class UploadAddress:
     headers: dict[str, str]
 
 
-def s3_store(bucket: str, prefix: str | None, settings: Settings, endpoint: str | None = None) -> S3Store:
-    """A bucket, at the settings' endpoint or at another one.
+def s3_store(
+    bucket: str, prefix: str | None, settings: Settings, endpoint: str | None = None, patient: bool = True
+) -> S3Store:
+    """A bucket, at the settings' endpoint or at another one; an impatient client says at once what is wrong.
 
     Keys come from the settings or, where there are none, from the environment that AWS's own tools use.
     """
@@ -100,7 +104,13 @@ def s3_store(bucket: str, prefix: str | None, settings: Settings, endpoint: str 
             config["sse_bucket_key_enabled"] = True
     if settings.s3_kms_key_id:
         config["sse_kms_key_id"] = settings.s3_kms_key_id
-    return S3Store(bucket, prefix=prefix, config=config, client_options=client)
+    return S3Store(
+        bucket,
+        prefix=prefix,
+        config=config,
+        client_options=client,
+        retry_config=None if patient else {"max_retries": 0},
+    )
 
 
 class Storage:
@@ -115,6 +125,7 @@ class Storage:
         else:
             there = parts.netloc, parts.path.strip("/") or None, settings
             self._store = s3_store(*there)
+            self._probe = s3_store(*there, patient=False)
             self._signs = s3_store(*there, settings.s3_public_endpoint)  # an address is part of what is signed
         self._secret = settings.link_secret.get_secret_value().encode()
         self._public_url = settings.public_url.rstrip("/")
@@ -179,14 +190,26 @@ class Storage:
             return "" if free > MIN_FREE_BYTES else f"only {free // 2**20} MB are left on the disk of {root}"
         try:
             async with asyncio.timeout(TROUBLE_S):
-                await obstore.head_async(self._store, "health")
+                await obstore.head_async(self._probe, "health")
         except FileNotFoundError:
             return ""
         except TimeoutError:
             return f"does not answer within {TROUBLE_S:g} s"
         except (BaseError, OSError) as error:
-            return f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"
+            return self.words(error)
         return ""
+
+    @staticmethod
+    def words(error: BaseException) -> str:
+        """What the store said, by its cause."""
+        said = str(error)
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+            return "access denied: look at the key, its rights on the bucket, and this machine's clock"
+        if found := re.search(r"InvalidCertificate\(\s*(\w+)", said):
+            return f"its certificate is not valid: {found[1].removesuffix('Context')}"
+        if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in said:
+            return "the disk is full"
+        return f"{type(error).__name__}: {said.splitlines()[0][:120] if said else ''}"
 
     async def link(self, key: str) -> str:
         """An address that lets anyone read this one object for `link_seconds`."""

@@ -50,6 +50,10 @@ def receiver() -> Iterator[Receiver]:
         def do_GET(self) -> None:
             self.do_POST()
 
+        def do_HEAD(self) -> None:
+            self.send_response(found.always(Received(self.path, {}, b""))[0])
+            self.end_headers()
+
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             headers = {name.lower(): value for name, value in self.headers.items()}

@@ -5,10 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from orchestrator import queue, store
+from orchestrator import diagnosis, store
 from orchestrator.api.dependencies import Open
-from orchestrator.migrations import behind
-from orchestrator.progress import UNREACHABLE
 from orchestrator.telemetry import NOTICES_DUE, QUEUE_JOBS, QUEUE_OLDEST
 
 router = APIRouter(tags=["health"])
@@ -22,19 +20,11 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready", responses={503: {"description": "Not ready."}})
 async def ready(services: Open, response: Response) -> dict[str, Any]:
-    """Whether work can be accepted; names what is not ready. Workers are reported, but accepting does not need them."""
-    checks: dict[str, str] = {}
-    try:
-        async with services.db() as db:
-            checks["migrations"] = behind(await store.revision(db)) or "ok"
-        checks["database"] = "ok"
-    except store.AWAY as error:
-        checks["database"] = f"not reachable ({type(error).__name__})"
-    try:
-        checks["workers"] = "ok" if await queue.worker_seen(services.redis) else "none seen"
-        checks["queue"] = "ok"
-    except UNREACHABLE as error:
-        checks["queue"] = f"not reachable ({type(error).__name__})"
+    """Whether work can be accepted; names what is not ready.
+
+    Workers, the store and the clock are reported, but accepting does not need them.
+    """
+    checks = await diagnosis.database(services) | await diagnosis.redis(services)
     checks["store"] = await services.storage.trouble() or "ok"  # reported; watching goes on without it
     checks["streams"] = "draining" if services.hub.draining else "ok"
     good = all(checks.get(name) == "ok" for name in ("database", "migrations", "queue", "streams"))

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from orchestrator import diagnosis
 from orchestrator.embedded.parts import HOST, missing_libpython
+from orchestrator.errors import IrisvueError, SetupError
+from orchestrator.inference.triton import TritonInfer
+from orchestrator.preflight import read_settings
+from orchestrator.progress import UNREACHABLE
+from orchestrator.services import open_services
 
 GLIBC = (2, 35)
 DISK_GB = 2.0
@@ -89,6 +95,52 @@ def _shared_memory() -> Check:
     good = free >= 64
     mend = "" if good else "Give /dev/shm 256 MB: sudo mount -o remount,size=256M /dev/shm (Docker: --shm-size=256m)"
     return Check("/dev/shm", good, f"{free:.0f} MB free", mend)
+
+
+MEND = {
+    "settings": "Mend it in the environment; docs/settings.md has all of them.",
+    "database": "Look at IRISVUE_DATABASE_URL, and whether PostgreSQL runs.",
+    "migrations": "irisvue migrate",
+    "clock": "timedatectl set-ntp true",
+    "queue": "Look at IRISVUE_REDIS_URL, and whether Redis runs.",
+    "workers": "irisvue worker",
+    "store": "Look at IRISVUE_STORAGE_URL, the key's rights on the bucket, and the disk.",
+    "models": "Look at IRISVUE_TRITON_URL, and whether Triton runs and has loaded the networks.",
+    "certificate": "Renew the certificate of IRISVUE_PUBLIC_URL.",
+    "keys of tokens": "Look at IRISVUE_JWKS_URL.",
+}
+
+
+async def examine_service() -> list[Check]:
+    """Look at the service that this environment's settings describe."""
+    try:
+        settings = read_settings()
+    except SetupError as error:
+        return [Check("settings", False, error.detail, MEND["settings"])]
+    found: dict[str, str] = {}
+    try:
+        async with open_services(settings) as services:
+            found |= await diagnosis.database(services) | await diagnosis.redis(services)
+            found["store"] = await diagnosis.written(services)
+    except UNREACHABLE as error:  # without Redis nothing else is opened
+        found["queue"] = f"not reachable ({diagnosis.cause_of(error)})"
+    if settings.inference == "triton":
+        found["models"] = await _models(settings.triton_url)
+    found["certificate"] = await diagnosis.certificate(settings.public_url)
+    if settings.jwks_url:
+        found["keys of tokens"] = await diagnosis.certificate(settings.jwks_url)
+    return [Check(name, said == "ok", said, "" if said == "ok" else MEND[name]) for name, said in found.items()]
+
+
+async def _models(url: str) -> str:
+    try:
+        infer = await TritonInfer.connect(url, 5.0)
+    except IrisvueError as error:
+        return error.detail
+    try:
+        return "ok" if await infer.ready() else "not all are loaded"
+    finally:
+        await infer.aclose()
 
 
 def examine(data: Path, port: int) -> list[Check]:

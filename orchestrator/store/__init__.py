@@ -5,6 +5,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from orchestrator.store.cleanup import (
     alive,
+    clock,
     delete_jobs,
     expired_uploads,
     forget_old_keys,
@@ -108,6 +109,7 @@ __all__ = [
     "cancel",
     "change_webhook",
     "claim",
+    "clock",
     "count_of",
     "current_routes",
     "delete_device",

@@ -25,6 +25,11 @@ async def revision(db: AsyncSession) -> str | None:
     return found
 
 
+async def clock(db: AsyncSession) -> float:
+    """The database's time in Unix seconds."""
+    return float(await db.scalar(text("SELECT extract(epoch FROM clock_timestamp())")) or 0)
+
+
 async def stale_jobs(db: AsyncSession, days: float) -> Sequence[Job]:
     """Failed and cancelled jobs that ended so long ago."""
     ended = Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED])

@@ -33,7 +33,9 @@ export interface paths {
         };
         /**
          * Ready
-         * @description Whether work can be accepted; names what is not ready. Workers are reported, but accepting does not need them.
+         * @description Whether work can be accepted; names what is not ready.
+         *
+         *     Workers, the store and the clock are reported, but accepting does not need them.
          */
         get: operations["ready_health_ready_get"];
         put?: never;
