@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from irisvue import AsyncClient, IrisvueError, Job
 from rich.live import Live
 from rich.table import Column, Table
 
+from irisvue import AsyncClient, IrisvueError, Job
 from orchestrator import show
 from orchestrator.connection import Data, Server, Token, find, must_find
 from orchestrator.embedded.stack import Options

@@ -10,12 +10,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from irisvue import AsyncClient, Job, JobFailed
-from irisvue import IrisvueError as ClientError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from irisvue import AsyncClient, Job, JobFailed
+from irisvue import IrisvueError as ClientError
 from orchestrator.errors import IrisvueError
 from orchestrator.pipeline.images import Pixels, decode
 from orchestrator.pipeline.run import WORDS

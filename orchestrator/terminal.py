@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from irisvue import IrisvueError as ClientError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from irisvue import IrisvueError as ClientError
 from orchestrator.config import Settings
 from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
 from orchestrator.errors import IrisvueError, SetupError

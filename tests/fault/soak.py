@@ -21,11 +21,11 @@ from typing import Any
 
 import httpx
 import psutil
-from irisvue import AsyncClient, IrisvueError
 from rich.console import Console
 from sqlalchemy import text
 
 from export import eyes
+from irisvue import AsyncClient, IrisvueError
 from orchestrator import queue
 from orchestrator.cleanup import clean
 from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of

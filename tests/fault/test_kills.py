@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from irisvue import AsyncClient
 
+from irisvue import AsyncClient
 from orchestrator import jobs, photos, queue, store
 from orchestrator.embedded.stack import Stack
 from orchestrator.services import Services

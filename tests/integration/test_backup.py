@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from irisvue import AsyncClient
 
+from irisvue import AsyncClient
 from orchestrator.auth import make_token
 from orchestrator.config import ROOT
 from orchestrator.embedded.parts import POSTGRES, package_folder

@@ -17,9 +17,9 @@ import cv2
 import httpx
 import psutil
 import pytest
-from irisvue import AsyncClient
 from typer.testing import CliRunner, Result
 
+from irisvue import AsyncClient
 from orchestrator.auth import make_token
 from orchestrator.cli import app
 from orchestrator.embedded.stack import Stack

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from irisvue import AsyncClient
 from PIL import Image
 from sqlalchemy import func, select
 
 from export import eyes
+from irisvue import AsyncClient
 from orchestrator import privacy
 from orchestrator.auth import make_token
 from orchestrator.embedded.stack import Stack
