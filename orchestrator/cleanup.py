@@ -77,6 +77,9 @@ async def clean(services: Services, dry_run: bool, tell: Tell = nobody) -> Repor
         if not dry_run:
             await services.storage.delete([orphan.key])
     if not dry_run:
+        before = datetime.now(UTC) - timedelta(minutes=settings.orphan_minutes)
+        for prefix in OWNERS:
+            found.orphans += await services.storage.remove_unfinished(prefix, before)
         for kind, count in found.counts().items():
             CLEANED.labels(kind).inc(count)
     return found

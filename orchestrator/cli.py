@@ -20,7 +20,19 @@ from orchestrator.cli_jobs import Inference
 from orchestrator.config import ROOT, Settings, settings
 from orchestrator.embedded.stack import Options, Stack
 from orchestrator.errors import SetupError
-from orchestrator.terminal import STATUS, AsJson, bar, checked, complaints, console, examples, run, settings_at, started
+from orchestrator.terminal import (
+    STATUS,
+    AsJson,
+    bar,
+    checked,
+    complaints,
+    console,
+    examples,
+    run,
+    settings_at,
+    started,
+    told_in_words,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -167,10 +179,13 @@ def doctor(
 def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Run one API process (settings from IRISVUE_*)."""
     from orchestrator.serve import serve
+    from orchestrator.services import reach
     from orchestrator.tracing import configure_tracing
 
     found = checked()
     configure_tracing(found, "api")
+    with told_in_words():
+        asyncio.run(reach(found))
     serve(found, host, port)
 
 
@@ -189,11 +204,8 @@ def worker(
     found = checked()
     configure_logging(found.log_level)
     configure_tracing(found, "worker")
-    try:
+    with told_in_words():
         asyncio.run(run_worker(found.model_copy(update={"triton_url": triton} if triton else {})))
-    except SetupError as error:
-        complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 @app.command(rich_help_panel=PARTS, epilog=examples("irisvue cleanup --dry-run", "irisvue cleanup --json"))
@@ -249,11 +261,8 @@ def migrate() -> None:
     from orchestrator.migrations import upgrade
 
     found = checked()
-    try:
+    with told_in_words():
         upgrade(found.database_url)
-    except SetupError as error:
-        complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

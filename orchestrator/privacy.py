@@ -4,6 +4,7 @@ import asyncio
 import json
 import zipfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -76,6 +77,7 @@ async def erase(services: Services, user: UUID, tell: Tell = nobody) -> Kept:
             continue  # somebody deleted it at the same moment
     for prefix in PREFIXES:
         await services.storage.delete(await services.storage.keys(f"{prefix}/{user}"))
+        await services.storage.remove_unfinished(f"{prefix}/{user}", datetime.now(UTC))
     async with services.db.begin() as db:
         await store.erase_rows(db, user)
     await services.redis.delete(progress.user_stream(user))

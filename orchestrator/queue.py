@@ -14,14 +14,19 @@ from uuid import UUID
 from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
+from redis.exceptions import RedisError
 
 from orchestrator.config import Settings
+from orchestrator.errors import SetupError
 
 QUEUE = "irisvue:queue"
 FUNCTION = "process"
 HEAD_START = {"interactive": timedelta(seconds=30), "background": timedelta(0)}
 LONG_AGO = timedelta(days=1)  # arq takes no job "of the future": clocks of workers and database may differ by this much
 EXPIRES = timedelta(days=7)
+
+
+CONNECT_TRIES = 30  # a second apart
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -32,15 +37,21 @@ def dump(value: dict[str, Any]) -> bytes:
 def redis_settings(settings: Settings) -> RedisSettings:
     """Arq's own connection settings."""
     found = RedisSettings.from_dsn(settings.redis_url)
-    found.conn_retries = 30
+    found.conn_retries = CONNECT_TRIES
     return found
 
 
-async def open_queue(settings: Settings) -> ArqRedis:
-    """Connect; close with `aclose`."""
-    return await create_pool(
-        redis_settings(settings), job_serializer=dump, job_deserializer=json.loads, default_queue_name=QUEUE
-    )
+async def open_queue(settings: Settings, patient: bool = True) -> ArqRedis:
+    """Connect; close with `aclose`. Raises SetupError when Redis does not answer, after half a minute or at once."""
+    there = redis_settings(settings)
+    there.conn_retries = there.conn_retries if patient else 0
+    try:
+        return await create_pool(there, job_serializer=dump, job_deserializer=json.loads, default_queue_name=QUEUE)
+    except (RedisError, OSError) as error:
+        raise SetupError(
+            f"Redis does not answer at {there.host}:{there.port} ({type(error).__name__}). "
+            "Look at IRISVUE_REDIS_URL, and whether it runs."
+        ) from error
 
 
 def stands_at(priority: str, created_at: datetime) -> datetime:

@@ -29,10 +29,10 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, listen: bool = False) -> AsyncIterator[Services]:
-    """Open the clients; with `listen` also the event hub (API processes)."""
+async def open_services(settings: Settings, listen: bool = False, patient: bool = True) -> AsyncIterator[Services]:
+    """Open the clients; with `listen` also the event hub (API processes). Raises SetupError when Redis is away."""
     engine = create_async_engine(settings.database_url, pool_size=10, max_overflow=10, pool_pre_ping=True)
-    redis = await open_queue(settings)
+    redis = await open_queue(settings, patient)
     hub = Hub(redis)
     try:
         if listen:
@@ -43,6 +43,11 @@ async def open_services(settings: Settings, listen: bool = False) -> AsyncIterat
         await hub.aclose()
         await redis.aclose()
         await engine.dispose()
+
+
+async def reach(settings: Settings) -> None:
+    """Raises SetupError unless Redis answers: without it no process of ours starts."""
+    await (await open_queue(settings)).aclose()
 
 
 async def open_inference(settings: Settings) -> Infer:

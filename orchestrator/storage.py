@@ -171,6 +171,24 @@ class Storage:
         except (BaseError, OSError) as error:
             raise StoreUnavailable from error
 
+    async def remove_unfinished(self, prefix: str, older_than: datetime) -> list[str]:
+        """Remove what a process that was killed while it wrote has left of objects in a folder; buckets have no such.
+
+        No listing shows these files; returns what they were called.
+        """
+        if not isinstance(self._store, LocalStore):
+            return []
+        root = Path(str(self._store.prefix))
+
+        def remove() -> list[str]:
+            found = [path for path in (root / prefix).rglob("*#*") if re.search(r"#\d+$", path.name)]
+            old = [path for path in found if path.stat().st_mtime < older_than.timestamp()]
+            for path in old:
+                path.unlink(missing_ok=True)
+            return [str(path.relative_to(root)) for path in old]
+
+        return await asyncio.to_thread(remove)
+
     async def size(self, key: str) -> int:
         """Size of an object in bytes. Raises NotFound."""
         try:

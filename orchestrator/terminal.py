@@ -76,6 +76,16 @@ def run(work: Coroutine[Any, Any, int]) -> None:
     raise typer.Exit(code)
 
 
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """What a process can't start without is said in a line, and ends it."""
+    try:
+        yield
+    except SetupError as error:
+        complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
 def checked() -> Settings:
     """This process's settings; ends the program with a line for everything that is wrong with them."""
     for line in unknown_names():

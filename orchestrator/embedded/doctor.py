@@ -14,7 +14,6 @@ from orchestrator.embedded.parts import HOST, missing_libpython
 from orchestrator.errors import IrisvueError, SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.preflight import read_settings
-from orchestrator.progress import UNREACHABLE
 from orchestrator.services import open_services
 
 GLIBC = (2, 35)
@@ -119,11 +118,11 @@ async def examine_service() -> list[Check]:
         return [Check("settings", False, error.detail, MEND["settings"])]
     found: dict[str, str] = {}
     try:
-        async with open_services(settings) as services:
+        async with open_services(settings, patient=False) as services:
             found |= await diagnosis.database(services) | await diagnosis.redis(services)
             found["store"] = await diagnosis.written(services)
-    except UNREACHABLE as error:  # without Redis nothing else is opened
-        found["queue"] = f"not reachable ({diagnosis.cause_of(error)})"
+    except SetupError as error:  # without Redis nothing else is opened
+        found["queue"] = error.detail
     if settings.inference == "triton":
         found["models"] = await _models(settings.triton_url)
     found["certificate"] = await diagnosis.certificate(settings.public_url)

@@ -7,9 +7,11 @@ in the release after the one that stopped using it (contract). tests/integration
 from functools import cache
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import SetupError
@@ -45,10 +47,17 @@ def upgrade(database_url: str, to: str = "head") -> None:
     """Run every migration that the database lacks, up to one of them. Blocks; not for an event loop.
 
     Raises:
-        SetupError: somebody held a table for so long that everyone else would have had to wait behind the migration.
+        SetupError: the database does not answer; or somebody held a table for so long that
+            everyone else would have had to wait behind the migration.
     """
     try:
         command.upgrade(config(database_url), to)
+    except (OSError, asyncpg.PostgresError) as error:
+        there = make_url(database_url)
+        raise SetupError(
+            f"The database does not answer at {there.host}:{there.port or 5432} ({error}). "
+            "Look at IRISVUE_DATABASE_URL, and whether it runs."
+        ) from error
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != "55P03":  # lock_not_available
             raise

@@ -44,7 +44,7 @@ async def status(api: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
 
 
 def objects_of(stack: Stack, job_id: str) -> set[str]:
-    found = (stack.folder / "objects" / "processed").rglob(f"{job_id}*")
+    found = (stack.folder / "objects" / "processed").rglob(f"{job_id}*[a-z]")  # not what a kill left half-written
     return {path.name.partition(".")[2] for path in found}
 
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, update
 
-from orchestrator import photos, storage, store
+from orchestrator import photos, privacy, storage, store
 from orchestrator.cleanup import clean
 from orchestrator.embedded.stack import Stack
 from orchestrator.services import Services
@@ -123,3 +123,21 @@ async def test_uploads_and_keys_whose_time_is_over_go(services: Services, user: 
 def test_cleanup_without_a_stack_says_so(tmp_path: Path) -> None:
     done = run("cleanup", "--data", tmp_path)
     assert done.returncode == 1 and "irisvue up" in done.stderr
+
+
+async def test_what_a_killed_process_has_half_written_goes(services: Services, stack: Stack, eye_jpeg: bytes) -> None:
+    user = uuid4()
+    photo = await photos.add_photo(services, user, eye_jpeg)
+    folder = stack.folder / "objects" / "processed" / str(user)
+    folder.mkdir(parents=True)
+    old, new = folder / f"{uuid4()}.mask.png#1", folder / f"{uuid4()}.jpg#2"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    long_ago = time.time() - 2 * 3600
+    os.utime(old, (long_ago, long_ago))
+    found = await clean(services, dry_run=False)
+    assert str(old.relative_to(stack.folder / "objects")) in found.orphans
+    assert not old.exists() and new.exists(), "somebody may be writing it now"
+    left = await privacy.erase(services, user)
+    assert left.nothing and not new.exists()
+    assert photo.object_key not in await services.storage.keys("originals")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import cv2
 import httpx
@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 from irisvue import AsyncClient
 from orchestrator.auth import make_token
 from orchestrator.cli import app
+from orchestrator.config import settings
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import encode_jpeg
 from tests.conftest import PHOTOS, drawn_eye
@@ -218,6 +219,11 @@ WRONG_USES = {
     "models list": "No `irisvue up` has run on",
     "worker --triton": "requires an argument",
     "bench nonsense": "nonsense",
+    "privacy export": "Missing option '--user'",
+    "privacy trail --user me": "Invalid value for '--user': Input should be a valid UUID",
+    f"privacy erase --yes --user {UUID(int=1)}": "No `irisvue up` has run on",
+    "migrate": "Nobody could sign in. Set IRISVUE_JWKS_URL",
+    "api": "Nobody could sign in. Set IRISVUE_JWKS_URL",
     "doctor --port many": "Invalid value for '--port': Input should be a valid integer",
 }
 
@@ -232,6 +238,26 @@ def test_the_first_wrong_use_is_answered_in_words(
     below = capfd.readouterr()  # of a process that the command has started
     said = " ".join((done.output + below.out + below.err).replace("│", " ").split())
     assert WRONG_USES[words] in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("command", "changed", "said"),
+    [
+        ("migrate", {"DATABASE_URL": "postgresql+asyncpg://u:p@127.0.0.1:9/x"}, "does not answer at 127.0.0.1:9"),
+        ("api", {"REDIS_URL": "redis://127.0.0.1:9/0"}, "Redis does not answer at 127.0.0.1:9"),
+        ("worker", {"REDIS_URL": "redis://127.0.0.1:9/0"}, "Redis does not answer at 127.0.0.1:9"),
+    ],
+)
+def test_a_part_that_is_away_is_said_in_a_line(
+    command: str, changed: dict[str, str], said: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (stack.env | {f"IRISVUE_{name}": value for name, value in changed.items()}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("orchestrator.queue.CONNECT_TRIES", 0)
+    settings.cache_clear()
+    done = in_process(command)
+    settings.cache_clear()
+    assert done.exit_code == 1 and said in done.output and "Traceback" not in done.output
 
 
 def test_every_command_has_help_with_examples_where_it_has_choices() -> None:

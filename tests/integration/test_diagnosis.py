@@ -134,7 +134,7 @@ def test_doctor_of_a_service_that_is_well(stack: Stack) -> None:
     ("changed", "name", "said"),
     [
         ({"IRISVUE_DATABASE_URL": "postgresql+asyncpg://u:p@127.0.0.1:9/x"}, "database", "not reachable"),
-        ({"IRISVUE_REDIS_URL": "redis://127.0.0.1:9/0"}, "queue", "not reachable"),
+        ({"IRISVUE_REDIS_URL": "redis://127.0.0.1:9/0"}, "queue", "Redis does not answer at 127.0.0.1:9"),
         ({"IRISVUE_TRITON_URL": "127.0.0.1:9"}, "models", "did not answer"),
         ({"IRISVUE_STORAGE_URL": "nowhere"}, "settings", "IRISVUE_STORAGE_URL is 'nowhere'"),
     ],

@@ -54,6 +54,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 async def desk(own: Stack) -> AsyncIterator[Desk]:
     config = settings_for(own)
+    await until(partial(triton_ready, config.triton_url))  # a test before this one may have killed it
     async with open_services(config) as services, open_servers(config.triton_url, config.triton_control_key) as servers:
         infer = await TritonInfer.connect(config.triton_url, 30)
         yield Desk(services, open_repository(config.model_repository, config), servers, infer)

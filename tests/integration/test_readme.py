@@ -88,7 +88,7 @@ def test_make_up_prints_a_link_that_opens(clone: Path, page: str, number: int) -
         process.wait(60)
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "format", "test-export"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "fuzz", "format", "test-export"])
 def test_named_make_targets_exist(target: str) -> None:
     assert f"make {target}" in README
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)

@@ -4,6 +4,7 @@ The server hands over all requests of a dynamic batch at once; they run as one c
 model's parameter `intra_op_thread_count`, as Triton's own backend does.
 """
 
+import ctypes
 import json
 import os
 import sys
@@ -14,6 +15,22 @@ sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.paths
 import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
 import triton_python_backend_utils as pb_utils  # noqa: E402
+
+_USED = ctypes.c_char_p(b"used_dltensor")
+_rename = ctypes.pythonapi.PyCapsule_SetName
+_rename.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+
+def _handed_over(name, array):
+    """The array as Triton's tensor.
+
+    The stub marks a DLPack capsule that it has taken as `used_dlpack`; numpy knows `used_dltensor`, as the
+    specification says, and grumbles in the log each time.
+    """
+    capsule = array.__dlpack__()
+    tensor = pb_utils.Tensor.from_dlpack(name, capsule)
+    _rename(capsule, _USED)
+    return tensor
 
 
 class TritonPythonModel:
@@ -54,7 +71,7 @@ class TritonPythonModel:
         return [
             pb_utils.InferenceResponse(
                 [
-                    pb_utils.Tensor.from_dlpack(name, np.ascontiguousarray(output[end - size : end]))
+                    _handed_over(name, np.ascontiguousarray(output[end - size : end]))
                     for name, output in zip(self._outputs, outputs, strict=True)
                 ]
             )
