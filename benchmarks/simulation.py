@@ -19,13 +19,14 @@ Steps = Generator[simpy.Event, Any, None]
 class Costs:
     """What one photo uses: core-seconds, and how many calls."""
 
-    before: float  # the worker, up to the first look; API, PostgreSQL and Redis included
+    before: float  # the worker, up to the first look; API, PostgreSQL, Redis and the app included
     look: float  # one call of the segmenter
     looks: int
     between: float  # the worker, before the enlargement
     tile: float  # one call of the enhancer
     tiles: int
     after: float  # the worker, putting tiles together and saving
+    pause: float = 0.0  # neither computing nor in a line: disks, round trips
 
     @property
     def whole(self) -> float:
@@ -139,6 +140,7 @@ class _World:
                     yield turn
                     yield self.env.timeout(self.site.gpu_photo)
             yield self.cores.use(costs.after)
+            yield self.env.timeout(costs.pause)
         self.seconds[number] = self.env.now - arrival
 
     def tile(self, flight: simpy.Resource) -> Steps:

@@ -95,10 +95,17 @@ class Settings(BaseSettings):
     )
     unfinished_jobs: int = Field(default=10_000, ge=1, description="Of all users together.")
     user_streams: int = Field(default=100, ge=1, description="Open progress streams of one user.")
+    events_kept_s: int = Field(default=86_400, ge=60, description="Redis keeps the events of a job for so long.")
     streams: int = Field(default=20_000, ge=1, description="Open progress streams of one API process.")
     user_bytes_a_day: int = Field(default=2 * 1024**3, description="Uploads of one user in a day (UTC).")
     bytes_a_day: int = Field(default=1024**4, description="Uploads of all users in a day (UTC).")
 
+    poll_s: float = Field(
+        default=0.02,
+        gt=0,
+        le=5,
+        description="How often a worker with a free hand looks for work; with a hundred workers 0.5 is soon enough.",
+    )
     worker_jobs: int = Field(default=2, ge=1, description="Photos one worker process has in hand at once.")
     pixels_in_hand: int = Field(default=60_000_000, description="Pixels of full-size photos in a worker at once.")
     decoder_bytes: int = Field(default=2 * 1024**3, description="Address space of a process that decodes a photo.")

@@ -136,7 +136,7 @@ async def tell(services: Services, job: Job, body: dict[str, Any], patient: bool
     for pause in TELL_AGAIN_AFTER_S if patient else TELL_AGAIN_AFTER_S[:1]:
         await asyncio.sleep(pause)
         try:
-            await progress.publish(services.redis, job.user_id, job.attempt, body)
+            await progress.publish(services.redis, job.user_id, job.attempt, body, services.settings.events_kept_s)
             return
         except UNREACHABLE as error:
             log.warning("event not published", job_id=str(job.id), error=type(error).__name__)

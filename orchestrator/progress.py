@@ -18,7 +18,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 CHANNEL, STOP_CHANNEL = "irisvue:events", "irisvue:stop"
-KEEP_JOB, KEEP_USER, KEEP_SECONDS = 400, 2000, 24 * 3600
+KEEP_JOB, KEEP_USER = 400, 2000
+KEEP_SECONDS = 24 * 3600  # unless the settings say something else
 LAST_STATES = ("completed", "failed", "cancelled")
 UNREACHABLE = (RedisError, OSError)
 
@@ -109,14 +110,14 @@ def user_stream(user: UUID | str) -> str:
     return f"irisvue:user:{user}"
 
 
-async def publish(redis: Redis, user: UUID, attempt: int, body: dict[str, Any]) -> str:
+async def publish(redis: Redis, user: UUID, attempt: int, body: dict[str, Any], keep_s: int = KEEP_SECONDS) -> str:
     """Append to both streams and push, in one step. Returns the event's id; "" if a later event stands there already.
 
     Raises RedisError or OSError when Redis can't be reached.
     """
     keys = [user_stream(user), job_stream(body["job_id"])]
     told = [json.dumps(body), str(attempt), str(body["status"]), str(user)]
-    limits = [CHANNEL, str(KEEP_SECONDS), str(KEEP_JOB), str(KEEP_USER)]
+    limits = [CHANNEL, str(keep_s), str(KEEP_JOB), str(KEEP_USER)]
     event_id: bytes = await redis.eval(APPEND_AND_PUSH, 2, *keys, *told, *limits)  # type: ignore[misc]
     return event_id.decode()
 

@@ -50,7 +50,7 @@ def _arq_worker(context: Context) -> Worker:
         ctx={"context": context},
         max_jobs=settings.worker_jobs,
         job_timeout=settings.job_timeout_s + 60,
-        poll_delay=0.02,
+        poll_delay=settings.poll_s,
         keep_result=0,
         max_tries=1_000_000,  # attempts are counted in the row
         retry_jobs=False,
