@@ -66,3 +66,8 @@ def test_the_address_says_which_kind(tmp_path: Path) -> None:
     assert isinstance(open_repository("s3://models", Settings()), BucketRepository)
     with pytest.raises(SetupError, match="IRISVUE_MODEL_REPOSITORY"):
         open_repository(str(tmp_path / "none"), Settings())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "model_repository").rglob("*.onnx")), ids=lambda path: path.parts[-3])
+def test_a_shipped_network_says_nothing_of_the_machine_that_made_it(path: Path) -> None:
+    assert b".py" not in path.read_bytes(), "the exporter's stack traces"
