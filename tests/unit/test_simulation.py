@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from benchmarks.capacity import PAGE, RESULTS, page
+from benchmarks.capacity import PAGE, RESULTS
+from benchmarks.cluster import page
 from benchmarks.simulation import Costs, Site, erlang_c, percentile, simulate
 
 ONE_STEP = {"look": 0.0, "looks": 0, "between": 0.0, "tile": 0.0, "tiles": 0, "after": 0.0}
