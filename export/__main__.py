@@ -1,5 +1,7 @@
 """`python -m export …`: draw pictures, train the networks, write them into the model repository, score them."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +58,7 @@ def train_unet(
     side_px: int = 256,
     seed: int = 1,
     first_picture: Annotated[int, typer.Option(help="Seed of the first drawn picture.")] = 1_000_000,
+    sharp: Annotated[int, typer.Option(help="Also so many well lit crops: every other picture of a batch.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on from CACHE/iris_unet.pt.")] = False,
     device: Device = "cpu",
     cache: Cache = CACHE,
@@ -65,17 +68,23 @@ def train_unet(
 
     stages = [Stage(coarse_px, 16, coarse_steps, 2e-3), Stage(side_px, 8, fine_steps, 8e-4)]
     chosen = [s for s in stages if s.steps]
-    train(cache / "iris_unet.pt", cache / "drawn", pictures, chosen, seed, device, first_picture, resume)
+    train(cache / "iris_unet.pt", cache / "drawn", pictures, chosen, seed, device, first_picture, resume, sharp)
 
 
 @app.command("train-enhancer")
 def train_enhancer(
-    pictures: int = 1_200, steps: int = 20_000, seed: int = 2, device: Device = "cpu", cache: Cache = CACHE
+    irises: int = 1_000,
+    textures: int = 800,
+    steps: int = 20_000,
+    seed: int = 2,
+    resume: Annotated[bool, typer.Option(help="Go on from CACHE/realesrgan.pt.")] = False,
+    device: Device = "cpu",
+    cache: Cache = CACHE,
 ) -> None:
-    """Train the compact ×4 enhancer on drawn irises; weights go to CACHE/realesrgan.pt."""
+    """Train the compact ×4 enhancer on drawn irises and textures; weights go to CACHE/realesrgan.pt."""
     from export.train_enhancer import train
 
-    train(cache / "realesrgan.pt", cache / "drawn", pictures, steps, seed, device)
+    train(cache / "realesrgan.pt", cache / "drawn", irises, textures, steps, seed, device, resume)
 
 
 @app.command()
@@ -90,8 +99,40 @@ def publish(
     from export import onnx
 
     target = repository / name / str(version) / "model.onnx"
-    difference = onnx.export(name, cache / f"{name}.pt", target, side_px)
+    difference = onnx.export(onnx.load(name, cache / f"{name}.pt"), target, side_px)
     typer.echo(f"{target}: {target.stat().st_size / 1e6:.2f} MB, largest difference to torch {difference:.2g}")
+
+
+@app.command()
+def realesrgan(
+    weights: Annotated[Path, typer.Option(help="RealESRGAN_x4plus.pth or realesr-general-x4v3.pth")],
+    download: Annotated[bool, typer.Option("--download", help="Fetch the file, where it is not there.")] = False,
+    denoise: Annotated[float, typer.Option(min=0, max=1, help="Of realesr-general-x4v3: below 1 needs -wdn-.")] = 1.0,
+    out: Annotated[Path, typer.Option(help="Folder for model.onnx and its card.")] = Path("candidate"),
+    publish: Annotated[bool, typer.Option("--publish", help="Then `irisvue models publish` it.")] = False,
+    side_px: int = 256,
+) -> None:
+    """Write Real-ESRGAN's published weights as a candidate version of realesrgan."""
+    from export import official, onnx
+
+    try:
+        if download:
+            official.download(weights)
+            if denoise < 1.0:
+                official.download(weights.with_name(official.WEAK_DENOISE))
+        net = official.network(weights, denoise)
+        difference = onnx.export(onnx.enhancer(net), out / "model.onnx", side_px)
+    except (official.WrongWeights, ValueError) as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    (out / "MODEL.md").write_text(official.card(weights, denoise, difference))
+    size = (out / "model.onnx").stat().st_size / 1e6
+    typer.echo(f"{out / 'model.onnx'}: {size:.2f} MB, largest difference to torch {difference:.2g}")
+    argv = ["models", "publish", "realesrgan", f"{out / 'model.onnx'}", "--card", f"{out / 'MODEL.md'}"]
+    if publish:
+        irisvue = Path(sys.executable).with_name("irisvue")
+        raise typer.Exit(subprocess.run([irisvue, *argv, "--slower", "500"], check=False).returncode)  # noqa: S603
+    typer.echo(f"Next: irisvue {' '.join(argv)}")
 
 
 @app.command()

@@ -79,10 +79,74 @@ class SRVGGNetCompact(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Run a batch."""
+        return F.pixel_shuffle(self.residual(picture), 4) + self.enlarged(picture)
+
+    def residual(self, picture: Tensor) -> Tensor:
+        """(N, 48, H, W): what is added to the enlarged picture, before the pixel shuffle."""
         x = picture
         for layer in self.body:
             x = layer(x)
+        return x
+
+    def enlarged(self, picture: Tensor) -> Tensor:
+        """(N, 3, 4H, 4W): the base."""
         if self.base == "nearest":
-            return F.pixel_shuffle(x, 4) + F.interpolate(picture, scale_factor=4.0, mode="nearest")
+            return F.interpolate(picture, scale_factor=4.0, mode="nearest")
         framed = F.pad(picture, (2, 2, 2, 2), mode="replicate")
-        return F.pixel_shuffle(x + F.conv2d(framed, self.bicubic, groups=3), 4)
+        return F.pixel_shuffle(F.conv2d(framed, self.bicubic, groups=3), 4)
+
+
+class _DenseBlock(nn.Module):
+    """Five convolutions, each of which sees what all before it made."""
+
+    def __init__(self, num_feat: int, num_grow_ch: int) -> None:
+        super().__init__()
+        for n in range(1, 5):
+            setattr(self, f"conv{n}", nn.Conv2d(num_feat + (n - 1) * num_grow_ch, num_grow_ch, 3, 1, 1))
+        self.conv5 = nn.Conv2d(num_feat + 4 * num_grow_ch, num_feat, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run a batch."""
+        seen = x
+        for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
+            seen = torch.cat([seen, F.leaky_relu(conv(seen), 0.2)], dim=1)
+        return x + 0.2 * self.conv5(seen)
+
+
+class _RRDB(nn.Module):
+    """Residual in residual dense block."""
+
+    def __init__(self, num_feat: int, num_grow_ch: int) -> None:
+        super().__init__()
+        self.rdb1 = _DenseBlock(num_feat, num_grow_ch)
+        self.rdb2 = _DenseBlock(num_feat, num_grow_ch)
+        self.rdb3 = _DenseBlock(num_feat, num_grow_ch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run a batch."""
+        return x + 0.2 * self.rdb3(self.rdb2(self.rdb1(x)))
+
+
+class RRDBNet(nn.Module):
+    """ESRGAN's ×4 generator (Wang et al. 2018) with the layout and names of RealESRGAN_x4plus.
+
+    In: (N, 3, H, W) float 0–1. Out: (N, 3, 4H, 4W).
+    """
+
+    def __init__(self, num_feat: int = 64, num_block: int = 23, num_grow_ch: int = 32) -> None:
+        super().__init__()
+        self.conv_first = nn.Conv2d(3, num_feat, 3, 1, 1)
+        self.body = nn.Sequential(*(_RRDB(num_feat, num_grow_ch) for _ in range(num_block)))
+        self.conv_body = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.conv_up1 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.conv_up2 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.conv_hr = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.conv_last = nn.Conv2d(num_feat, 3, 3, 1, 1)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Run a batch."""
+        x = self.conv_first(picture)
+        x = x + self.conv_body(self.body(x))
+        for conv in (self.conv_up1, self.conv_up2):
+            x = F.leaky_relu(conv(F.interpolate(x, scale_factor=2.0, mode="nearest")), 0.2)
+        return self.conv_last(F.leaky_relu(self.conv_hr(x), 0.2))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from export import eyes
+from export.drawing.textures import draw_texture
 
 BACKGROUND, IRIS, PUPIL, SCLERA = range(4)
 GLINT_BIT = 128
@@ -40,6 +41,26 @@ def _draw(job: tuple[int, int, eyes.Kind | None, bool]) -> tuple[NDArray[np.uint
     cv2.setNumThreads(1)
     drawn = eyes.draw(seed, side_px, side_px, kind, mild)
     return drawn.image, label(drawn), drawn.is_eye
+
+
+def _texture(job: tuple[int, int]) -> NDArray[np.uint8]:
+    cv2.setNumThreads(1)
+    return draw_texture(*job)
+
+
+def cached_textures(folder: Path, count: int, side_px: int, first_seed: int) -> NDArray[np.uint8]:
+    """Read textures `first_seed` … `first_seed + count`, (N, S, S, 3), from `folder`; drawn the first time."""
+    path = folder / f"textures-{side_px}px-{count}-from-{first_seed}.npy"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        jobs = [(first_seed + i, side_px) for i in range(count)]
+        with ProcessPoolExecutor(os.cpu_count()) as pool:
+            drawn = list(track(pool.map(_texture, jobs, chunksize=8), "Drawing textures", total=count))
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.save(file, np.stack(drawn))
+        part.replace(path)
+    return np.asarray(np.load(path, "r"))
 
 
 def _drawn(jobs: list[tuple[int, int, eyes.Kind | None, bool]]) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:

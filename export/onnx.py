@@ -1,5 +1,6 @@
 """Torch weights → ONNX with uint8 HWC at both ends, so that Triton moves bytes and clients need no scaling."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -53,17 +54,40 @@ class SplitPReLU(nn.Module):
         return torch.relu(x) * (1 - self.slope) + self.slope * x
 
 
-def _load(name: str, weights: Path) -> tuple[nn.Module, str, list[str]]:
+@dataclass(frozen=True)
+class Served:
+    """A network with its normalisation, the names that Triton's config gives its ends, and how far ONNX may differ."""
+
+    net: nn.Module
+    input_name: str
+    output_names: tuple[str, ...]
+    tolerance: float
+
+
+def segmenter(weights: Path) -> Served:
+    """The U-Net of a weights file as it is served."""
     state = weights_of(weights)
+    unet = UNet(base=state["down.0.0.weight"].shape[0])
+    unet.load_state_dict(state, strict=True)
+    return Served(Segmenter(unet).eval(), "image", ("probabilities", "reflection", "presence"), TOLERANCE["iris_unet"])
+
+
+def enhancer(net: nn.Module) -> Served:
+    """A ×4 network as it is served."""
+    if isinstance(net, SRVGGNetCompact):
+        net.body = nn.ModuleList(SplitPReLU(m.weight) if isinstance(m, nn.PReLU) else m for m in net.body)
+    return Served(Enhancer(net).eval(), "tile", ("enhanced",), TOLERANCE["realesrgan"])
+
+
+def load(name: str, weights: Path) -> Served:
+    """Our own network `name` from the weights that training left."""
     if name == "iris_unet":
-        unet = UNet(base=state["down.0.0.weight"].shape[0])
-        unet.load_state_dict(state, strict=True)
-        return Segmenter(unet).eval(), "image", ["probabilities", "reflection", "presence"]
+        return segmenter(weights)
+    state = weights_of(weights)
     convolutions = sum(k.endswith("weight") and v.ndim == 4 for k, v in state.items()) - 2
     net = SRVGGNetCompact(state["body.0.weight"].shape[0], convolutions, base="bicubic")
     net.load_state_dict(state, strict=True)
-    net.body = nn.ModuleList(SplitPReLU(m.weight) if isinstance(m, nn.PReLU) else m for m in net.body)
-    return Enhancer(net).eval(), "tile", ["enhanced"]
+    return enhancer(net)
 
 
 def _forget_where(path: Path) -> None:
@@ -76,13 +100,13 @@ def _forget_where(path: Path) -> None:
     onnx.save(model, path)
 
 
-def export(name: str, weights: Path, target: Path, side_px: int) -> float:
+def export(served: Served, target: Path, side_px: int) -> float:
     """Write `target`; returns the largest difference between torch and ONNX Runtime on random bytes.
 
     Raises:
         ValueError: the difference is above the tolerance; nothing is left at `target`.
     """
-    net, input_name, output_names = _load(name, weights)
+    net = served.net
     example = torch.randint(0, 256, (2, side_px, side_px, 3), dtype=torch.uint8)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
@@ -90,8 +114,8 @@ def export(name: str, weights: Path, target: Path, side_px: int) -> float:
         net,
         (example,),
         str(part),
-        input_names=[input_name],
-        output_names=output_names,
+        input_names=[served.input_name],
+        output_names=list(served.output_names),
         dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},),
         opset_version=OPSET,
         dynamo=True,
@@ -104,13 +128,13 @@ def export(name: str, weights: Path, target: Path, side_px: int) -> float:
     with torch.no_grad():
         expected = net(batch)
     expected = expected if isinstance(expected, tuple) else (expected,)
-    got = session.run(None, {input_name: batch.numpy()})
+    got = session.run(None, {served.input_name: batch.numpy()})
     difference = max(
         float(np.abs(e.numpy().astype(np.float64) - np.asarray(g, np.float64)).max())
         for e, g in zip(expected, got, strict=True)
     )
-    if difference > TOLERANCE[name]:
+    if not difference <= served.tolerance:  # NaN is no agreement
         part.unlink()
-        raise ValueError(f"{name}: ONNX differs from torch by {difference:.3g}, allowed {TOLERANCE[name]:.3g}")
+        raise ValueError(f"ONNX differs from torch by {difference:.3g}, allowed {served.tolerance:.3g}")
     part.replace(target)
     return difference

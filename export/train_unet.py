@@ -17,6 +17,7 @@ from export import dataset
 from export.architectures import UNet
 
 HELD_OUT_SEED = 9_000_000
+SHARP_OFFSET = 500_000
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,16 @@ def _augment(
     return np.asarray(cv2.LUT(seen, table[None]), np.uint8), np.asarray(labels, np.uint8)
 
 
-def _batch(rng: np.random.Generator, pictures: dataset.Pictures, stage: Stage) -> tuple[Tensor, Tensor, Tensor]:
+def _batch(rng: np.random.Generator, sources: list[dataset.Pictures], stage: Stage) -> tuple[Tensor, Tensor, Tensor]:
     images = np.empty((stage.batch, stage.side_px, stage.side_px, 3), np.uint8)
     truths = np.empty((stage.batch, stage.side_px, stage.side_px), np.uint8)
-    chosen = rng.integers(0, len(pictures.is_eye), stage.batch)
-    for i, n in enumerate(chosen):
+    eye = np.empty(stage.batch, np.float32)
+    for i in range(stage.batch):
+        pictures = sources[i % len(sources)]
+        n = int(rng.integers(len(pictures.is_eye)))
         images[i], truths[i] = _augment(rng, pictures.images[n], pictures.labels[n], stage.side_px)
-    eye = torch.from_numpy(pictures.is_eye[chosen].astype(np.float32))
-    return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(truths).long(), eye
+        eye[i] = pictures.is_eye[n]
+    return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(truths).long(), torch.from_numpy(eye)
 
 
 def loss_of(logits: Tensor, glint: Tensor, presence: Tensor, labels: Tensor, eye: Tensor) -> Tensor:
@@ -68,7 +71,7 @@ def loss_of(logits: Tensor, glint: Tensor, presence: Tensor, labels: Tensor, eye
     pixel = F.cross_entropy(logits, truth)
     want = ((truth == dataset.IRIS) | (truth == dataset.PUPIL)).float()
     dice = _dice(logits.softmax(1)[:, 1:3].sum(1), want)
-    glints = F.binary_cross_entropy_with_logits(glint, shine) + 0.2 * (_dice(glint.sigmoid(), shine) * eye).mean()
+    glints = 2 * F.binary_cross_entropy_with_logits(glint, shine) + 0.5 * (_dice(glint.sigmoid(), shine) * eye).mean()
     present = F.binary_cross_entropy_with_logits(presence[:, 0], eye)
     return pixel + 0.5 * (dice * eye).sum() / eye.sum().clamp(min=1) + glints + 0.3 * present
 
@@ -117,13 +120,26 @@ def weights_of(path: Path) -> dict[str, Tensor]:
 
 
 def train(
-    out: Path, cache: Path, count: int, stages: list[Stage], seed: int, device: str, first_seed: int, resume: bool
+    out: Path,
+    cache: Path,
+    count: int,
+    stages: list[Stage],
+    seed: int,
+    device: str,
+    first_seed: int,
+    resume: bool,
+    sharp: int = 0,
 ) -> None:
-    """Train and write `out` (state dict of the averaged weights) and its scores beside it after every 1,000 steps."""
+    """Train and write `out` (state dict of the averaged weights) and its scores beside it after every 1,000 steps.
+
+    Where `sharp` is above 0, every other picture is one of so many well lit, sharp crops of an iris.
+    """
     torch.manual_seed(seed)
     cv2.setNumThreads(1)
     rng = np.random.default_rng(seed)
-    pictures = dataset.cached(cache, count, 256, first_seed)
+    sources = [dataset.cached(cache, count, 256, first_seed)]
+    if sharp:
+        sources.append(dataset.cached(cache, sharp, 256, first_seed + SHARP_OFFSET, "crop", mild=True))
     held_out = dataset.cached(cache, 600, 256, HELD_OUT_SEED)
     net = UNet().to(device, memory_format=torch.channels_last)
     if resume:
@@ -140,7 +156,7 @@ def train(
             task = progress.add_task(f"{stage.side_px} px", total=stage.steps)
             started = time.monotonic()
             for step in range(1, stage.steps + 1):
-                images, truth, eye = (t.to(device) for t in _batch(rng, pictures, stage))
+                images, truth, eye = (t.to(device) for t in _batch(rng, sources, stage))
                 with torch.autocast(device, torch.bfloat16):
                     logits, glint, presence = net(images.float().contiguous(memory_format=torch.channels_last))
                 loss = loss_of(logits.float(), glint.float(), presence.float(), truth, eye)

@@ -18,6 +18,7 @@ ANGLES, RADII = 1024, 320
 FILL_RADIUS_PX = 5
 DETAIL_SIGMA_PX = 6.0
 WHITE = 225  # lightness (0–255) that no iris reaches by itself
+CLIPPED = 252  # lightness of a sensor at its limit
 GROW = 0.022  # of the radius
 VEIL_AREA, VEIL_ALONG = 0.15, 0.06  # of the iris and of its outline
 PUPIL_MAX = 45.0  # grey level
@@ -35,12 +36,16 @@ class Cleaned:
 
 
 def find_highlights(photo: Pixels, masks: IrisMasks) -> Mask:
-    """(H, W) bool: where the network sees a reflection, or the light is near white, grown to the soft edge."""
+    """(H, W) bool: where the network sees a reflection or the light is clipped, and the glare about it, grown a little.
+
+    Near white alone is no sign: pale fibres in good light reach it.
+    """
     radius = masks.circle.radius
     light = cv2.cvtColor(photo, cv2.COLOR_RGB2LAB)[..., 0]
     usual = float(np.median(light[masks.iris])) if masks.iris.any() else 0.0
     glare = masks.iris & (light > max(WHITE, usual + 60))
-    found = (masks.mirrored | glare).astype(np.uint8)
+    seed = masks.mirrored | (glare & (light >= CLIPPED))
+    found = _touching(seed | glare, seed).astype(np.uint8)
     size = max(3, round(radius * GROW) * 2 + 1)
     grown = cv2.dilate(found, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
     return np.asarray((grown > 0) & masks.iris, bool)
@@ -69,6 +74,15 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
         filled += (_fill_pupil(photo, hole_and_rim, inner) - filled) * soft
     out = photo + (filled - photo) * (alpha * iris)[..., None]
     return Cleaned(np.clip(out + 0.5, 0, 255).astype(np.uint8), highlights, share)
+
+
+def _touching(pieces: Mask, seed: Mask) -> Mask:
+    """The connected pieces that hold at least one pixel of `seed`."""
+    _, labels = cv2.connectedComponents(pieces.astype(np.uint8), connectivity=8)
+    wanted = np.zeros(int(labels.max()) + 1, bool)
+    wanted[labels[seed]] = True
+    wanted[0] = False
+    return np.asarray(wanted[labels], bool)
 
 
 def _fading(highlights: Mask, rim_px: int) -> NDArray[np.float32]:
