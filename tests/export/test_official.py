@@ -20,7 +20,7 @@ from export.architectures import RRDBNet, SRVGGNetCompact  # noqa: E402
 from export.official import Official, WrongWeights  # noqa: E402
 
 PLUS, GENERAL, WEAK = "RealESRGAN_x4plus.pth", "realesr-general-x4v3.pth", "realesr-general-wdn-x4v3.pth"
-MAKE: dict[str, Callable[[], torch.nn.Module]] = {
+MAKE: dict[str, Callable[[], RRDBNet | SRVGGNetCompact]] = {
     PLUS: lambda: RRDBNet(8, 1, 4),
     GENERAL: lambda: SRVGGNetCompact(8, 2),
     WEAK: lambda: SRVGGNetCompact(8, 2),
