@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import cv2
+import numpy as np
 import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -133,6 +134,37 @@ def realesrgan(
         irisvue = Path(sys.executable).with_name("irisvue")
         raise typer.Exit(subprocess.run([irisvue, *argv, "--slower", "500"], check=False).returncode)  # noqa: S603
     typer.echo(f"Next: irisvue {' '.join(argv)}")
+
+
+@app.command()
+def smaller(
+    name: Annotated[str, typer.Argument(help="iris_unet or realesrgan")],
+    kind: Annotated[str, typer.Argument(help="half (for GPUs) or int8 (for CPUs)")],
+    source: Annotated[Path | None, typer.Option(help="Another model.onnx than the shipped one.")] = None,
+    out: Path = Path("candidate"),
+    count: Annotated[int, typer.Option(help="So many drawn pictures to try it on.")] = 32,
+) -> None:
+    """Write a network in float16 or INT8 to OUT/model.onnx, if it still answers as in float32."""
+    from export import eyes as drawing
+    from export import precision
+
+    if kind not in precision.ALLOWED:
+        raise typer.BadParameter(f"{kind!r}: half or int8")
+    given = source or REPOSITORY / name / "1" / "model.onnx"
+    if not given.is_file():
+        raise typer.BadParameter(f"{given} is not there; iris_unet and realesrgan are.")
+    images = np.stack([drawing.draw(9_700_000 + n, 256, 256).image for n in range(count)])
+    target = out / "model.onnx"
+    try:
+        if kind == "half":
+            kept, difference = precision.half(given, target, images)
+            typer.echo(f"left in float32: {', '.join(kept) or 'nothing'}")
+        else:
+            difference = precision.int8(given, target, images)
+    except precision.TooFar as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{target}: {target.stat().st_size / 1e6:.2f} MB, 999 of 1,000 values within {difference:.3g}")
 
 
 @app.command()
