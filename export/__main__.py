@@ -137,6 +137,20 @@ def realesrgan(
 
 
 @app.command()
+def tensorrt(repository: Path = REPOSITORY, plans: Path = CACHE / "plans") -> None:
+    """Build TensorRT plans for this machine's GPU beside the ONNX files, and hold each against its ONNX file."""
+    from export import plan_check
+    from export import tensorrt as building
+
+    try:
+        built = building.prepare(repository, plans, plan_check.check)
+    except building.CannotBuild as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{len(built)} built; Triton serves them with --model-config-name=gpu")
+
+
+@app.command()
 def smaller(
     name: Annotated[str, typer.Argument(help="iris_unet or realesrgan")],
     kind: Annotated[str, typer.Argument(help="half (for GPUs) or int8 (for CPUs)")],

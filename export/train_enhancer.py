@@ -19,6 +19,7 @@ from export.train_unet import weights_of
 TRAIN_SEED, HELD_OUT_SEED = 2_000_000, 9_500_000
 TILE_PX, BATCH = 32, 16
 TEXTURE_PX, TEXTURES_SHARE = 384, 0.5
+SOFT, SOFT_PX = 0.6, (0.4, 1.6)  # lenses are soft: a network that only saw drawings sharpens photos too far
 CHECKED = 48  # pairs of each kind
 
 
@@ -34,7 +35,10 @@ class Sharp:
         cut = self._of_texture(rng) if texture else self._of_iris(rng)
         if rng.random() < 0.5:
             cut = cut[:, ::-1]
-        return np.ascontiguousarray(np.rot90(cut, int(rng.integers(4))))
+        turned = np.ascontiguousarray(np.rot90(cut, int(rng.integers(4))))
+        if rng.random() < SOFT:
+            turned = np.asarray(cv2.GaussianBlur(turned, (0, 0), rng.uniform(*SOFT_PX)), np.uint8)
+        return turned
 
     def _of_texture(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         side, size = TILE_PX * SCALE, self.textures.shape[1]

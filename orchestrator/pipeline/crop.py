@@ -39,5 +39,5 @@ def crop_iris(photo: Pixels, masks: IrisMasks, max_side_px: int) -> Crop:
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         cut = [cv2.resize(m, size, interpolation=cv2.INTER_AREA) for m in cut]
     moved = replace(circle, x=(circle.x - left) * factor, y=(circle.y - top) * factor, radius=circle.radius * factor)
-    found = IrisMasks(cut[0] > 0, cut[1] > 0, cut[2] > 0, moved, masks.presence)
+    found = IrisMasks(cut[0] > 0, cut[1] > 0, cut[2] > 0, moved, masks.presence, masks.confidence)
     return Crop(np.asarray(picture, np.uint8), found, factor < 1.0)

@@ -54,7 +54,7 @@ def cut_out(
     if circle is None or presence < MIN_PRESENCE or circle.in_it < MIN_IN_CIRCLE:
         raise NoIrisFound
     pupil = largest_piece(probabilities[..., PUPIL] > 0.5) & iris
-    crop = crop_iris(image, IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence), side_px)
+    crop = crop_iris(image, IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence, presence), side_px)
     filled = remove_reflections(crop.picture, crop.masks).photo
     cleaned = equalise(calm_pupil(filled, crop.masks.pupil, crop.masks.circle.radius))
     cleaned[~crop.masks.iris] = 0

@@ -34,7 +34,7 @@ def judge(crop: Pixels, masks: IrisMasks, reflected: float) -> tuple[float, list
         "Large reflections cover the iris; turn away from windows and lamps.": MIRRORED / max(reflected, 1e-6),
     }
     warnings = [words for words, factor in factors.items() if factor < 1.0]
-    score = masks.presence * float(np.prod([min(f, 1.0) ** 0.5 for f in factors.values()]))
+    score = masks.confidence * float(np.prod([min(f, 1.0) ** 0.5 for f in factors.values()]))
     return round(min(score, 1.0), 3), warnings
 
 

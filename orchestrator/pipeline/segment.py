@@ -19,15 +19,17 @@ SQUARES_A_CALL = 8
 MAX_CHANGE = 1.4
 PIECES, CANDIDATES = 3, 4
 MAYBE_PRESENT, MIN_PRESENCE = 0.3, 0.6  # worth a closer look; in the closer looks
-MIN_RADIUS_PX = 20
-MIN_VISIBLE, MIN_IN_CIRCLE, MIN_ON_CIRCLE = 0.2, 0.8, 0.15
+MIN_RADIUS_PX, MIN_VISIBLE_RADIUS_PX = 20, 14  # of the circle; of a disc with as many pixels as can be seen
+MIN_VISIBLE, MIN_IN_CIRCLE, MIN_ON_CIRCLE, MIN_CONFIDENCE = 0.2, 0.8, 0.15, 0.3
+UNDECIDED = (0.1, 0.9)
 
 
 @dataclass(frozen=True)
 class IrisMasks:
     """What was found, on the photo's grid: `iris` (with its pupil), `pupil`, `mirrored` (reflections), (H, W) bool.
 
-    `circle` is the whole iris as if no lid covered it; `presence`, 0–1, says how sure it is an open human eye.
+    `circle` is the whole iris as if no lid covered it; `presence`, 0–1, says how sure it is an open human eye;
+    `confidence`, 0–1, also whether the outline can be trusted (model_repository/iris_unet/MODEL.md has its ROC).
     """
 
     iris: Mask
@@ -35,6 +37,7 @@ class IrisMasks:
     mirrored: Mask
     circle: Circle
     presence: float
+    confidence: float
 
 
 async def _look(photo: Pixels, squares: list[Square], infer: Infer) -> list[tuple[Field, float]]:
@@ -166,16 +169,17 @@ async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
         found = closer
         seen.append(found.look.presence)
     look, square, sure = found.look, found.square, float(np.mean(seen))
-    _check(look.disc, found.circle, sure)
+    confidence = sure * _decided(look.disc)
+    _check(look.disc, found.circle, sure, confidence)
     at = _on_photo(found.circle, square, infer.segment_px)
-    if at.radius < MIN_RADIUS_PX:
-        raise IrisTooSmall
     height, width = photo.shape[:2]
     fields = _in_one_piece(look.disc), _in_one_piece(look.pupil), look.reflection
     iris, pupil, mirrored = [await asyncio.to_thread(square.paste, f, height, width) for f in fields]
+    if at.radius < MIN_RADIUS_PX or np.sqrt(np.count_nonzero(iris) / np.pi) < MIN_VISIBLE_RADIUS_PX:
+        raise IrisTooSmall
     pupil &= iris
     mirrored &= iris
-    return IrisMasks(iris, pupil, mirrored, at, sure)
+    return IrisMasks(iris, pupil, mirrored, at, sure, confidence)
 
 
 def _in_one_piece(field: Field) -> Field:
@@ -191,10 +195,20 @@ def _on_photo(circle: Circle, square: Square, side_px: int) -> Circle:
     return replace(circle, x=square.x + circle.x * scale, y=square.y + circle.y * scale, radius=circle.radius * scale)
 
 
-def _check(disc: Field, circle: Circle, presence: float) -> None:
+def _decided(disc: Field) -> float:
+    """1 less the pixels that the network can't make up its mind about, as a share of those that it takes for iris.
+
+    A clear outline is a thin line of them; where lids, lashes or the dark hide the limbus, or nothing is an iris, there
+    are many.
+    """
+    undecided = np.count_nonzero((disc > UNDECIDED[0]) & (disc < UNDECIDED[1]))
+    return max(0.0, 1.0 - undecided / max(int(np.count_nonzero(largest_piece(disc > 0.5))), 1))
+
+
+def _check(disc: Field, circle: Circle, presence: float, confidence: float) -> None:
     """Raises NoIrisFound unless what was found is one round shape of which enough can be seen."""
     visible = largest_piece(disc > 0.5).sum() / (np.pi * circle.radius**2)
-    if presence < MIN_PRESENCE or visible < MIN_VISIBLE:
+    if presence < MIN_PRESENCE or confidence < MIN_CONFIDENCE or visible < MIN_VISIBLE:
         raise NoIrisFound
     if circle.in_it < MIN_IN_CIRCLE or circle.on_it < MIN_ON_CIRCLE:
         raise NoIrisFound

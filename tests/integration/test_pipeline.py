@@ -193,7 +193,7 @@ def disc_masks(side: int, radius: float) -> IrisMasks:
     ys, xs = np.ogrid[0:side, 0:side]
     r = np.hypot(xs - side / 2, ys - side / 2)
     nothing = np.zeros((side, side), bool)
-    return IrisMasks(r < radius, r < radius / 3, nothing, Circle(side / 2, side / 2, radius, 1.0, 1.0), 1.0)
+    return IrisMasks(r < radius, r < radius / 3, nothing, Circle(side / 2, side / 2, radius, 1.0, 1.0), 1.0, 1.0)
 
 
 @given(st.integers(40, 120), st.floats(0.3, 0.48))

@@ -40,7 +40,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         (folder / "models" / name / "1").mkdir(parents=True, exist_ok=True)
         (folder / "models" / name / "1" / "model.onnx").write_bytes(name.encode())
     paths = {"MODEL_REPOSITORY": str(folder / "models"), "PLANS": str(folder / "plans"), "CALLS": str(folder / "calls")}
-    return os.environ | paths | {"PATH": f"{programs}:{os.environ['PATH']}"} | more
+    return os.environ | paths | {"PYTHONPATH": str(ROOT)} | {"PATH": f"{programs}:{os.environ['PATH']}"} | more
 
 
 def start(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -56,6 +56,7 @@ def test_plans_are_built_once_for_a_gpu_and_a_version(tmp_path: Path) -> None:
     calls = (tmp_path / "calls").read_text().splitlines()
     assert len(calls) == 2
     assert "--minShapes=image:1x256x256x3 --optShapes=image:8x256x256x3 --maxShapes=image:16x256x256x3" in calls[0]
+    assert "tile:4x256x256x3" in calls[1] and "/timing.cache" in calls[1]
     kept = [path.name for path in (tmp_path / "plans").iterdir()]
     assert kept == ["nvidia-h100-80gb-hbm3-tensorrt-101500"]
     for name in NETWORKS:
