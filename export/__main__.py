@@ -188,7 +188,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Write overlays here to look at.")] = None,
     repository: Path = REPOSITORY,
 ) -> None:
-    """Run the whole segmentation over a folder: refusals and, where there is a truth, IoU."""
+    """Run the whole segmentation over a folder: refusals, confidence and, where there is a truth, IoU."""
     from export.evaluate import evaluate as run
 
     run(photos, truth, out, repository)
@@ -197,9 +197,21 @@ def evaluate(
 @app.command("evaluate-drawn")
 def evaluate_drawn(count: int = 200, repository: Path = REPOSITORY) -> None:
     """Score the whole segmentation and the removal of reflections on held-out drawn pictures."""
-    from export.evaluate import evaluate_drawn as run
+    from export.evaluate_drawn import evaluate_drawn as run
 
     run(count, repository)
+
+
+@app.command("evaluate-enhancer")
+def evaluate_enhancer(
+    photos: Annotated[Path, typer.Option(help="Folder of sharp photos.")],
+    out: Annotated[Path | None, typer.Option(help="Write crops here: truth, Lanczos, ours; shrunk, degraded.")] = None,
+    repository: Path = REPOSITORY,
+) -> None:
+    """Score the enhancer on photos made small, beside Lanczos."""
+    from export.evaluate_enhancer import evaluate_enhancer as run
+
+    run(photos, out, repository)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from export.drawing.camera import through_jpeg
 
 SCALE = 4
 KERNELS = (cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LINEAR)
-CLEAN, ONE_ROUND = 0.25, 0.40  # shares; the rest gets two rounds
+CLEAN, ONE_ROUND = 0.3, 0.4  # shares; the rest gets two rounds
 
 Picture = NDArray[np.float32]
 Rng = np.random.Generator
@@ -73,13 +73,13 @@ def _blur(rng: Rng, x: Picture, strongest_px: float) -> Picture:
 
 
 def _noise(rng: Rng, x: Picture) -> Picture:
-    """Gaussian, or Poisson that grows with the light; in colour or grey; three times in ten none."""
-    if rng.random() < 0.3:
+    """Gaussian, or Poisson that grows with the light; in colour or grey; four times in ten none."""
+    if rng.random() < 0.4:
         return x
     grain = rng.standard_normal((*x.shape[:2], 1 if rng.random() < 0.4 else 3), np.float32)
     if rng.random() < 0.5:
-        return np.asarray(x + grain * rng.uniform(0.5, 9.0), np.float32)
-    return np.asarray(x + grain * np.sqrt(np.maximum(x, 0)) * rng.uniform(0.05, 0.6), np.float32)
+        return np.asarray(x + grain * rng.uniform(0.5, 6.0), np.float32)
+    return np.asarray(x + grain * np.sqrt(np.maximum(x, 0)) * rng.uniform(0.05, 0.45), np.float32)
 
 
 def _ringing(rng: Rng, x: Picture) -> Picture:

@@ -35,8 +35,8 @@ def check(program: str, name: str, onnx: Path, plan: Path) -> float:
                 worst = max(worst, float(np.quantile(np.nan_to_num(apart, nan=np.inf), 0.999)))
     if worst > ALLOWED[given]:
         raise CannotBuild(
-            f"The plan of {onnx} answers otherwise: apart by {worst:.3g}, allowed {ALLOWED[given]:.3g}. It was not kept; "
-            "serve the ONNX file with PROFILE=gpu-onnx."
+            f"The plan of {onnx} answers otherwise: apart by {worst:.3g}, allowed {ALLOWED[given]:.3g}. "
+            "It was not kept; serve the ONNX file with PROFILE=gpu-onnx."
         )
     print(f"{onnx}: 999 of 1,000 values of its plan within {worst:.3g}")
     return worst

@@ -22,7 +22,7 @@ def draw_texture(seed: int, side_px: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     side = side_px * OVERSAMPLING
     palette = _palette(rng)
-    canvas = palette[0] + rng.uniform(0.0, 0.6) * (_material(rng, side) - 0.5)
+    canvas = palette[0] + rng.uniform(0.1, 1.0) * (_material(rng, side) - 0.5)
     radii = _radii(rng, LEAST_PX * rng.uniform(0.7, 4.0), rng.uniform(0.1, 0.5) * side, int(rng.integers(400, 1600)))
     focus = int(rng.integers(0, MATERIALS)) if rng.random() < 0.4 else 0  # what lies below is out of focus
     for layer in range(MATERIALS):
@@ -30,7 +30,7 @@ def draw_texture(seed: int, side_px: int) -> NDArray[np.uint8]:
         for radius in radii[layer::MATERIALS]:
             _leaf(rng, canvas, leaf_of, radius, palette[rng.integers(len(palette))])
         mask = leaf_of > 0
-        canvas[mask] += rng.uniform(0.0, 0.9) * (_material(rng, side)[mask] - 0.5)
+        canvas[mask] += rng.uniform(0.0, 1.2) * (_material(rng, side)[mask] - 0.5)
         if layer < focus:
             canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.8, 4.0)), np.float32)
     canvas *= lamp(rng, side, side)[..., None]
@@ -55,23 +55,42 @@ def _palette(rng: Rng) -> NDArray[np.float32]:
 
 
 def _material(rng: Rng, side: int) -> NDArray[np.float32]:
-    """(side, side, 3) about 0.5: clouds, grain or fibres in one direction."""
-    kind = rng.integers(3)
-    if kind == 0:
-        field = fractal(rng, side, side, rng.uniform(3, 12), 6, rng.uniform(0.5, 0.95))
-    else:
-        size = side // int(rng.integers(1, 4)) if kind == 1 else side
-        grain = rng.standard_normal((size, size), np.float32)
-        field = np.asarray(cv2.resize(grain, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
-        if kind == 2:  # fibres: noise drawn out along a line
-            along, angle = int(rng.integers(9, 60)) | 1, rng.uniform(0, 180)
-            kernel = np.zeros((along, along), np.float32)
-            kernel[along // 2] = 1.0 / along
-            turn = cv2.getRotationMatrix2D((along / 2 - 0.5, along / 2 - 0.5), angle, 1.0)
-            field = np.asarray(cv2.filter2D(field, -1, cv2.warpAffine(kernel, turn, (along, along))), np.float32)
-    field = field / max(float(field.std()), 1e-6) * rng.uniform(0.02, 0.12)
+    """(side, side, 3) about 0.5: fur or fibres in one direction, or any roughness from cloud to sand."""
+    field = _fibres(rng, side) if rng.random() < 0.5 else _rough(rng, side)
+    if rng.random() < 0.4:  # tufts: here more, there less
+        field = field * np.clip(0.6 + 0.6 * fractal(rng, side, side, rng.uniform(3, 20), 3), 0, 2)
+    field = field / max(float(field.std()), 1e-6) * rng.uniform(0.02, 0.16)
     tint = 1.0 + rng.normal(0, 0.12, 3)
     return np.asarray(0.5 + field[..., None] * tint, np.float32)
+
+
+def _fibres(rng: Rng, side: int) -> NDArray[np.float32]:
+    """Noise drawn out along a line, several times as coarse, as hairs lie over one another."""
+    total, angle = np.zeros((side, side), np.float32), rng.uniform(0, 180)
+    for octave in range(int(rng.integers(1, 4))):
+        size = max(side >> octave, 8)
+        along = int(rng.integers(7, 48)) | 1
+        kernel = np.zeros((along, along), np.float32)
+        kernel[along // 2] = 1.0 / along
+        middle = along / 2 - 0.5
+        turned = cv2.warpAffine(
+            kernel, cv2.getRotationMatrix2D((middle, middle), angle + rng.normal(0, 12), 1.0), (along, along)
+        )
+        grain = cv2.filter2D(rng.standard_normal((size, size), np.float32), -1, turned)
+        total += np.asarray(cv2.resize(grain, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
+    return total
+
+
+def _rough(rng: Rng, side: int) -> NDArray[np.float32]:
+    """Noise with a spectrum ~ 1 / frequency^e, drawn out one way, sometimes folded into ridges."""
+    frequency = np.fft.fftfreq(side).astype(np.float32)
+    angle, squeeze = rng.uniform(0, np.pi), np.exp(rng.uniform(0, 1.2))
+    fx, fy = frequency[None, : side // 2 + 1], frequency[:, None]
+    u, v = fx * np.cos(angle) + fy * np.sin(angle), (fy * np.cos(angle) - fx * np.sin(angle)) * squeeze
+    spectrum = 1.0 / np.maximum(np.hypot(u, v), 2 / side) ** rng.uniform(0.3, 1.8)
+    white = np.fft.rfft2(rng.standard_normal((side, side), np.float32))
+    field = np.fft.irfft2(white * spectrum, s=(side, side)).astype(np.float32)
+    return np.asarray(np.abs(field) if rng.random() < 0.3 else field, np.float32)
 
 
 def _leaf(

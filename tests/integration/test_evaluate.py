@@ -1,0 +1,90 @@
+"""The commands that score the networks: what they print is what was found."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from export import eyes
+from export.degrade import degrade, high_order, shrink
+from export.drawing.textures import draw_texture
+from export.evaluate import evaluate
+from export.evaluate_drawn import evaluate_drawn
+from export.evaluate_enhancer import evaluate_enhancer
+from export.metrics import gmsd, iou, psnr, roc_area
+from orchestrator.config import ROOT
+
+REPOSITORY = ROOT / "model_repository"
+
+
+def test_a_folder_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("photos", "truth"):
+        (tmp_path / name).mkdir()
+    for name, seed, kind in (
+        ("eye", 9_800_003, "closeup"),
+        ("cup", 9_810_001, "trap"),
+        ("other", 9_800_005, "closeup"),
+    ):
+        drawn = eyes.draw(seed, 480, 360, kind)  # type: ignore[arg-type]
+        cv2.imwrite(str(tmp_path / "photos" / f"{name}.png"), drawn.image[..., ::-1])
+        if name != "other":
+            cv2.imwrite(str(tmp_path / "truth" / f"{name}.png"), np.uint8(255) * (drawn.iris | drawn.pupil))
+    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    rows = {row.name: row for row in evaluate(tmp_path / "photos", tmp_path / "truth", tmp_path / "out", REPOSITORY)}
+    eye, cup, other = rows["eye.png"], rows["cup.png"], rows["other.png"]
+    assert eye.iou is not None and eye.iou > 0.85 and eye.confidence > 0.6
+    assert cup.error == "no_iris" and cup.confidence == cup.iou == 0.0
+    assert other.iou is None and len(rows) == 3
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["eye.png", "other.png"]
+    said = capsys.readouterr().out
+    assert f"mean IoU {eye.iou / 2:.3f}, lowest 0.000" in said and "ROC curve 1.000" in said
+
+
+def test_drawn_pictures(capfd: pytest.CaptureFixture[str]) -> None:
+    evaluate_drawn(8, REPOSITORY)
+    said = capfd.readouterr().out
+    found = re.search(r"IoU mean ([\d.]+), .* of (\d+)", said)
+    assert found and float(found[1]) > 0.9 and int(found[2]) >= 6
+    accepted = re.search(r"accepted (\d+) of 8", said)
+    assert accepted and int(accepted[1]) <= 1
+    dB = [float(x) for x in re.findall(r"([\d.]+) dB", said)]
+    assert dB[2] > dB[1] + 4 > dB[0], "ours, the reference, untouched"
+
+
+def test_sharp_photos_made_small(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(2):
+        picture = eyes.draw(9_500_100 + number, 384, 384, "crop", mild=True).image
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), picture[..., ::-1])
+    means = evaluate_enhancer(tmp_path / "photos", tmp_path / "out", REPOSITORY)
+    assert means["shrunk"][0] > 0 and means["degraded"][0] > 0, "better than Lanczos where it is at home"
+    strip = cv2.imread(str(tmp_path / "out" / "0.png"))
+    assert strip is not None and strip.shape == (192, 5 * 192, 3)
+    assert "over Lanczos" in capsys.readouterr().out
+
+
+def test_metrics() -> None:
+    rng = np.random.default_rng(0)
+    picture = draw_texture(1, 64)
+    noisy = np.clip(picture + rng.normal(0, 10, picture.shape), 0, 255).astype(np.uint8)
+    assert gmsd(picture, picture) == 0 < gmsd(noisy, picture) < gmsd(np.zeros_like(picture), picture)
+    assert 26 < psnr(noisy, picture) < 30, "a spread of 10 is 28.1 dB"
+    where = np.zeros((64, 64), bool)
+    where[0, 0] = True
+    assert psnr(noisy, picture, where) != psnr(noisy, picture)
+    assert iou(where, where) == 1 and iou(where, ~where) == 0
+    good = np.array([True, True, False])
+    assert roc_area(np.array([0.9, 0.5, 0.5]), good) == 0.75
+    assert np.isnan(roc_area(np.array([0.9]), np.array([True])))
+
+
+def test_textures_and_what_makes_them_small_depend_on_the_seed_alone() -> None:
+    first, again, other = draw_texture(5, 96), draw_texture(5, 96), draw_texture(6, 96)
+    assert (first == again).all() and (first != other).any() and first.std() > 5
+    for make in (degrade, high_order):
+        small = [make(np.random.default_rng(seed), first) for seed in (1, 1, 2)]
+        assert small[0].shape == (24, 24, 3) and (small[0] == small[1]).all() and (small[0] != small[2]).any()
+    flat = np.full((32, 32, 3), 77, np.uint8)
+    assert (shrink(flat) == 77).all()
