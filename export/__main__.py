@@ -195,11 +195,15 @@ def evaluate(
 
 
 @app.command("evaluate-drawn")
-def evaluate_drawn(count: int = 200, repository: Path = REPOSITORY) -> None:
+def evaluate_drawn(
+    count: int = 200,
+    failures: Annotated[Path | None, typer.Option(help="Picture of the eyes that come out worst.")] = None,
+    repository: Path = REPOSITORY,
+) -> None:
     """Score the whole segmentation and the removal of reflections on held-out drawn pictures."""
     from export.evaluate_drawn import evaluate_drawn as run
 
-    run(count, repository)
+    run(count, repository, failures)
 
 
 @app.command("evaluate-enhancer")

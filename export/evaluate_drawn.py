@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from export.metrics import iou, psnr, roc_area
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.local import LocalInfer
 from orchestrator.pipeline.crop import crop_iris
+from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.reflections import find_highlights, remove_reflections
 from orchestrator.pipeline.segment import IrisMasks, segment
 
@@ -26,6 +28,7 @@ FIRST_SEED = 9_800_000  # training draws from 1,000,000 to 6,000,000
 WIDTH, HEIGHT = 480, 360
 CROP_PX, LEAST_PX = 1024, 50
 BRIGHT = 240
+WORST = 8
 T = TypeVar("T")
 
 
@@ -59,6 +62,24 @@ def _eye(repository: Path, seed: int) -> tuple[float, float] | None:
     return (masks.confidence, iou(masks.iris, drawn.iris | drawn.pupil)) if masks else (0.0, 0.0)
 
 
+def _failure(repository: Path, seed: int) -> Pixels:
+    """The picture with the true outline in green and the found one in red."""
+    drawn = eyes.draw(seed, WIDTH, HEIGHT, "closeup")
+    out = drawn.image.copy()
+    masks = _segmented(drawn, repository)
+    for mask, colour in ((drawn.iris | drawn.pupil, (0, 255, 0)), (masks.iris if masks else None, (255, 0, 0))):
+        if mask is not None:
+            outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(out, outlines, -1, colour, 1)
+    return out
+
+
+def _write_failures(out: Path, repository: Path, worst: list[int]) -> None:
+    cells = [_failure(repository, seed) for seed in worst]
+    rows = [np.concatenate(cells[i : i + 4], axis=1) for i in range(0, len(cells) // 4 * 4, 4)]
+    cv2.imwrite(str(out), np.concatenate(rows)[..., ::-1])
+
+
 def _no_eye(repository: Path, seed: int) -> float:
     """Confidence."""
     masks = _segmented(eyes.draw(seed, WIDTH, HEIGHT, "trap" if seed % 2 else "shut"), repository)
@@ -90,13 +111,19 @@ def _each(pool: ProcessPoolExecutor, what: str, work: Callable[[int], T], first:
     return list(track(pool.map(work, range(first, first + count), chunksize=4), what, total=count))
 
 
-def evaluate_drawn(count: int, repository: Path) -> None:
-    """Print scores on `count` held-out eyes (as phones take them), as many without an eye, as many sharp ones."""
-    with ProcessPoolExecutor() as pool:
+def evaluate_drawn(count: int, repository: Path, failures: Path | None = None) -> None:
+    """Print scores on `count` held-out eyes (as phones take them), as many without an eye, as many sharp ones.
+
+    `failures` gets a picture of the eight eyes that came out worst.
+    """
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # OpenCV's threads do not survive a fork
         eyes_seen = _each(pool, "Eyes", partial(_eye, repository), FIRST_SEED, count)
         others = _each(pool, "No eyes", partial(_no_eye, repository), FIRST_SEED + 10_000, count)
         sharp = _each(pool, "Reflections", partial(_reflections, repository), FIRST_SEED + 20_000, count)
     seen = [row for row in eyes_seen if row]
+    if failures:
+        score = {FIRST_SEED + n: row[1] for n, row in enumerate(eyes_seen) if row}
+        _write_failures(failures, repository, sorted(score, key=lambda seed: score[seed])[:WORST])
     confidence, ious = np.array([c for c, _ in seen]), np.array([i for _, i in seen])
     found = ious[confidence > 0]
     say = Console(width=150).print

@@ -42,8 +42,10 @@ def test_a_folder_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert f"mean IoU {eye.iou / 2:.3f}, lowest 0.000" in said and "ROC curve 1.000" in said
 
 
-def test_drawn_pictures(capfd: pytest.CaptureFixture[str]) -> None:
-    evaluate_drawn(8, REPOSITORY)
+def test_drawn_pictures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    evaluate_drawn(8, REPOSITORY, tmp_path / "failures.png")
+    sheet = cv2.imread(str(tmp_path / "failures.png"))
+    assert sheet is not None and sheet.shape[1] == 4 * 480
     said = capfd.readouterr().out
     found = re.search(r"IoU mean ([\d.]+), .* of (\d+)", said)
     assert found and float(found[1]) > 0.9 and int(found[2]) >= 6
