@@ -1,8 +1,8 @@
 """Makes a sharp picture a quarter as large the way cameras, apps and messengers do: Real-ESRGAN's degradation.
 
 Source: Wang et al. 2021, "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data", section 3:
-blur, resize, noise and JPEG, twice over ("high order"), with a sinc filter that leaves ringing at the end. The
-strengths are milder than theirs: what arrives here is a crop of a photo, not a thumbnail from a forum.
+blur, resize, noise and JPEG, twice over ("high order"), with ringing at the end. A strength of 1 has their ranges; what
+arrives here is mostly a crop of a good photo, so training draws weaker ones more often.
 """
 
 import cv2
@@ -15,6 +15,9 @@ from export.drawing.camera import through_jpeg
 SCALE = 4
 KERNELS = (cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LINEAR)
 CLEAN, ONE_ROUND = 0.3, 0.4  # shares; the rest gets two rounds
+WEAKEST = 0.06
+PUBLISHED = 1.0
+BLUR_PX, NOISE, POISSON, WORST_JPEG, BEST_JPEG = 3.0, 30.0, 3.0, 30, 97  # at strength 1; JPEG quality falls with it
 
 Picture = NDArray[np.float32]
 Rng = np.random.Generator
@@ -31,25 +34,27 @@ def degrade(rng: Rng, sharp: NDArray[np.uint8]) -> NDArray[np.uint8]:
     dice = rng.random()
     if dice < CLEAN:
         return shrink(sharp)
-    return high_order(rng, sharp, rounds=1 if dice < CLEAN + ONE_ROUND else 2)
+    strength = float(np.exp(rng.uniform(np.log(WEAKEST), 0.0)))
+    return high_order(rng, sharp, strength, rounds=1 if dice < CLEAN + ONE_ROUND else 2)
 
 
-def high_order(rng: Rng, sharp: NDArray[np.uint8], rounds: int = 2) -> NDArray[np.uint8]:
-    """Blur, resize, noise and JPEG `rounds` times; the last resize lands on a quarter of the side."""
+def high_order(rng: Rng, sharp: NDArray[np.uint8], strength: float = PUBLISHED, rounds: int = 2) -> NDArray[np.uint8]:
+    """Blur, resize, noise and JPEG `rounds` times, none stronger than `strength`, 0–1; then a quarter of the side."""
     size = sharp.shape[1] // SCALE, sharp.shape[0] // SCALE
     x: Picture = sharp.astype(np.float32)
     for turn in range(rounds):
         last = turn == rounds - 1
-        x = _blur(rng, x, strongest_px=2.2 if turn == 0 else 0.9)
+        x = _blur(rng, x, (0.5 + 0.5 * strength) * BLUR_PX / (1 + turn))
         if last:
             target = size
         else:
             factor = float(np.exp(rng.uniform(np.log(0.3), np.log(1.1))))
             target = max(round(sharp.shape[1] * factor), size[0]), max(round(sharp.shape[0] * factor), size[1])
         x = np.asarray(cv2.resize(x, target, interpolation=int(rng.choice(KERNELS))), np.float32)
-        x = _noise(rng, x)
+        x = _noise(rng, x, strength)
         if rng.random() < 0.6:
-            x = through_jpeg(_bytes(x), int(rng.integers(55, 97))).astype(np.float32)
+            worst = round(BEST_JPEG - (BEST_JPEG - WORST_JPEG) * strength**0.5)
+            x = through_jpeg(_bytes(x), int(rng.integers(worst, BEST_JPEG))).astype(np.float32)
         if last and rng.random() < 0.2:
             x = _ringing(rng, x)
     return _bytes(x)
@@ -72,14 +77,15 @@ def _blur(rng: Rng, x: Picture, strongest_px: float) -> Picture:
     return np.asarray(cv2.filter2D(x, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
-def _noise(rng: Rng, x: Picture) -> Picture:
-    """Gaussian, or Poisson that grows with the light; in colour or grey; four times in ten none."""
-    if rng.random() < 0.4:
+def _noise(rng: Rng, x: Picture, strength: float) -> Picture:
+    """Gaussian, or Poisson that grows with the light; in colour or grey; three times in ten none."""
+    if rng.random() < 0.3:
         return x
     grain = rng.standard_normal((*x.shape[:2], 1 if rng.random() < 0.4 else 3), np.float32)
     if rng.random() < 0.5:
-        return np.asarray(x + grain * rng.uniform(0.5, 6.0), np.float32)
-    return np.asarray(x + grain * np.sqrt(np.maximum(x, 0)) * rng.uniform(0.05, 0.45), np.float32)
+        return np.asarray(x + grain * (strength * rng.uniform(1.0, NOISE)), np.float32)
+    scale = strength * rng.uniform(0.05, POISSON)  # photons: the variance grows with the light
+    return np.asarray(x + grain * np.sqrt(np.maximum(x, 0)) * scale, np.float32)
 
 
 def _ringing(rng: Rng, x: Picture) -> Picture:

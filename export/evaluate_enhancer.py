@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from export.degrade import SCALE, high_order, shrink
+from export.degrade import PUBLISHED, SCALE, high_order, shrink
 from export.evaluate import SUFFIXES
 from export.metrics import gmsd, psnr
 from orchestrator.inference.local import LocalInfer
@@ -16,7 +16,8 @@ from orchestrator.pipeline.enhance import upscale
 from orchestrator.pipeline.images import Pixels, decode
 
 LONGEST_PX = 1024
-DEGRADED = 3  # draws of the degradation a photo
+STRENGTHS = {"degraded a little": 0.1, "degraded": PUBLISHED}  # of Real-ESRGAN's degradation
+DRAWS = 3
 CROP_PX = 192
 
 
@@ -58,25 +59,26 @@ def evaluate_enhancer(photos: Path, out: Path | None, repository: Path) -> dict[
 
     Args:
         photos: folder of sharp photos.
-        out: gets, for each photo, the busiest square: truth, Lanczos, ours of the shrunk one, both of a degraded one.
+        out: gets, for each photo, the busiest square: truth; Lanczos and ours of it shrunk and at each strength.
         repository: of models; the newest version is used.
 
     Returns:
-        For "shrunk" and "degraded" the mean gain in dB and the mean gain in GMSD (positive: more like the truth).
+        For "shrunk" and each of STRENGTHS the mean gains in dB and in GMSD (positive: more like the truth).
     """
     infer = LocalInfer(repository)
     table = Table("photo", "made small", "PSNR Lanczos → ours, dB", "GMSD Lanczos → ours")
-    gains: dict[str, list[list[float]]] = {"shrunk": [], "degraded": []}
+    gains: dict[str, list[list[float]]] = {kind: [] for kind in ("shrunk", *STRENGTHS)}
     for number, path in enumerate(sorted(p for p in photos.iterdir() if p.suffix.lower() in SUFFIXES)):
         sharp = _sharp(path)
         rng = np.random.default_rng(number)
-        smalls = [("shrunk", shrink(sharp)), *(("degraded", high_order(rng, sharp)) for _ in range(DEGRADED))]
+        smalls = [("shrunk", shrink(sharp))]
+        smalls += [(kind, high_order(rng, sharp, much)) for kind, much in STRENGTHS.items() for _ in range(DRAWS)]
         strip = [sharp[_busiest(sharp)]]
         for turn, (kind, small) in enumerate(smalls):
             plain, ours = lanczos(small), enlarge(small, infer)
             values = psnr(plain, sharp), psnr(ours, sharp), gmsd(plain, sharp), gmsd(ours, sharp)
             gains[kind].append([values[1] - values[0], values[2] - values[3]])
-            if turn < 2:
+            if turn in (0, 1, 1 + DRAWS):
                 strip += [plain[_busiest(sharp)], ours[_busiest(sharp)]]
             table.add_row(path.name, kind, f"{values[0]:.2f} → {values[1]:.2f}", f"{values[2]:.4f} → {values[3]:.4f}")
         if out:

@@ -63,7 +63,7 @@ def test_sharp_photos_made_small(tmp_path: Path, capsys: pytest.CaptureFixture[s
     means = evaluate_enhancer(tmp_path / "photos", tmp_path / "out", REPOSITORY)
     assert means["shrunk"][0] > 0 and means["degraded"][0] > 0, "better than Lanczos where it is at home"
     strip = cv2.imread(str(tmp_path / "out" / "0.png"))
-    assert strip is not None and strip.shape == (192, 5 * 192, 3)
+    assert strip is not None and strip.shape == (192, 7 * 192, 3)
     assert "over Lanczos" in capsys.readouterr().out
 
 
