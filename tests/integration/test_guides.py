@@ -26,7 +26,12 @@ BIN = Path(sys.executable).parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 GUIDES = ["docs/apps.md", "docs/operators.md", "README.md"]
 LANGUAGES = {"sh", "python", "ts", "tsx", "ini", "text"}
-CANT = {"it installs packages; .ci/run does too", "it needs a Docker engine", "it needs a cluster; tests render it"}
+CANT = {
+    "it installs packages; .ci/run does too",
+    "it needs a Docker engine",
+    "it needs a cluster; tests render it",
+    "it needs published weights; tests/export runs it on small ones",
+}
 FENCE = re.compile(r"(?:<!-- (?P<mark>(?:not )?run[^>]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```", re.S)
 PRELUDE = """
 import { readFileSync } from "node:fs";
