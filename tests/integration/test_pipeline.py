@@ -18,9 +18,9 @@ from orchestrator.pipeline.decoding import Decoder
 from orchestrator.pipeline.enhance import calm_pupil, equalise, on_black, upscale
 from orchestrator.pipeline.images import Pixels, decode, encode_jpeg
 from orchestrator.pipeline.quality import judge
-from orchestrator.pipeline.reflections import remove_reflections
+from orchestrator.pipeline.reflections import find_highlights, remove_reflections
 from orchestrator.pipeline.run import WORDS, Limits, run
-from orchestrator.pipeline.segment import IrisMasks, segment
+from orchestrator.pipeline.segment import IrisMasks, _decided, segment
 from tests.conftest import PHOTOS, drawn_eye
 
 LIMITS = Limits(50_000_000, 4096, 4)
@@ -232,6 +232,27 @@ def test_a_glimmer_in_the_pupil_goes_and_the_iris_stays() -> None:
     assert lit[pupil].max() > 45 and calmed[away < 70].max() < 18
     assert np.array_equal(calmed[away > 82], lit[away > 82]), "nothing of the iris is touched"
     assert np.array_equal(calm_pupil(lit, np.zeros_like(pupil), 190.0), lit)
+
+
+def test_pale_fibres_are_no_highlights_and_a_clipped_spot_takes_its_glare_along() -> None:
+    masks = disc_masks(400, 180.0)
+    photo = np.full((400, 400, 3), 150, np.uint8)
+    photo[:, ::8] = 238  # pale, and lit well
+    assert not find_highlights(photo, masks).any()
+    photo[200:214, 300:314] = 255
+    cv2.circle(photo, (307, 207), 16, (240, 240, 240), 5)  # the glow around it
+    found = find_highlights(photo, masks)
+    assert found[207, 307] and found[207, 291] and not found[:, :250].any()
+
+
+def test_an_outline_in_doubt_is_no_confidence() -> None:
+    ys, xs = np.mgrid[0:256, 0:256]
+    r = np.hypot(xs - 128, ys - 128)
+    clear = 1 / (1 + np.exp((r - 70) / 1.0))
+    hidden = 1 / (1 + np.exp((r - 70) / 15.0))
+    assert _decided(clear.astype(np.float32)) > 0.85
+    assert _decided(hidden.astype(np.float32)) < 0.3
+    assert _decided(np.zeros((256, 256), np.float32)) == 1.0, "nothing is decidedly nothing; presence says the rest"
 
 
 def test_equalise_keeps_shape_and_range() -> None:
