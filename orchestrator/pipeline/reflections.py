@@ -17,9 +17,8 @@ from orchestrator.pipeline.segment import IrisMasks
 ANGLES, RADII = 1024, 320
 FILL_RADIUS_PX = 5
 DETAIL_SIGMA_PX = 6.0
-WHITE = 225  # lightness (0–255) that no iris reaches by itself
-CLIPPED = 252  # lightness of a sensor at its limit
-GROW = 0.022  # of the radius
+CLIPPED, OVEREXPOSED = 252, 0.03  # lightness of a sensor at its limit; share of the iris
+GROW = 0.01  # of the radius
 VEIL_AREA, VEIL_ALONG = 0.15, 0.06  # of the iris and of its outline
 PUPIL_MAX = 45.0  # grey level
 FADE, PUPIL_EDGE = 0.03, 0.014  # of the radius: widths of the soft transitions
@@ -36,18 +35,18 @@ class Cleaned:
 
 
 def find_highlights(photo: Pixels, masks: IrisMasks) -> Mask:
-    """(H, W) bool: where the network sees a reflection or the light is clipped, and the glare about it, grown a little.
+    """(H, W) bool: where the network sees a reflection, or the light is clipped, grown by a little.
 
-    Near white alone is no sign: pale fibres in good light reach it.
+    Near white alone is no sign: pale fibres in good light reach it; and where much of the iris is clipped, it is the
+    exposure.
     """
-    radius = masks.circle.radius
     light = cv2.cvtColor(photo, cv2.COLOR_RGB2LAB)[..., 0]
-    usual = float(np.median(light[masks.iris])) if masks.iris.any() else 0.0
-    glare = masks.iris & (light > max(WHITE, usual + 60))
-    seed = masks.mirrored | (glare & (light >= CLIPPED))
-    found = _touching(seed | glare, seed).astype(np.uint8)
-    size = max(3, round(radius * GROW) * 2 + 1)
-    grown = cv2.dilate(found, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    clipped = masks.iris & (light >= CLIPPED) & ~masks.mirrored
+    if clipped.sum() > OVEREXPOSED * masks.iris.sum():
+        clipped = np.zeros_like(clipped)
+    size = round(masks.circle.radius * GROW) * 2 + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    grown = cv2.dilate((masks.mirrored | clipped).astype(np.uint8), kernel)
     return np.asarray((grown > 0) & masks.iris, bool)
 
 
@@ -74,15 +73,6 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
         filled += (_fill_pupil(photo, hole_and_rim, inner) - filled) * soft
     out = photo + (filled - photo) * (alpha * iris)[..., None]
     return Cleaned(np.clip(out + 0.5, 0, 255).astype(np.uint8), highlights, share)
-
-
-def _touching(pieces: Mask, seed: Mask) -> Mask:
-    """The connected pieces that hold at least one pixel of `seed`."""
-    _, labels = cv2.connectedComponents(pieces.astype(np.uint8), connectivity=8)
-    wanted = np.zeros(int(labels.max()) + 1, bool)
-    wanted[labels[seed]] = True
-    wanted[0] = False
-    return np.asarray(wanted[labels], bool)
 
 
 def _fading(highlights: Mask, rim_px: int) -> NDArray[np.float32]:
