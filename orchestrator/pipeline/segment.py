@@ -22,7 +22,7 @@ MAYBE_PRESENT, MIN_PRESENCE = 0.3, 0.6  # worth a closer look; in the closer loo
 MIN_RADIUS_PX, MIN_VISIBLE_RADIUS_PX = 20, 14  # of the circle; of a disc with as many pixels as can be seen
 MIN_VISIBLE, MIN_IN_CIRCLE, MIN_ON_CIRCLE, MIN_CONFIDENCE = 0.2, 0.8, 0.15, 0.3
 UNDECIDED = (0.1, 0.9)
-MIN_MIRRORED = 0.4  # of the reflection map: recall and precision nearest to 0.9 and 0.8 on drawn eyes
+MIN_MIRRORED = 0.45  # of the reflection map: recall and precision nearest to 0.9 and 0.8 on drawn eyes
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
         if closer is None:
             raise NoIrisFound
         change = _on_photo(closer.circle, closer.square, infer.segment_px).radius / at.radius
-        if not 1 / MAX_CHANGE < change < MAX_CHANGE:
-            break  # a closer look corrects a little; one that changes much has lost the eye
+        if not 1 / MAX_CHANGE < change < MAX_CHANGE and _trust(closer.look) <= _trust(found.look):
+            break  # a closer look corrects a little; one that changes much and is no surer has lost the eye
         found = closer
         seen.append(found.look.presence)
     look, square, sure = found.look, found.square, float(np.mean(seen))
@@ -195,6 +195,10 @@ def _on_photo(circle: Circle, square: Square, side_px: int) -> Circle:
     """The circle found in `square` as the network saw it, in the photo's pixels."""
     scale = square.side / side_px
     return replace(circle, x=square.x + circle.x * scale, y=square.y + circle.y * scale, radius=circle.radius * scale)
+
+
+def _trust(look: _Look) -> float:
+    return look.presence * _decided(look.disc)
 
 
 def _decided(disc: Field) -> float:
