@@ -55,6 +55,8 @@ function newCard(photoId) {
 }
 
 function adopt(card, photoId) {
+  const twin = byPhoto.get(photoId); // the list may name a photo before its own upload is answered
+  if (twin && twin !== card) twin.element.remove();
   card.photoId = photoId;
   byPhoto.set(photoId, card);
 }

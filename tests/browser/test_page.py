@@ -189,7 +189,7 @@ async def test_an_expired_token_asks_for_another_and_goes_on(chromium: Browser, 
     await page.fill("#token", address.partition("=")[2])
     await page.press("#token", "Enter")
     await page.set_input_files("#files", photo)
-    await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+    await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
     await page.evaluate("localStorage.setItem('irisvue-token', 'expired')")
     await page.set_input_files("#files", photo)
     await page.fill("#token", address.partition("=")[2])
