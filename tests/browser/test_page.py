@@ -188,6 +188,7 @@ async def test_an_expired_token_asks_for_another_and_goes_on(chromium: Browser, 
     await expect(page.locator("#signin-why")).to_contain_text("not valid any more")
     await page.fill("#token", address.partition("=")[2])
     await page.press("#token", "Enter")
+    await page.wait_for_function("localStorage.getItem('irisvue-token') !== 'expired'")
     await page.set_input_files("#files", photo)
     await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
     await page.evaluate("localStorage.setItem('irisvue-token', 'expired')")
