@@ -3,7 +3,7 @@
 import { Card } from "./card.js";
 import { IrisvueError, newKey } from "./irisvue/index.js";
 import * as outbox from "./outbox.js";
-import { client, signedIn, signIn } from "./session.js";
+import { client, signedIn, signIn, withToken } from "./session.js";
 import * as viewer from "./viewer.js";
 
 const PAGE_SIZE = 24;
@@ -24,17 +24,11 @@ function complain(error) {
 }
 
 async function answered(work) {
-  for (;;) {
-    try {
-      messages.replaceChildren();
-      return await work();
-    } catch (error) {
-      if (error.status !== 401) {
-        complain(error);
-        return undefined;
-      }
-      await signIn("Your token is not valid any more. Paste a new one; your pictures and what you were sending are still here.");
-    }
+  try {
+    messages.replaceChildren();
+    return await withToken(work, "; your pictures and what you were sending are still here.");
+  } catch (error) {
+    return complain(error);
   }
 }
 
@@ -123,24 +117,28 @@ async function send(card, entry) {
   card.element.dataset.key = entry.key;
   card.find(".suggestion").hidden = true;
   try {
-    if (!entry.photoId) {
-      card.step("Uploading...", 0);
-      const photo = await client.uploadPhoto(entry.photo, {
-        idempotencyKey: entry.key,
-        onRetry: () => card.step("Waiting for the connection...", 0),
-        onProgress: (share) => card.step(share < 1 ? "Uploading..." : "Checking your photo...", share * 5),
-      });
-      entry.photoId = photo.id;
-      await outbox.put(entry);
-    }
-    adopt(card, entry.photoId);
-    const job = await client.submit(entry.photoId, { preview: true, idempotencyKey: `${entry.key}-submit` });
-    await outbox.remove(entry.key);
-    card.entry = null;
-    await showJob(card, await client.getJob(job.job_id)); // it may have gone on since
+    await withToken(() => deliver(card, entry), "; the photo is still here and goes on.");
   } catch (error) {
     await notSent(card, entry, error);
   }
+}
+
+async function deliver(card, entry) {
+  if (!entry.photoId) {
+    card.step("Uploading...", 0);
+    const photo = await client.uploadPhoto(entry.photo, {
+      idempotencyKey: entry.key,
+      onRetry: () => card.step("Waiting for the connection...", 0),
+      onProgress: (share) => card.step(share < 1 ? "Uploading..." : "Checking your photo...", share * 5),
+    });
+    entry.photoId = photo.id;
+    await outbox.put(entry);
+  }
+  adopt(card, entry.photoId);
+  const job = await client.submit(entry.photoId, { preview: true, idempotencyKey: `${entry.key}-submit` });
+  await outbox.remove(entry.key);
+  card.entry = null;
+  await showJob(card, await client.getJob(job.job_id)); // it may have gone on since
 }
 
 /** A pause that ends early when the device comes back online. */
@@ -151,10 +149,6 @@ const connected = () =>
   });
 
 async function notSent(card, entry, error) {
-  if (error.status === 401) {
-    await signIn("Your token is not valid any more. Paste a new one; the photo is still here and goes on.");
-    return send(card, entry);
-  }
   if (error.status === 0 || error.status === 503) {
     card.step("Waiting for the connection...", 0);
     await connected();
@@ -235,14 +229,10 @@ async function listen() {
     first = false; // only now, so that nothing ends unseen between the list and the stream
     answered(() => showPage(1)).then(showWaiting);
   };
-  for (;;) {
-    try {
-      for await (const message of client.watchAll({ onConnection })) await hear(message).catch(complain);
-    } catch (error) {
-      if (error.status === 401) await signIn("Your token is not valid any more. Paste a new one.");
-      else complain(error);
-    }
-  }
+  const follow = async () => {
+    for await (const message of client.watchAll({ onConnection })) await hear(message).catch(complain);
+  };
+  for (;;) await withToken(follow, ".").catch(complain);
 }
 
 function wire() {

@@ -6,7 +6,7 @@ const KEY = "irisvue-token";
 const dialog = document.getElementById("signin");
 const field = document.getElementById("token");
 const why = document.getElementById("signin-why");
-let asking = null;
+let asking = null; // one dialog for however many requests were refused
 
 function fromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -37,5 +37,19 @@ addEventListener("hashchange", () => {
   location.reload();
 });
 
-export const signedIn = () => Boolean(localStorage.getItem(KEY));
-export const client = new Irisvue({ baseUrl: location.origin, token: () => localStorage.getItem(KEY) ?? "" });
+const token = () => localStorage.getItem(KEY) ?? "";
+export const signedIn = () => Boolean(token());
+export const client = new Irisvue({ baseUrl: location.origin, token });
+
+/** Does `work` again for as long as its token is refused; asks for one unless another was kept meanwhile. */
+export async function withToken(work, words) {
+  for (;;) {
+    const used = token();
+    try {
+      return await work();
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      if (token() === used) await signIn(`Your token is not valid any more. Paste a new one${words}`);
+    }
+  }
+}

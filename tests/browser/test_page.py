@@ -1,5 +1,6 @@
 """The page in a real browser against the real stack."""
 
+import asyncio
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from PIL import Image
-from playwright.async_api import Browser, Page, Response, expect
+from playwright.async_api import Browser, Page, Response, Route, expect
 
 from export import eyes
 from irisvue import AsyncClient
@@ -188,7 +189,6 @@ async def test_an_expired_token_asks_for_another_and_goes_on(chromium: Browser, 
     await expect(page.locator("#signin-why")).to_contain_text("not valid any more")
     await page.fill("#token", address.partition("=")[2])
     await page.press("#token", "Enter")
-    await page.wait_for_function("localStorage.getItem('irisvue-token') !== 'expired'")
     await page.set_input_files("#files", photo)
     await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
     await page.evaluate("localStorage.setItem('irisvue-token', 'expired')")
@@ -197,6 +197,25 @@ async def test_an_expired_token_asks_for_another_and_goes_on(chromium: Browser, 
     await page.press("#token", "Enter")
     await expect(page.locator(".card[data-state=completed]")).to_have_count(2, timeout=WAIT_MS)
     await page.close()
+
+
+async def test_a_request_that_left_with_the_token_before_is_sent_again_without_asking(page: Page, photo: Path) -> None:
+    good = await page.evaluate("localStorage.getItem('irisvue-token')")
+    held = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await held.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/photos", hold, times=1)
+    await page.evaluate("localStorage.setItem('irisvue-token', 'expired')")
+    async with page.expect_request(lambda request: request.method == "POST") as upload:
+        await page.set_input_files("#files", photo)
+    assert "expired" in ((await (await upload.value).header_value("authorization")) or "")
+    await page.evaluate("token => localStorage.setItem('irisvue-token', token)", good)
+    await page.evaluate("() => { document.getElementById('signin').showModal = () => { throw new Error('asked'); }; }")
+    held.set()
+    await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
 
 
 async def test_a_notification_when_the_page_is_hidden(chromium: Browser, address: str, photo: Path) -> None:
