@@ -12,11 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from export.drawing import camera, face, iris, light, traps
+from export.drawing import camera, face, iris, light, surroundings, traps
 from export.drawing.noise import Field, Rng, blend, edge
 
 Kind = Literal["closeup", "crop", "far", "shut", "trap"]
-KIND_SHARES: dict[Kind, float] = {"closeup": 0.30, "crop": 0.36, "far": 0.06, "shut": 0.11, "trap": 0.17}
+KIND_SHARES: dict[Kind, float] = {"closeup": 0.30, "crop": 0.31, "far": 0.12, "shut": 0.11, "trap": 0.16}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def draw(seed: int, width: int, height: int, kind: Kind | None = None, mild: boo
 def _placement(rng: Rng, kind: Kind, width: int, height: int) -> tuple[float, tuple[float, float]]:
     """The iris radius and centre in pixels."""
     side = min(width, height)
-    low, high = {"closeup": (0.09, 0.5), "crop": (0.2, 0.36), "far": (0.03, 0.09), "shut": (0.08, 0.4),
+    low, high = {"closeup": (0.09, 0.5), "crop": (0.2, 0.36), "far": (0.035, 0.11), "shut": (0.08, 0.4),
                  "trap": (0.08, 0.5)}[kind]  # fmt: skip
     radius = float(np.exp(rng.uniform(np.log(low), np.log(high)))) * side
     spread = 0.035 if kind == "crop" else 0.13
@@ -98,19 +98,24 @@ def _draw_eye(
     hole = np.array([0.55, 0.06, 0.03]) if rng.random() < 0.04 and not mild else np.full(3, rng.uniform(0, 0.06))
     blend(ball, hole, drawn.pupil)
     ball *= face.lid_shadow(rng, lid_v, top, height, width)[..., None]
-    skin = face.skin(rng, lid_u, lid_v, lids, top, bottom)
+    skin = face.skin(rng, lid_u, lid_v, lids, top, bottom, radius)
     hair = face.lashes(rng, lid_u, lid_v, lids, radius)
-    brow = face.brow(rng, lid_u, lid_v, lids, radius) if rng.random() < 0.75 else np.zeros_like(u)
+    brow = surroundings.brow(rng, lid_u, lid_v, lids, radius) if rng.random() < 0.75 else np.zeros_like(u)
+    if not mild:
+        _surround(rng, skin, lid_u, lid_v, lids, radius)
     hair_colour = face.HAIR[rng.choice(len(face.HAIR), p=[0.48, 0.34, 0.14, 0.04])]
     shine, opacity = light.reflections(rng, u, v)
     lash_shadow = 1.0 - rng.uniform(0, 0.35) * np.roll(light.soften(hair, radius * 0.04), int(radius * 0.1), axis=0)
     ball *= lash_shadow[..., None]
-    lit = light.lamp(rng, height, width)[..., None]
+    lit = light.lamp(rng, height, width)
+    lit = lit[..., None] if mild else light.coloured(rng, lit)
     rim_seed, glasses_seed = (
         int(rng.integers(2**31)),
         int(rng.integers(2**31)) if rng.random() < 0.1 * (not mild) else 0,
     )
     shot = camera.random_camera(rng, radius, mild)
+    if rng.random() < 0.06 and not mild:
+        np.maximum(brow, surroundings.strands(rng, u, v, radius), out=brow)
 
     def assemble(eyeball: Field) -> NDArray[np.uint8]:
         scene = skin.copy()
@@ -130,6 +135,16 @@ def _draw_eye(
     glints = (opacity > 0.12) & (np.abs(image.astype(np.int16) - clean).max(-1) > 12) & open_
     is_eye = bool(disc.sum() > 0.15 * np.pi * radius**2) and not shut
     return Drawn(image, clean, disc & ~pupil, pupil, open_ & ~disc, glints, is_eye, centre, radius)
+
+
+def _surround(rng: Rng, skin: Field, u: Field, v: Field, lids: face.Lids, radius: float) -> None:
+    """Form, lines and the end of the face, painted into `skin` (H, W, 3)."""
+    skin *= surroundings.relief(rng, u, v, lids)[..., None]
+    if rng.random() < 0.4:
+        lines = surroundings.wrinkles(rng, u, v, lids, radius)
+        skin *= 1.0 - rng.uniform(0.1, 0.6) * lines[..., None]
+    if rng.random() < 0.35:
+        surroundings.beyond(rng, skin, u, v, lids)
 
 
 def contact_sheet(first_seed: int, count: int, side_px: int = 192, kind: Kind | None = None) -> NDArray[np.uint8]:

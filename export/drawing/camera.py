@@ -1,6 +1,7 @@
 """What a camera does to a scene: exposure, casts, focus, motion, noise, sharpening, JPEG, infrared, burnt-in text."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ def random_camera(rng: Rng, radius_px: float, mild: bool = False) -> Camera:
         motion_angle=float(rng.uniform(0, np.pi)),
         noise=float(rng.gamma(1.0, 0.012)) * wild + 0.002,
         sharpen=float(rng.uniform(0.3, 1.5)) if rng.random() < 0.25 * wild else 0.0,
-        shrink=_shrink(rng, radius_px) if rng.random() < 0.28 * wild else 1.0,
+        shrink=_shrink(rng, radius_px) if rng.random() < 0.35 * wild else 1.0,
         jpeg_quality=int(rng.integers(30, 96)) if rng.random() < 0.6 * wild else 0,
         grey=bool(rng.random() < 0.09 * wild),
         text="2026-02-09 16:15" if rng.random() < 0.03 * wild else "",
@@ -62,12 +63,11 @@ def _shrink(rng: Rng, radius_px: float) -> float:
 
 def take(scene: Field, camera: Camera) -> NDArray[np.uint8]:
     """Photograph `scene` (H, W, 3) float 0–1 sRGB; returns (H, W, 3) uint8."""
-    rng = np.random.default_rng(camera.seed)
     height, width = scene.shape[:2]
-    x = np.clip(scene, 0.0, 1.0) ** np.float32(camera.gamma)
-    x = x * (np.asarray(camera.cast, np.float32) * np.float32(camera.gain))
-    grey = x @ np.array([0.299, 0.587, 0.114], np.float32)
-    x = grey[..., None] + (x - grey[..., None]) * np.float32(0.0 if camera.grey else camera.saturation)
+    kept = 0.0 if camera.grey else camera.saturation
+    colours = kept * np.eye(3) + (1.0 - kept) * np.array([0.299, 0.587, 0.114])
+    x = cv2.pow(np.clip(scene, 0.0, 1.0), camera.gamma)
+    x = cv2.transform(x, (colours * camera.cast * camera.gain).astype(np.float32))
     x = soften(np.asarray(x, np.float32), camera.focus_sigma)
     if camera.motion_px > 1:
         kernel = np.zeros((camera.motion_px, camera.motion_px), np.float32)
@@ -77,10 +77,10 @@ def take(scene: Field, camera: Camera) -> NDArray[np.uint8]:
         x = np.asarray(cv2.filter2D(x, -1, kernel / max(float(kernel.sum()), 1.0)), np.float32)
     if camera.shrink < 1.0:
         small = cv2.resize(x, None, fx=camera.shrink, fy=camera.shrink, interpolation=cv2.INTER_AREA)
-        small = small + _grain(rng, small.shape, camera.noise) * np.sqrt(np.clip(small, 0.02, 1))
+        small = small + _grain(camera.seed, small.shape, camera.noise) * np.sqrt(np.clip(small, 0.02, 1))
         x = np.asarray(cv2.resize(small.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC))
     else:
-        x = x + _grain(rng, x.shape, camera.noise) * np.sqrt(np.clip(x, 0.02, 1))
+        x = x + _grain(camera.seed, x.shape, camera.noise) * np.sqrt(np.clip(x, 0.02, 1))
     if camera.sharpen:
         x = x + camera.sharpen * (x - soften(np.asarray(x, np.float32), 1.2))
     picture = (np.clip(x, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
@@ -98,9 +98,10 @@ def through_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
 
 
-def _grain(rng: Rng, shape: tuple[int, ...], strength: float) -> Field:
+@lru_cache(maxsize=1)  # a scene is taken twice, with its reflections and without
+def _grain(seed: int, shape: tuple[int, ...], strength: float) -> Field:
     """Sensor noise, a little of it blotchy across neighbouring pixels as phones leave it."""
-    noise = rng.standard_normal(shape, np.float32)
+    noise = np.random.default_rng(seed).standard_normal(shape, np.float32)
     if strength > 0.012:
         noise = 0.6 * noise + 0.9 * soften(noise, 0.8)
     return np.asarray(noise * np.float32(strength * 2.0), np.float32)

@@ -43,8 +43,8 @@ def random_lids(rng: Rng, shut: bool = False) -> Lids:
     """Lids round an iris at the origin, from wide open (white all round) to a slit; or shut."""
     upper = float(np.clip(rng.normal(0.85, 0.22), 0.1, 1.5))
     lower = float(np.clip(rng.normal(0.95, 0.17), 0.35, 1.5))
-    if rng.random() < 0.08:  # a slit or a squint
-        upper, lower = upper * 0.45, lower * 0.6
+    if rng.random() < 0.25:  # a smile, a squint, a slit
+        upper, lower = upper * rng.uniform(0.4, 0.85), lower * rng.uniform(0.5, 0.9)
     if shut:
         droop = rng.uniform(0.3, 1.0)
         upper, lower = -droop, droop + rng.uniform(0.0, 0.02)
@@ -76,7 +76,7 @@ def sclera(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Field:
         step = np.array([-np.sign(start[0]) * rng.uniform(0.08, 0.16), rng.normal(0, 0.05)])
         turn = rng.normal(0, 0.05, (10, 2)).cumsum(0)
         path = start + step * np.arange(10)[:, None] + turn
-        _polyline(vessels, path, u, v, rng.uniform(0.015, 0.04) * radius_px, int(rng.integers(60, 220)))
+        _polyline(vessels, path, u, v, rng.uniform(0.006, 0.03) * radius_px, int(rng.integers(60, 220)))
     soft = cv2.GaussianBlur(vessels, (0, 0), max(0.6, radius_px * 0.012)).astype(np.float32) / 255.0
     return blend(colour, np.array([0.70, 0.22, 0.20]) * bright, np.asarray(soft * rng.uniform(0.2, 0.8), np.float32))
 
@@ -108,7 +108,10 @@ def hairs(
     lengths = length * rng.uniform(0.5, 1.15, (len(roots), 1, 1))
     bend = np.array([0.0, -1.0]) * curl * rng.uniform(0.4, 1.3, (len(roots), 1, 1))
     paths = roots[:, None, :] + lengths * (directions[:, None, :] * t + bend * t * t)
-    points = np.round((paths @ matrix.T + offset) * 16).astype(np.int32)
+    places = paths @ matrix.T + offset
+    if width_px > 2.0:
+        return _thick_hairs(canvas, places, width_px)
+    points = np.round(places * 16).astype(np.int32)
     layer = np.zeros_like(canvas)
     for start in range(HAIR_POINTS - 1):
         thickness = width_px * (1.0 - start / (HAIR_POINTS - 1)) ** 0.8
@@ -117,6 +120,18 @@ def hairs(
         layer[:] = 0
         cv2.polylines(layer, lines, False, value, max(1, round(thickness)), cv2.LINE_AA, 4)
         np.maximum(canvas, layer, out=canvas)
+    return canvas.astype(np.float32) / 255.0
+
+
+def _thick_hairs(canvas: np.ndarray, places: np.ndarray, width_px: float) -> Field:
+    """Hairs wide enough to see their taper: each one outline from its root to its tip."""
+    along = np.gradient(places, axis=1)
+    across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
+    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-6)
+    half = width_px / 2 * np.linspace(1.0, 0.05, places.shape[1])[None, :, None] ** 0.8
+    outlines = np.concatenate([places + across * half, (places - across * half)[:, ::-1]], axis=1)
+    for outline in np.round(outlines * 16).astype(np.int32):
+        cv2.fillPoly(canvas, [outline.reshape(-1, 1, 2)], 255, cv2.LINE_AA, 4)
     return canvas.astype(np.float32) / 255.0
 
 
@@ -144,47 +159,39 @@ def lashes(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Field:
     return opacity
 
 
-def brow(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Field:
-    """(H, W) opacity of an eyebrow above the lid, made of slanting hairs."""
-    count = int(rng.integers(150, 420))
-    along = rng.uniform(-1, 1, count)
-    height = -lids.upper - rng.uniform(1.6, 3.2) + 0.5 * along**2
-    spread = rng.normal(0, rng.uniform(0.15, 0.35), count) * (1 - 0.5 * np.abs(along))
-    roots = np.stack([along * lids.half_width * 1.2, height + spread], axis=1)
-    lean = rng.choice([-1, 1]) * rng.uniform(0.6, 1.3) + rng.normal(0, 0.2, count)
-    directions = np.stack([np.sin(lean), -np.cos(lean)], axis=1)
-    return hairs(rng, u, v, roots, directions, rng.uniform(0.4, 0.8), 0.0, radius_px * rng.uniform(0.02, 0.05))
-
-
-def skin(rng: Rng, u: Field, v: Field, lids: Lids, top: Field, bottom: Field) -> Field:
-    """(H, W, 3) skin with pores, shading, the lid's crease, lines under the eye and make-up."""
+def skin(rng: Rng, u: Field, v: Field, lids: Lids, top: Field, bottom: Field, radius_px: float) -> Field:
+    """(H, W, 3) skin with pores, the lid's fold, lines under the eye and make-up."""
     height, width = u.shape
+    fine = float(np.clip(6 * min(height, width) / radius_px, 20, 70))
     index = (len(SKIN) - 1) * rng.beta(0.8, 1.2)
     low = int(index)
     tone = SKIN[low] + (SKIN[min(low + 1, len(SKIN) - 1)] - SKIN[low]) * (index - low)
     tone = tone * rng.uniform(0.85, 1.1) + rng.normal(0, 0.015, 3)
-    shade = 1.0 + 0.12 * fractal(rng, height, width, 2, 3) + rng.uniform(0.0, 0.09) * fractal(rng, height, width, 28, 3)
+    shade = 1.0 + rng.uniform(0.0, 0.1) * fractal(rng, height, width, 2, 3)
+    shade += rng.uniform(0.0, 0.09) * fractal(rng, height, width, fine, 3)
     crease = top - rng.uniform(0.15, 0.6) * (1.0 - 0.5 * np.clip(np.abs(u) / lids.half_width, 0, 1) ** 2)
     near = np.exp(-(np.maximum(np.abs(u) / lids.half_width - 0.7, 0.0) ** 2) / 0.1)  # lines fade past the corners
-    shade -= near * rng.uniform(0.0, 0.5) * np.exp(-(((v - crease) / rng.uniform(0.03, 0.12)) ** 2))
-    shade -= near * rng.uniform(0.0, 0.2) * np.exp(-(((v - crease) / 0.5) ** 2))
+    above = crease - v  # the fold: sharp below, fading upwards
+    fold = np.exp(-np.maximum(above / rng.uniform(0.08, 0.4), -above / rng.uniform(0.02, 0.1)))
+    shade -= near * rng.uniform(0.0, 0.6) * fold
     for _ in range(int(rng.integers(0, 5))):
         line = bottom + rng.uniform(0.2, 1.6) + 0.12 * u * rng.normal()
         shade -= near * rng.uniform(0.03, 0.16) * np.exp(-(((v - line) / rng.uniform(0.03, 0.07)) ** 2))
     outside = np.abs(u) / lids.half_width
     shade -= rng.uniform(0.0, 0.25) * np.exp(-(((outside - 1.05) / 0.15) ** 2 + (v / 0.5) ** 2))
     colour = np.asarray(tone, np.float32) * shade[..., None]
-    red = np.exp(-((np.minimum(np.abs(v - top), np.abs(v - bottom)) / 0.35) ** 2)) * (outside < 1.25)
+    red = np.exp(-((np.minimum(np.abs(v - top), np.abs(v - bottom)) / 0.35) ** 2)) * edge(1.25 - outside, 0.4)
     colour *= 1.0 - red[..., None] * np.array([-0.02, 0.10, 0.09], np.float32) * rng.uniform(0, 1.6)
     if rng.random() < 0.15:  # eye shadow
-        paint = edge(top - v, 0.4) * edge(v - (top - rng.uniform(0.6, 1.6)), 0.5) * (outside < 1.3)
+        height_of_it = rng.uniform(0.6, 1.6) * np.clip(1.1 - 0.7 * outside * outside, 0, 1)
+        paint = edge(top - v, 0.4) * edge(v - top + height_of_it, 0.5) * edge(1.2 - outside, 0.5)
         blend(colour, rng.uniform(0.05, 0.8, 3), np.asarray(paint * rng.uniform(0.2, 0.7), np.float32))
     return np.asarray(colour, np.float32)
 
 
 def lid_margin(rng: Rng, picture: Field, u: Field, v: Field, lids: Lids, top: Field, bottom: Field) -> None:
     """The wet pink rim between lashes and eyeball, and sometimes a liner, painted into `picture`."""
-    inside = np.abs(u) < lids.half_width
+    inside = edge(lids.half_width - np.abs(u), 0.25)
     rim = np.exp(-(((v - bottom) / rng.uniform(0.04, 0.10)) ** 2)) * inside * rng.uniform(0.3, 0.9)
     blend(picture, np.array([0.82, 0.55, 0.50]) * rng.uniform(0.5, 1.05), np.asarray(rim, np.float32))
     rim = np.exp(-(((v - top) / rng.uniform(0.03, 0.10)) ** 2)) * inside * rng.uniform(0.2, 0.9)

@@ -85,6 +85,16 @@ def lamp(rng: Rng, height: int, width: int) -> Field:
     return np.asarray(np.clip(field, 0.15, 1.8), np.float32)
 
 
+def coloured(rng: Rng, lit: Field) -> Field:
+    """(H, W, 3) light: `lit` alone, or now and then two lamps of different colours that meet in the frame."""
+    if rng.random() > 0.12:
+        return lit[..., None]
+    height, width = lit.shape
+    first, second = 1.0 - rng.uniform(0.0, 0.7, (2, 3)) * rng.random((2, 1))
+    meet = edge(smooth(rng, height, width, 1.5), rng.uniform(0.3, 2.0))[..., None]
+    return np.asarray(lit[..., None] * (first + (second - first) * meet), np.float32)
+
+
 def soften(field: Field, sigma_px: float) -> Field:
     """Gaussian blur; returns the field itself where the blur is too small to matter."""
     return field if sigma_px < 0.25 else np.asarray(cv2.GaussianBlur(field, (0, 0), sigma_px), np.float32)
