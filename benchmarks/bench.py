@@ -97,7 +97,7 @@ async def bench(workers: int, inference: str = "local") -> AsyncIterator[Bench]:
 
 def eye(width: int = 480, height: int = 360) -> bytes:
     """A drawn close-up as JPEG."""
-    return encode_jpeg(eyes.draw(58, width, height, "closeup", mild=True).image)
+    return encode_jpeg(eyes.draw(492, width, height, "closeup", mild=True).image)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -20,15 +20,16 @@ from benchmarks.bench import Bench, bench, eye, summary, tree_pss
 from orchestrator import guard, routes
 from orchestrator.config import ROOT
 from orchestrator.embedded import parts
-from orchestrator.embedded.stack import triton_ready
+from orchestrator.embedded.ready import triton_ready
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.pipeline.preview import cut_out
 from orchestrator.store.routes import Outcome
+from orchestrator.versions.desk import Desk
 from orchestrator.versions.golden import load_golden
-from orchestrator.versions.publish import Candidate, Desk, publish, withdraw
+from orchestrator.versions.publish import Candidate, publish, withdraw
 from orchestrator.versions.repository import open_repository
 from orchestrator.versions.server import open_servers
 

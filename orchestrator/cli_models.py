@@ -18,8 +18,9 @@ from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import Services, open_services
 from orchestrator.tables import ModelRoute, values_of
 from orchestrator.terminal import AsJson, bar, complaints, console, run, settings_at
+from orchestrator.versions.desk import Desk, in_use
 from orchestrator.versions.judgement import Judgement, tolerances_for
-from orchestrator.versions.publish import Candidate, Desk, Outcome, in_use
+from orchestrator.versions.publish import Candidate, Outcome
 from orchestrator.versions.publish import publish as publish_candidate
 from orchestrator.versions.publish import restore as restore_version
 from orchestrator.versions.publish import withdraw as withdraw_version

@@ -23,7 +23,7 @@ PHOTOS = Path(__file__).parent / "photos"
 
 
 @cache
-def drawn_eye(seed: int = 58, width: int = 480, height: int = 360) -> eyes.Drawn:
+def drawn_eye(seed: int = 492, width: int = 480, height: int = 360) -> eyes.Drawn:
     """A sharp drawn close-up."""
     return eyes.draw(seed, width, height, "closeup", mild=True)
 

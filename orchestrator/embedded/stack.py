@@ -16,22 +16,16 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID, uuid5
 
-import asyncpg
-import httpx
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from orchestrator.auth import MODELS_WRITE, make_token
 from orchestrator.config import ROOT, Settings
 from orchestrator.embedded import parts
 from orchestrator.embedded.parts import HOST, Part
-from orchestrator.embedded.supervisor import PartDied, Process, Ready, listens
-from orchestrator.errors import ModelUnavailable, SetupError
-from orchestrator.inference.triton import TritonInfer
+from orchestrator.embedded.ready import DATABASE, http_ready, postgres_ready, redis_ready, triton_ready, worker_ready
+from orchestrator.embedded.supervisor import PartDied, Process, Ready
+from orchestrator.errors import SetupError
 from orchestrator.telling import Tell, nobody
 
 DEVELOPER = uuid5(UUID(int=0), "irisvue developer")
-DATABASE = "irisvue"
 PORTS_TRIED = 3
 
 
@@ -112,53 +106,6 @@ async def own_folder(folder: Path) -> AsyncIterator[Path]:
             yield folder
         finally:
             lock.truncate(0)
-
-
-async def _postgres_ready(dsn: str) -> bool:
-    try:
-        connection = await asyncpg.connect(f"{dsn}/postgres", timeout=2)
-    except (OSError, asyncpg.PostgresError, TimeoutError):
-        return False
-    if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-        await connection.execute(f"CREATE DATABASE {DATABASE}")
-    await connection.close()
-    return True
-
-
-async def _redis_ready(url: str) -> bool:
-    client = Redis.from_url(url)
-    try:
-        return bool(await client.ping())
-    except (RedisError, OSError):
-        return False
-    finally:
-        await client.aclose()
-
-
-async def triton_ready(url: str) -> bool:
-    """Whether the server at host:port serves the networks."""
-    if not await listens(int(url.rpartition(":")[2])):
-        return False
-    try:
-        infer = await TritonInfer.connect(url, 2.0)
-    except ModelUnavailable:
-        return False
-    try:
-        return await infer.ready()
-    finally:
-        await infer.aclose()
-
-
-async def _http_ready(url: str) -> bool:
-    try:
-        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
-            return (await client.get(f"{url}/health/ready")).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-async def _worker_ready(log: Path) -> bool:
-    return log.exists() and b"worker ready" in log.read_bytes()
 
 
 async def _migrate(env: dict[str, str]) -> None:
@@ -273,9 +220,9 @@ async def _start_servers(
         return f"redis://:{passwords['redis']}@{HOST}:{part.port}/0"
 
     tell("Starting PostgreSQL", 0)
-    postgres = await _start_server(partial(parts.postgres, folder), lambda part: _postgres_ready(dsn(part)), processes)
+    postgres = await _start_server(partial(parts.postgres, folder), lambda part: postgres_ready(dsn(part)), processes)
     tell("Starting Redis", 0.2)
-    redis = await _start_server(partial(parts.redis, folder), lambda part: _redis_ready(redis_url(part)), processes)
+    redis = await _start_server(partial(parts.redis, folder), lambda part: redis_ready(redis_url(part)), processes)
     env = {
         "IRISVUE_DATABASE_URL": f"{dsn(postgres).replace('postgresql', 'postgresql+asyncpg', 1)}/{DATABASE}",
         "IRISVUE_REDIS_URL": redis_url(redis),
@@ -312,10 +259,10 @@ async def _start_ours(
     api = Part("api", [*ours, "api", "--host", options.host, "--port", port], logs / "api.log", env, int(port))
     for name in ["api", *(f"worker-{n}" for n in range(1, options.workers + 1))]:
         (logs / f"{name}.log").unlink(missing_ok=True)  # readiness is read off the log of this run
-    await _start(api, partial(_http_ready, url), processes)
+    await _start(api, partial(http_ready, url), processes)
     for number in range(1, options.workers + 1):
         log = logs / f"worker-{number}.log"
         asked = parts.free_port()
         told = env | {"IRISVUE_METRICS_HOST": HOST, "IRISVUE_METRICS_PORT": str(asked)}
         worker = Part(f"worker-{number}", [*ours, "worker"], log, told, metrics_port=asked)
-        await _start(worker, partial(_worker_ready, log), processes)
+        await _start(worker, partial(worker_ready, log), processes)

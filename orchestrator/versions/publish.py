@@ -9,34 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2
 
 from orchestrator import routes, store
 from orchestrator.errors import Conflict, IrisvueError, ModelUnavailable, NoIrisFound, Refused
-from orchestrator.inference.contracts import ENHANCER, PREVIEW, SEGMENTER, preview_of
-from orchestrator.inference.triton import TritonInfer
+from orchestrator.inference.contracts import PREVIEW, SEGMENTER
 from orchestrator.pipeline.images import Pixels
 from orchestrator.services import Services
 from orchestrator.telemetry import log
 from orchestrator.telling import Tell, nobody
 from orchestrator.versions.contract import Contract, check_file, read_contract
+from orchestrator.versions.desk import Desk, in_use
+from orchestrator.versions.ensembles import add_ensembles, ensembles_with, remove_ensembles, versions_named
 from orchestrator.versions.golden import Picture, ask, load_golden
 from orchestrator.versions.judgement import Check, Judgement, Tolerances, contact_sheet, judge, tolerances_for
-from orchestrator.versions.repository import Repository
-from orchestrator.versions.server import Servers
 
 CHAIN_EYES = 8
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What publishing works with: rows, the repository, the servers that serve it, the networks as jobs see them."""
-
-    services: Services
-    repository: Repository
-    servers: Servers
-    infer: TritonInfer
 
 
 @dataclass(frozen=True)
@@ -111,13 +98,6 @@ async def _next_version(desk: Desk, model: str) -> int:
     return max([0, *known, *await desk.repository.versions(model)]) + 1
 
 
-async def in_use(desk: Desk, model: str) -> str:
-    """The version that most jobs are served by."""
-    async with desk.services.db() as db:
-        route = (await store.current_routes(db)).get(model)
-    return max(route.shares, key=lambda v: route.shares[v]) if route else desk.infer.versions[model]
-
-
 async def _examine(
     desk: Desk, contract: Contract, candidate: Candidate, limits: Tolerances, own: Path | None, tell: Tell
 ) -> Outcome:
@@ -182,7 +162,7 @@ async def _put_in(desk: Desk, contract: Contract, candidate: Candidate, version:
         if not await desk.servers.ready(model, version):
             raise Refused(f"{model} {version} was put in, but the server does not serve it.")
         await _warm_up(desk, contract, version)
-        ensembles += await _add_ensembles(desk, model, version)
+        ensembles += await add_ensembles(desk, model, version)
         async with desk.services.db.begin() as db:
             facts = {
                 "sha256": hashlib.sha256(candidate.data).hexdigest(),
@@ -218,55 +198,13 @@ async def _warm_up(desk: Desk, contract: Contract, version: int) -> None:
         size *= 2
 
 
-async def _add_ensembles(desk: Desk, model: str, version: int) -> list[str]:
-    """An ensemble for the new version with each version of the other network that jobs may meet it with."""
-    other = ENHANCER if model == SEGMENTER else SEGMENTER
-    config = await desk.repository.config(PREVIEW)
-    shipped = _versions_of(config)
-    made = []
-    try:
-        for beside in await desk.repository.versions(other):
-            versions = {model: version, other: beside}
-            if versions == shipped:
-                continue
-            name = preview_of(str(versions[SEGMENTER]), str(versions[ENHANCER]))
-            made.append(name)
-            await desk.repository.place_model(name, _ensemble_of(config, name, versions))
-            await desk.servers.reload(name)
-    except BaseException:
-        await asyncio.shield(_remove_ensembles(desk, made))
-        raise
-    return made
-
-
-def _versions_of(config: bytes) -> dict[str, int]:
-    """The networks' versions that an ensemble names."""
-    parsed = text_format.Parse(config.decode(), model_config_pb2.ModelConfig())
-    steps = parsed.ensemble_scheduling.step
-    return {step.model_name: step.model_version for step in steps if step.model_version > 0}
-
-
-def _ensemble_of(config: bytes, name: str, versions: dict[str, int]) -> bytes:
-    parsed = text_format.Parse(config.decode(), model_config_pb2.ModelConfig())
-    parsed.name = name
-    for step in parsed.ensemble_scheduling.step:
-        step.model_version = versions.get(step.model_name, step.model_version)
-    return str(text_format.MessageToString(parsed)).encode()
-
-
-async def _remove_ensembles(desk: Desk, names: Sequence[str]) -> None:
-    for name in names:
-        await desk.servers.unload(name)
-        await desk.repository.remove(name)
-
-
 async def _take_back(desk: Desk, model: str, version: int, ensembles: Sequence[str]) -> None:
     """The repository first: a server that is away reads it again when it is back."""
     for name in ensembles:
         await desk.repository.remove(name)
     await desk.repository.remove(model, version)
     try:
-        await _remove_ensembles(desk, ensembles)
+        await remove_ensembles(desk, ensembles)
         await desk.servers.reload(model)
     except ModelUnavailable as error:
         log.warning("the server did not hear that a version was taken back", model=model, detail=error.detail)
@@ -275,7 +213,7 @@ async def _take_back(desk: Desk, model: str, version: int, ensembles: Sequence[s
 async def withdraw(desk: Desk, model: str, version: int) -> None:
     """Take a version out of the repository and the servers; it is kept aside. Raises Conflict while it is needed."""
     async with _alone(desk.services, model):
-        if _versions_of(await desk.repository.config(PREVIEW)).get(model) == version:
+        if versions_named(await desk.repository.config(PREVIEW)).get(model) == version:
             raise Conflict(f"{PREVIEW} names {model} {version}. Change its config.pbtxt in the repository first.")
         async with desk.services.db.begin() as db:
             await store.lock_model(db, model)
@@ -289,7 +227,7 @@ async def withdraw(desk: Desk, model: str, version: int) -> None:
             await desk.repository.withdraw(model, version)
             await store.withdraw_version(db, model, version, away=True)
         letter = "u" if model == SEGMENTER else "r"
-        await _remove_ensembles(desk, await _ensembles_with(desk, f"{letter}{version}"))
+        await remove_ensembles(desk, await ensembles_with(desk, f"{letter}{version}"))
         await desk.servers.reload(model)
 
 
@@ -302,11 +240,6 @@ async def restore(desk: Desk, model: str, version: int) -> None:
         except IrisvueError:
             await desk.repository.withdraw(model, version)
             raise
-        await _add_ensembles(desk, model, version)
+        await add_ensembles(desk, model, version)
         async with desk.services.db.begin() as db:
             await store.withdraw_version(db, model, version, away=False)
-
-
-async def _ensembles_with(desk: Desk, part: str) -> list[str]:
-    names = await desk.repository.models()
-    return [name for name in names if name.startswith(f"{PREVIEW}_") and part in name.split("_")]

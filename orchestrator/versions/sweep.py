@@ -15,7 +15,7 @@ from orchestrator.inference.contracts import SEGMENTER, Bytes
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.telling import Tell
 from orchestrator.versions.contract import read_contract
-from orchestrator.versions.publish import Desk, in_use
+from orchestrator.versions.desk import Desk, in_use
 
 DELAYS_US, INSTANCES = (0, 1000, 2000, 5000), (1, 2)
 AT_ONCE, SECONDS = 8, 4.0

@@ -42,7 +42,7 @@ def config(stack: Stack) -> Settings:
 
 @pytest.fixture(scope="session")
 def eye_jpeg() -> bytes:
-    return encode_jpeg(drawn_eye(58, 320, 240).image)
+    return encode_jpeg(drawn_eye(492, 320, 240).image)
 
 
 @pytest.fixture

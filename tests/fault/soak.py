@@ -208,7 +208,7 @@ async def _account(run: Run, services: Services) -> None:
 async def soak(minutes: float, seed: int, console: Console) -> list[str]:
     """Run, then say what does not add up."""
     os.environ.update(QUICK)
-    picture = encode_jpeg(eyes.draw(58, 240, 180, "closeup", mild=True).image)
+    picture = encode_jpeg(eyes.draw(492, 240, 180, "closeup", mild=True).image)
     with tempfile.TemporaryDirectory(prefix="irisvue-soak-") as folder:
         async with open_stack(Options(Path(folder), workers=0, inference="local")) as stack:
             keeper = asyncio.create_task(stack.keep_running())

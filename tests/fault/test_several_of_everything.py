@@ -20,7 +20,8 @@ from irisvue import AsyncClient
 from orchestrator.config import ROOT
 from orchestrator.embedded import parts
 from orchestrator.embedded.parts import HOST, Part, free_port
-from orchestrator.embedded.stack import Options, Stack, open_stack, triton_ready
+from orchestrator.embedded.ready import triton_ready
+from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.embedded.supervisor import Process, listens
 from orchestrator.inference.contracts import ENHANCER
 from tests.waiting import until

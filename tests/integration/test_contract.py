@@ -159,7 +159,7 @@ async def test_a_refused_request_does_not_use_up_its_key(somebody: httpx.AsyncCl
 
 # Cancel and preview
 async def test_cancel_stops_within_a_tile(somebody: httpx.AsyncClient, stack: Stack) -> None:
-    job_id = await submitted(somebody, encode_jpeg(drawn_eye(58, 1600, 1200).image))
+    job_id = await submitted(somebody, encode_jpeg(drawn_eye(492, 1600, 1200).image))
     seen: list[dict[str, object]] = []
     async with aconnect_sse(somebody, "GET", f"/api/v1/processing/jobs/{job_id}/events") as source:
         async for event in source.aiter_sse():

@@ -81,7 +81,7 @@ async def test_portrait_says_move_closer_and_its_eyes_are_found_once_closer() ->
 
 
 async def test_eye_in_a_corner_of_a_large_frame_is_found() -> None:
-    small = eyes.draw(58, 320, 240, "closeup", mild=True)
+    small = eyes.draw(492, 320, 240, "closeup", mild=True)
     frame = np.full((1200, 1600, 3), small.image[2:20].mean((0, 1)), np.uint8)
     frame[900:1140, 1200:1520] = small.image
     masks = await segment(frame, local())
@@ -91,7 +91,7 @@ async def test_eye_in_a_corner_of_a_large_frame_is_found() -> None:
 
 
 async def test_too_small_an_iris_says_move_closer() -> None:
-    tiny = eyes.draw(58, 100, 75, "closeup", mild=True)
+    tiny = eyes.draw(492, 100, 75, "closeup", mild=True)
     if tiny.radius > 20:
         pytest.fail("the drawn iris is not small")
     with pytest.raises((IrisTooSmall, NoIrisFound)):
@@ -131,7 +131,7 @@ async def tiled(picture: Pixels, **shape: int) -> Pixels:
 
 async def test_tiles_leave_no_seam() -> None:
     """Tiles that overlap differently give the same pixels: nothing in the picture tells where a tile ended."""
-    picture = drawn_eye(58, 480, 360).image[:300, :400]
+    picture = drawn_eye(492, 480, 360).image[:300, :400]
     whole = (await tiled(picture)).astype(int)
     shifted = (await tiled(np.ascontiguousarray(picture[:, 37:]))).astype(int)
     inner = np.s_[:, 4 * 30 :]
@@ -144,7 +144,7 @@ async def test_large_iris_is_shrunk_and_it_is_said() -> None:
     async def report(step: str, progress: int) -> None:
         steps.append((step, progress))
 
-    data = encode_jpeg(eyes.draw(58, 640, 480, "closeup", mild=True).image)
+    data = encode_jpeg(eyes.draw(492, 640, 480, "closeup", mild=True).image)
     async with Decoder(1, 2**31, 10**8) as decoder:
         done = await run(data, local(), decoder, replace(LIMITS, max_result_px=256), report)
     assert (done.width, done.height) == (256, 256)

@@ -23,7 +23,8 @@ from tritonclient.utils import InferenceServerException
 from orchestrator import guard, routes, store
 from orchestrator.config import ROOT, Settings
 from orchestrator.embedded import parts
-from orchestrator.embedded.stack import Options, Stack, triton_ready
+from orchestrator.embedded.ready import triton_ready
+from orchestrator.embedded.stack import Options, Stack
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import Conflict, ModelUnavailable, Refused
 from orchestrator.inference.channel import CHANNEL
@@ -32,9 +33,10 @@ from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import open_services
 from orchestrator.telling import nobody
 from orchestrator.versions import sweep as sweeping
+from orchestrator.versions.desk import Desk
 from orchestrator.versions.golden import load_golden
 from orchestrator.versions.judgement import SEGMENTING
-from orchestrator.versions.publish import Candidate, Desk, Outcome, publish, restore, withdraw
+from orchestrator.versions.publish import Candidate, Outcome, publish, restore, withdraw
 from orchestrator.versions.repository import open_repository
 from orchestrator.versions.server import CONTROL_HEADER, open_servers
 from tests import networks

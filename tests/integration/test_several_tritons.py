@@ -14,7 +14,8 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from orchestrator.config import ROOT
 from orchestrator.embedded import parts
-from orchestrator.embedded.stack import Options, open_stack, triton_ready
+from orchestrator.embedded.ready import triton_ready
+from orchestrator.embedded.stack import Options, open_stack
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import ModelUnavailable
 from orchestrator.inference.contracts import SEGMENTER

@@ -73,7 +73,7 @@ async def test_preview_ensemble_makes_a_picture_in_one_call(config: Settings) ->
         tensor.set_data_from_numpy(image[None])
         return np.asarray((await client.infer("iris_preview", [tensor])).as_numpy("preview")[0])
 
-    picture = await preview(eyes.draw(58, 256, 256, "closeup", mild=True).image)
+    picture = await preview(eyes.draw(492, 256, 256, "closeup", mild=True).image)
     assert picture.shape == (1024, 1024, 3)
     assert picture[:40, :40].max() < 16, "black around the iris"
     assert 8 < picture[300:700, 300:700].mean() < 220
