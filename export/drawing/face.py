@@ -186,6 +186,10 @@ def skin(rng: Rng, u: Field, v: Field, lids: Lids, top: Field, bottom: Field, ra
         height_of_it = rng.uniform(0.6, 1.6) * np.clip(1.1 - 0.7 * outside * outside, 0, 1)
         paint = edge(top - v, 0.4) * edge(v - top + height_of_it, 0.5) * edge(1.2 - outside, 0.5)
         blend(colour, rng.uniform(0.05, 0.8, 3), np.asarray(paint * rng.uniform(0.2, 0.7), np.float32))
+    if rng.random() < 0.12:  # kohl smudged all round, or rings under tired eyes
+        near_lids = np.minimum(np.abs(v - top), np.abs(v - bottom))
+        smudge = np.exp(-((near_lids / rng.uniform(0.15, 0.6)) ** 2)) * edge(1.3 - outside, 0.6)
+        blend(colour, tone * rng.uniform(0.05, 0.6), np.asarray(smudge * rng.uniform(0.3, 0.9), np.float32))
     return np.asarray(colour, np.float32)
 
 
