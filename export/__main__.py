@@ -60,6 +60,7 @@ def train_unet(
     seed: int = 1,
     first_picture: Annotated[int, typer.Option(help="Seed of the first drawn picture.")] = 1_000_000,
     sharp: Annotated[int, typer.Option(help="Also so many well lit crops: every other picture of a batch.")] = 0,
+    textures: Annotated[int, typer.Option(help="Change surfaces and light with so many drawn textures.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on from CACHE/iris_unet.pt.")] = False,
     device: Device = "cpu",
     cache: Cache = CACHE,
@@ -69,7 +70,8 @@ def train_unet(
 
     stages = [Stage(coarse_px, 16, coarse_steps, 2e-3), Stage(side_px, 8, fine_steps, 8e-4)]
     chosen = [s for s in stages if s.steps]
-    train(cache / "iris_unet.pt", cache / "drawn", pictures, chosen, seed, device, first_picture, resume, sharp)
+    drawn = cache / "drawn"
+    train(cache / "iris_unet.pt", drawn, pictures, chosen, seed, device, first_picture, resume, sharp, textures)
 
 
 @app.command("train-enhancer")

@@ -15,9 +15,12 @@ from torch import Tensor
 
 from export import dataset
 from export.architectures import UNet
+from export.drawing.camera import through_jpeg
 
 HELD_OUT_SEED = 9_000_000
 SHARP_OFFSET = 500_000
+TEXTURE_PX, TEXTURE_SEED = 384, 2_000_000
+SURFACES = (0.9, 0.35, 0.2, 0.5)  # how strongly a texture may change background, iris, pupil, white
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,32 @@ def _augment(
     return np.asarray(cv2.LUT(seen, table[None]), np.uint8), np.asarray(labels, np.uint8)
 
 
-def _batch(rng: np.random.Generator, sources: list[dataset.Pictures], stage: Stage) -> tuple[Tensor, Tensor, Tensor]:
+def _disturb(
+    rng: np.random.Generator, image: NDArray[np.uint8], truth: NDArray[np.uint8], textures: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Other surfaces, light and cameras than were drawn, so that shapes count for more than what they are made of."""
+    side = image.shape[0]
+    light = np.zeros((side, side, 3), np.float32)
+    if rng.random() < 0.6:
+        span = int(rng.integers(48, textures.shape[1]))
+        texture = cv2.resize(textures[rng.integers(len(textures)), :span, :span], (side, side))
+        strength = rng.uniform(0, SURFACES).astype(np.float32)[truth & 127]
+        light += cv2.GaussianBlur(strength, (0, 0), 2)[..., None] * (texture / np.float32(127.5) - 1)
+    if rng.random() < 0.4:
+        lamps = rng.normal(0, rng.uniform(0, 0.7), (3, 3, 1)) + rng.normal(0, rng.uniform(0, 0.25), (3, 3, 3))
+        light += cv2.resize(lamps.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    seen = np.asarray(image * np.exp(light), np.float32)
+    if rng.random() < 0.25:
+        seen = np.asarray(cv2.GaussianBlur(seen, (0, 0), rng.uniform(0.4, 2.5)), np.float32)
+    if rng.random() < 0.25:
+        seen = seen + rng.standard_normal(seen.shape, np.float32) * np.float32(rng.uniform(1, 14))
+    out = np.clip(seen, 0, 255).astype(np.uint8)
+    return through_jpeg(out, int(rng.integers(15, 80))) if rng.random() < 0.25 else out
+
+
+def _batch(
+    rng: np.random.Generator, sources: list[dataset.Pictures], textures: NDArray[np.uint8] | None, stage: Stage
+) -> tuple[Tensor, Tensor, Tensor]:
     images = np.empty((stage.batch, stage.side_px, stage.side_px, 3), np.uint8)
     truths = np.empty((stage.batch, stage.side_px, stage.side_px), np.uint8)
     eye = np.empty(stage.batch, np.float32)
@@ -61,6 +89,8 @@ def _batch(rng: np.random.Generator, sources: list[dataset.Pictures], stage: Sta
         pictures = sources[i % len(sources)]
         n = int(rng.integers(len(pictures.is_eye)))
         images[i], truths[i] = _augment(rng, pictures.images[n], pictures.labels[n], stage.side_px)
+        if textures is not None:
+            images[i] = _disturb(rng, images[i], truths[i], textures)
         eye[i] = pictures.is_eye[n]
     return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(truths).long(), torch.from_numpy(eye)
 
@@ -129,10 +159,12 @@ def train(
     first_seed: int,
     resume: bool,
     sharp: int = 0,
+    textures: int = 0,
 ) -> None:
     """Train and write `out` (state dict of the averaged weights) and its scores beside it after every 1,000 steps.
 
     Where `sharp` is above 0, every other picture is one of so many well lit, sharp crops of an iris.
+    Where `textures` is above 0, surfaces and light are changed with so many drawn textures.
     """
     torch.manual_seed(seed)
     cv2.setNumThreads(1)
@@ -140,6 +172,7 @@ def train(
     sources = [dataset.cached(cache, count, 256, first_seed)]
     if sharp:
         sources.append(dataset.cached(cache, sharp, 256, first_seed + SHARP_OFFSET, "crop", mild=True))
+    surfaces = dataset.cached_textures(cache, textures, TEXTURE_PX, TEXTURE_SEED) if textures else None
     held_out = dataset.cached(cache, 600, 256, HELD_OUT_SEED)
     net = UNet().to(device, memory_format=torch.channels_last)
     if resume:
@@ -156,7 +189,7 @@ def train(
             task = progress.add_task(f"{stage.side_px} px", total=stage.steps)
             started = time.monotonic()
             for step in range(1, stage.steps + 1):
-                images, truth, eye = (t.to(device) for t in _batch(rng, sources, stage))
+                images, truth, eye = (t.to(device) for t in _batch(rng, sources, surfaces, stage))
                 with torch.autocast(device, torch.bfloat16):
                     logits, glint, presence = net(images.float().contiguous(memory_format=torch.channels_last))
                 loss = loss_of(logits.float(), glint.float(), presence.float(), truth, eye)
