@@ -74,6 +74,24 @@ def train_unet(
     train(cache / "iris_unet.pt", drawn, pictures, chosen, seed, device, first_picture, resume, sharp, textures)
 
 
+@app.command()
+def average(
+    weights: Annotated[list[Path], typer.Argument(help="Two or more .pt files of one network.")],
+    out: Annotated[Path, typer.Option(help="Where the mean goes.")] = CACHE / "iris_unet.pt",
+) -> None:
+    """Write the mean of several trainings' weights."""
+    import torch
+
+    from export.train_unet import mean_of
+
+    try:
+        torch.save(mean_of(weights), out)
+    except (OSError, ValueError) as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{out}: the mean of {len(weights)}")
+
+
 @app.command("train-enhancer")
 def train_enhancer(
     irises: int = 1_000,

@@ -149,6 +149,17 @@ def weights_of(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items() if name != "n_averaged"}
 
 
+def mean_of(paths: list[Path]) -> dict[str, Tensor]:
+    """The mean of several trainings' weights, surer of pictures unlike the training's than any of them."""
+    states = [weights_of(path) for path in paths]
+    for path, state in zip(paths, states, strict=True):
+        shapes = {name: value.shape for name, value in state.items()}
+        if shapes != {name: value.shape for name, value in states[0].items()}:
+            raise ValueError(f"{path} is of another network than {paths[0]}.")
+    mean = {name: torch.stack([state[name].float() for state in states]).mean(0) for name in states[0]}
+    return {name: value.to(states[0][name].dtype) for name, value in mean.items()}
+
+
 def train(
     out: Path,
     cache: Path,

@@ -103,9 +103,21 @@ def test_a_few_steps_of_segmentation_training_and_a_resume(tmp_path: Path) -> No
     scores = json.loads(out.with_suffix(".json").read_text())
     assert scores[-1]["step"] == 6 and 0 <= scores[-1]["iou_mean"] <= 1
     before = train_unet.weights_of(out)
-    train_unet.train(out, tmp_path / "drawn", 12, stages, 2, "cpu", 1_000_000, resume=True)
+    kept = out.rename(tmp_path / "before.pt")
+    torch.save(before, out)
+    train_unet.train(out, tmp_path / "drawn", 12, stages, 2, "cpu", 1_000_000, resume=True, sharp=4, textures=4)
     after = train_unet.weights_of(out)
     assert before.keys() == after.keys() and any((before[k] != after[k]).any() for k in before)
+    mean = train_unet.mean_of([kept, out])
+    name = next(name for name in before if before[name].is_floating_point())
+    torch.testing.assert_close(mean[name], (before[name] + after[name]) / 2)
+
+
+def test_weights_of_two_networks_have_no_mean(tmp_path: Path) -> None:
+    torch.save(UNet().state_dict(), tmp_path / "unet.pt")
+    torch.save(SRVGGNetCompact().state_dict(), tmp_path / "enhancer.pt")
+    with pytest.raises(ValueError, match=r"enhancer\.pt is of another network than .*unet\.pt"):
+        train_unet.mean_of([tmp_path / "unet.pt", tmp_path / "enhancer.pt"])
 
 
 @pytest.mark.usefixtures("few_pictures")
