@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from copy import copy
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import onnxruntime
@@ -49,7 +50,7 @@ class LocalInfer:
             self._sessions[name, version] = session
         return self._sessions[name, version]
 
-    def pinned(self, versions: Mapping[str, str], background: bool = False) -> "LocalInfer":
+    def pinned(self, versions: Mapping[str, str], background: bool = False) -> Self:
         """See `Infer.pinned`; sessions are opened when they are first used."""
         view = copy(self)
         view.versions = self.versions | dict(versions)

@@ -1,6 +1,7 @@
 """Find the iris: a look at the whole frame, then closer and closer looks at the eye."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -118,8 +119,8 @@ async def _look_closer(photo: Pixels, at: Circle, diameters: float, infer: Infer
     return _Found(square, circle, look) if circle else None
 
 
-async def _locate(photo: Pixels, infer: Infer) -> _Found:
-    """The candidate in which a closer look sees an open eye best; whole frame first, then smaller squares."""
+async def _candidates(photo: Pixels, infer: Infer) -> AsyncIterator[_Found]:
+    """Where a closer look sees an open eye, best first; in the whole frame, then in smaller and smaller squares."""
     for level in range(PYRAMID_LEVELS):
         squares = _pyramid(photo, level, infer.segment_px)
         if not squares:
@@ -138,9 +139,8 @@ async def _locate(photo: Pixels, infer: Infer) -> _Found:
             for found in looks
             if found and found.look.presence >= MIN_PRESENCE and 0.5 < found.circle.radius / expected_px < 2.0
         ]
-        if seen:
-            return max(seen, key=lambda f: f.look.presence * f.circle.in_it * f.circle.on_it)
-    raise NoIrisFound
+        for found in sorted(seen, key=lambda f: -f.look.presence * f.circle.in_it * f.circle.on_it):
+            yield found
 
 
 async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
@@ -157,7 +157,16 @@ async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
 
     Source: passes after PMC7922029 and model_repository/iris_unet/MODEL.md.
     """
-    found = await _locate(photo, infer)
+    async for found in _candidates(photo, infer):
+        try:
+            return await _follow(photo, found, infer)
+        except NoIrisFound:
+            pass  # what looked like an eye from afar was none; another may be one
+    raise NoIrisFound
+
+
+async def _follow(photo: Pixels, found: _Found, infer: Infer) -> IrisMasks:
+    """Closer and closer looks at one candidate; raises NoIrisFound, IrisTooSmall."""
     seen = [found.look.presence]
     for diameters in CROP_SIDES[1:]:
         at = _on_photo(found.circle, found.square, infer.segment_px)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from export import eyes
 from orchestrator.config import ROOT
 from orchestrator.errors import IrisTooSmall, NoIrisFound, QualityIssue
+from orchestrator.inference.contracts import Segmentation
 from orchestrator.inference.local import LocalInfer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.decoding import Decoder
@@ -78,6 +79,31 @@ async def test_portrait_says_move_closer_and_its_eyes_are_found_once_closer() ->
         circle = (await segment(np.asarray(eye, np.uint8), local())).circle
         assert np.hypot(circle.x - 530, circle.y - 400) < 120
         assert 60 < circle.radius < 160
+
+
+class LosesOneEye(LocalInfer):
+    """The real networks; the first time that they look at an iris closely enough to fill the frame, they see none."""
+
+    lost = False
+
+    async def segment(self, images: Pixels) -> Segmentation:
+        found = await super().segment(images)
+        disc = found.probabilities[0, ..., 1:3].sum(-1) > 0.5
+        if not self.lost and disc.mean() > 0.2:
+            self.lost = True
+            return replace(found, probabilities=np.zeros_like(found.probabilities))
+        return found
+
+
+async def test_a_candidate_that_turns_out_to_be_none_gives_way_to_the_next() -> None:
+    eye = eyes.draw(492, 300, 300, "crop", mild=True)
+    both = np.concatenate([eye.image, eye.image[:, ::-1]], axis=1)
+    infer = LosesOneEye(ROOT / "model_repository")
+    masks = await segment(both, infer)
+    assert infer.lost
+    truth = (eye.iris | eye.pupil) if masks.circle.x < 300 else (eye.iris | eye.pupil)[:, ::-1]
+    start = 0 if masks.circle.x < 300 else 300
+    assert iou(masks.iris[:, start : start + 300], truth) > 0.9
 
 
 async def test_eye_in_a_corner_of_a_large_frame_is_found() -> None:
