@@ -32,7 +32,7 @@ def eyes(
 
 @app.command()
 def sample(
-    seed: int = 203, width: int = 1600, height: int = 1200, out: Path = Path("orchestrator/embedded/sample.jpg")
+    seed: int = 358, width: int = 1600, height: int = 1200, out: Path = Path("orchestrator/embedded/sample.jpg")
 ) -> None:
     """Draw the sharp close-up that the demo uses when it is given no photo."""
     from export import eyes as drawing

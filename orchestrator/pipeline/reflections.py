@@ -18,8 +18,8 @@ ANGLES, RADII = 1024, 320
 FILL_RADIUS_PX = 5
 DETAIL_SIGMA_PX = 6.0
 CLIPPED, OVEREXPOSED = 252, 0.03  # lightness of a sensor at its limit; share of the iris
-GROW = 0.01  # of the radius
 VEIL_AREA, VEIL_ALONG = 0.15, 0.06  # of the iris and of its outline
+GLARE = 40  # lightness (0–255) above the lightest fibres
 PUPIL_MAX = 45.0  # grey level
 FADE, PUPIL_EDGE = 0.03, 0.014  # of the radius: widths of the soft transitions
 SECTORS_TRIED = 4
@@ -35,7 +35,7 @@ class Cleaned:
 
 
 def find_highlights(photo: Pixels, masks: IrisMasks) -> Mask:
-    """(H, W) bool: where the network sees a reflection, or the light is clipped, grown by a little.
+    """(H, W) bool: where the network sees a reflection, or the light is clipped.
 
     Near white alone is no sign: pale fibres in good light reach it; and where much of the iris is clipped, it is the
     exposure.
@@ -44,10 +44,7 @@ def find_highlights(photo: Pixels, masks: IrisMasks) -> Mask:
     clipped = masks.iris & (light >= CLIPPED) & ~masks.mirrored
     if clipped.sum() > OVEREXPOSED * masks.iris.sum():
         clipped = np.zeros_like(clipped)
-    size = round(masks.circle.radius * GROW) * 2 + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    grown = cv2.dilate((masks.mirrored | clipped).astype(np.uint8), kernel)
-    return np.asarray((grown > 0) & masks.iris, bool)
+    return np.asarray((masks.mirrored | clipped) & masks.iris, bool)
 
 
 def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
@@ -62,7 +59,10 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
     share = float(highlights.sum() / max(int(iris.sum()), 1))
     hole = fit_circle(pupil)
     inner = _disc_of(hole, pupil) & iris if hole else pupil
-    highlights &= inner | ~_veils(highlights, iris, circle.radius)
+    veils = _veils(highlights, iris, circle.radius)
+    if veils.any():
+        veils &= ~_glare(photo, highlights, iris, circle.radius)
+    highlights &= inner | ~veils
     if not highlights.any():
         return Cleaned(photo, highlights, share)
     alpha = _fading(highlights, max(2, round(FADE * circle.radius)))
@@ -85,12 +85,29 @@ def _fading(highlights: Mask, rim_px: int) -> NDArray[np.float32]:
 def _veils(highlights: Mask, iris: Mask, radius_px: float) -> Mask:
     """Large pieces that lie along the iris's outline: a sky leaves more of the iris visible than a guess would."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(highlights.astype(np.uint8), connectivity=8)
-    depth = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    outline = iris & (depth < max(2.0, 0.05 * radius_px))
+    outline = iris & (_depth(iris) < max(2.0, 0.05 * radius_px))
     along = np.bincount(labels[outline], minlength=len(stats)) / max(int(outline.sum()), 1)
     veil = (stats[:, cv2.CC_STAT_AREA] > VEIL_AREA * iris.sum()) & (along > VEIL_ALONG)
     veil[0] = False
     return np.asarray(veil[labels], bool)
+
+
+def _depth(iris: Mask) -> NDArray[np.float32]:
+    """How far each pixel of the iris is from its outline, in pixels."""
+    deep = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return np.asarray(deep, np.float32)
+
+
+def _glare(photo: Pixels, highlights: Mask, iris: Mask, radius_px: float) -> Mask:
+    """What is much lighter than the clear part of the iris: a lamp that shines through a mirrored sky."""
+    light = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2LAB)[..., 0], (0, 0), max(0.7, 0.01 * radius_px))
+    clear = iris & ~highlights
+    if not clear.any():
+        return np.zeros_like(iris)
+    within = _depth(iris) > 0.06 * radius_px  # nearer to the outline the white of the eye shines in
+    glare = ((light > np.percentile(light[clear], 90) + GLARE) & within).astype(np.uint8)
+    size = round(radius_px * 0.02) * 2 + 1
+    return np.asarray(cv2.dilate(glare, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0, bool)
 
 
 def _disc_of(circle: Circle, like: Mask) -> Mask:

@@ -23,7 +23,7 @@ MAYBE_PRESENT, MIN_PRESENCE = 0.3, 0.6  # worth a closer look; in the closer loo
 MIN_RADIUS_PX, MIN_VISIBLE_RADIUS_PX = 20, 14  # of the circle; of a disc with as many pixels as can be seen
 MIN_VISIBLE, MIN_IN_CIRCLE, MIN_ON_CIRCLE, MIN_CONFIDENCE = 0.2, 0.8, 0.15, 0.3
 UNDECIDED = (0.1, 0.9)
-MIN_MIRRORED = 0.45  # of the reflection map: recall and precision nearest to 0.9 and 0.8 on drawn eyes
+MIN_MIRRORED = 0.2  # of the reflection map: recall and precision nearest to 0.9 and 0.8 on drawn eyes
 
 
 @dataclass(frozen=True)
