@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from uuid import uuid4
 
 import pytest
@@ -32,6 +34,22 @@ async def chromium() -> AsyncIterator[Browser]:
 def address(stack: Stack) -> str:
     """The page's address, with the token of somebody new."""
     return f"{stack.url}/#token={make_token(uuid4(), stack.env['IRISVUE_JWT_SECRET'])}"
+
+
+@pytest.fixture
+def held(stack: Stack) -> Callable[[], AbstractContextManager[None]]:
+    """Holds every job where it asks for the iris, so that a test in the middle of one never comes too late."""
+
+    @contextmanager
+    def hold() -> Iterator[None]:
+        triton = stack.processes["triton"].pid
+        os.kill(triton, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(triton, signal.SIGCONT)
+
+    return hold
 
 
 @pytest.fixture

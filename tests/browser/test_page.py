@@ -4,6 +4,8 @@ import asyncio
 import os
 import re
 import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from orchestrator.embedded.stack import Stack
 from tests.conftest import PHOTOS, drawn_eye
 
 WAIT_MS = 60_000
+HELD_MS = 15_000
+Held = Callable[[], AbstractContextManager[None]]
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -28,7 +32,7 @@ def photo(eye_jpeg: bytes, tmp_path: Path) -> Path:
     return path
 
 
-async def test_upload_progress_slider_save(page: Page, photo: Path, tmp_path: Path) -> None:
+async def test_upload_progress_slider_save(page: Page, photo: Path, tmp_path: Path, held: Held) -> None:
     seen: list[str] = []
     await page.expose_function("heard", lambda words: seen.append(words))
     await page.evaluate(
@@ -66,16 +70,18 @@ async def test_upload_progress_slider_save(page: Page, photo: Path, tmp_path: Pa
     assert Path(saved).read_bytes() == bytes(result)
     with Image.open(saved) as picture:
         assert list(picture.size) == sizes[1]
-    await page.click("#again")
-    await expect(card).to_have_attribute("data-state", "running")
+    with held():
+        await page.click("#again")
+        await expect(card).to_have_attribute("data-state", "running")
     await expect(card).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
 
 
-async def test_a_reload_in_the_middle_loses_nothing(page: Page, photo: Path) -> None:
-    await page.set_input_files("#files", [photo, PHOTOS / "neg_coffee.png"])
-    await page.wait_for_selector(".card >> text=Finding your iris")
-    await page.reload()
-    await expect(page.locator(".card")).to_have_count(2)
+async def test_a_reload_in_the_middle_loses_nothing(page: Page, photo: Path, held: Held) -> None:
+    with held():
+        await page.set_input_files("#files", [photo, PHOTOS / "neg_coffee.png"])
+        await expect(page.locator(".card .step").first).to_have_text(re.compile("^Finding your iris"), timeout=HELD_MS)
+        await page.reload()
+        await expect(page.locator(".card")).to_have_count(2)
     await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
     failed = page.locator(".card[data-state=failed]")
     await expect(failed.locator(".step")).to_have_text("Iris not detected in image", timeout=WAIT_MS)
@@ -138,11 +144,12 @@ async def test_a_photo_that_was_never_sent_survives_a_reload(page: Page, photo: 
     await expect(page.locator(".card")).to_have_count(1)
 
 
-async def test_the_stream_breaks_in_the_middle_and_comes_back(page: Page, photo: Path) -> None:
-    await page.set_input_files("#files", photo)
-    await page.wait_for_selector(".card >> text=Finding your iris")
-    await page.context.set_offline(True)
-    await expect(page.locator("#connection")).to_contain_text("Connection lost. Your jobs go on")
+async def test_the_stream_breaks_in_the_middle_and_comes_back(page: Page, photo: Path, held: Held) -> None:
+    with held():
+        await page.set_input_files("#files", photo)
+        await expect(page.locator(".card .step")).to_have_text(re.compile("^Finding your iris"), timeout=HELD_MS)
+        await page.context.set_offline(True)
+        await expect(page.locator("#connection")).to_contain_text("Connection lost. Your jobs go on")
     await page.context.set_offline(False)
     await expect(page.locator("#connection")).to_have_text("")
     await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
@@ -218,21 +225,23 @@ async def test_a_request_that_left_with_the_token_before_is_sent_again_without_a
     await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
 
 
-async def test_a_notification_when_the_page_is_hidden(chromium: Browser, address: str, photo: Path) -> None:
+async def test_a_notification_when_the_page_is_hidden(chromium: Browser, address: str, photo: Path, held: Held) -> None:
     context = await chromium.new_context()
     await context.grant_permissions(["notifications"])
     page = await context.new_page()
-    told: list[str] = []
-    await page.expose_function("told", lambda words: told.append(words))
+    told: asyncio.Queue[str] = asyncio.Queue()
+    await page.expose_function("told", told.put_nowait)
     await page.add_init_script(
         "window.Notification = class { static permission = 'granted'; constructor(_, more) { told(more.body); } };"
         "Object.defineProperty(document, 'hidden', { get: () => window.away === true });"
     )
     await page.goto(address)
-    await page.set_input_files("#files", photo)
-    await page.evaluate("window.away = true")
-    await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
-    assert told == ["Your iris art is ready to view!"]
+    with held():
+        await page.set_input_files("#files", photo)
+        await page.evaluate("window.away = true")
+    assert await asyncio.wait_for(told.get(), WAIT_MS / 1000) == "Your iris art is ready to view!"
+    await expect(page.locator(".card")).to_have_attribute("data-state", "completed")
+    assert told.empty(), "once"
     await context.close()
 
 
