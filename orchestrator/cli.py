@@ -8,13 +8,14 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 import typer
+from typer.core import TyperGroup
 
 from irisvue import AsyncClient
-from orchestrator import cli_jobs, cli_models, cli_privacy, show
+from orchestrator import cli_jobs, show
 from orchestrator.auth import make_token
 from orchestrator.cli_jobs import Inference
 from orchestrator.config import ROOT, Settings, settings
@@ -34,7 +35,35 @@ from orchestrator.terminal import (
     told_in_words,
 )
 
+
+class Commands(TyperGroup):
+    """Groups that reach the database or Triton are imported when they are asked for: their libraries take a second."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands."""
+        return [*super().list_commands(ctx), "models", "privacy"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        if cmd_name == "models":
+            from orchestrator import cli_models
+
+            return self._named(cmd_name, cli_models.app)
+        if cmd_name == "privacy":
+            from orchestrator import cli_privacy
+
+            return self._named(cmd_name, cli_privacy.app)
+        return super().get_command(ctx, cmd_name)
+
+    @staticmethod
+    def _named(name: str, group: typer.Typer) -> Any:
+        command = typer.main.get_command(group)
+        command.name = name
+        return command
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -42,8 +71,6 @@ app = typer.Typer(
     epilog=f"{STATUS} --install-completion completes commands in your shell.",
 )
 app.add_typer(cli_jobs.app)
-app.add_typer(cli_models.app, name="models")
-app.add_typer(cli_privacy.app, name="privacy")
 PARTS = "For operators and developers"
 SAMPLE = Path(__file__).parent / "embedded" / "sample.jpg"
 

@@ -20,7 +20,6 @@ from orchestrator.auth import MODELS_WRITE, make_token
 from orchestrator.config import ROOT, Settings
 from orchestrator.embedded import parts
 from orchestrator.embedded.parts import HOST, Part
-from orchestrator.embedded.ready import DATABASE, http_ready, postgres_ready, redis_ready, triton_ready, worker_ready
 from orchestrator.embedded.supervisor import PartDied, Process, Ready
 from orchestrator.errors import SetupError
 from orchestrator.telling import Tell, nobody
@@ -208,6 +207,8 @@ async def _start_servers(
     options: Options, folder: Path, url: str, processes: dict[str, Process], tell: Tell
 ) -> dict[str, str]:
     """PostgreSQL, Redis and Triton; returns the settings for our own processes."""
+    from orchestrator.embedded import ready  # clients of every part: commands that start nothing do without
+
     if options.inference == "triton" and not options.triton:
         parts.check_libpython()
     repository = options.repository.resolve() if options.repository else _own_repository(folder)
@@ -220,11 +221,15 @@ async def _start_servers(
         return f"redis://:{passwords['redis']}@{HOST}:{part.port}/0"
 
     tell("Starting PostgreSQL", 0)
-    postgres = await _start_server(partial(parts.postgres, folder), lambda part: postgres_ready(dsn(part)), processes)
+    postgres = await _start_server(
+        partial(parts.postgres, folder), lambda part: ready.postgres_ready(dsn(part)), processes
+    )
     tell("Starting Redis", 0.2)
-    redis = await _start_server(partial(parts.redis, folder), lambda part: redis_ready(redis_url(part)), processes)
+    redis = await _start_server(
+        partial(parts.redis, folder), lambda part: ready.redis_ready(redis_url(part)), processes
+    )
     env = {
-        "IRISVUE_DATABASE_URL": f"{dsn(postgres).replace('postgresql', 'postgresql+asyncpg', 1)}/{DATABASE}",
+        "IRISVUE_DATABASE_URL": f"{dsn(postgres).replace('postgresql', 'postgresql+asyncpg', 1)}/{ready.DATABASE}",
         "IRISVUE_REDIS_URL": redis_url(redis),
         "IRISVUE_STORAGE_URL": f"file://{folder / 'objects'}",
         "IRISVUE_PUBLIC_URL": os.environ.get("IRISVUE_PUBLIC_URL", url),  # of a balancer or a tunnel before this one
@@ -241,7 +246,7 @@ async def _start_servers(
     elif options.inference == "triton":
         tell("Starting Triton", 0.3)
         make = partial(parts.triton, folder, repository)
-        triton = await _start_server(make, lambda part: triton_ready(f"{HOST}:{part.port}"), processes)
+        triton = await _start_server(make, lambda part: ready.triton_ready(f"{HOST}:{part.port}"), processes)
         env["IRISVUE_TRITON_URL"] = f"{HOST}:{triton.port}"
         env["IRISVUE_TRITON_CONTROL_KEY"] = parts.secret(folder, "triton")
     return env
@@ -250,6 +255,8 @@ async def _start_servers(
 async def _start_ours(
     options: Options, folder: Path, url: str, env: dict[str, str], processes: dict[str, Process], tell: Tell
 ) -> None:
+    from orchestrator.embedded import ready
+
     tell("Migrating the database", 0.6)
     await _migrate(env)
     tell("Starting the API and the workers", 0.8)
@@ -259,10 +266,10 @@ async def _start_ours(
     api = Part("api", [*ours, "api", "--host", options.host, "--port", port], logs / "api.log", env, int(port))
     for name in ["api", *(f"worker-{n}" for n in range(1, options.workers + 1))]:
         (logs / f"{name}.log").unlink(missing_ok=True)  # readiness is read off the log of this run
-    await _start(api, partial(http_ready, url), processes)
+    await _start(api, partial(ready.http_ready, url), processes)
     for number in range(1, options.workers + 1):
         log = logs / f"worker-{number}.log"
         asked = parts.free_port()
         told = env | {"IRISVUE_METRICS_HOST": HOST, "IRISVUE_METRICS_PORT": str(asked)}
         worker = Part(f"worker-{number}", [*ours, "worker"], log, told, metrics_port=asked)
-        await _start(worker, partial(worker_ready, log), processes)
+        await _start(worker, partial(ready.worker_ready, log), processes)

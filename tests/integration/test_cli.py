@@ -278,6 +278,12 @@ def test_the_shell_completes_commands() -> None:
     assert done.stdout.split() == ["models"]
 
 
+def test_commands_that_reach_neither_database_nor_models_start_without_their_libraries() -> None:
+    program = "import sys, orchestrator.cli; print(*({'sqlalchemy', 'asyncpg', 'grpc'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_doctor_for_programs() -> None:
     found = json.loads(run("doctor", "--json", "--port", "0").stdout)
     assert {"Python", "glibc"} <= {check["name"] for check in found}
