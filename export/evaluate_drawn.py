@@ -28,7 +28,7 @@ FIRST_SEED = 9_800_000  # training draws from 1,000,000 to 6,000,000
 WIDTH, HEIGHT = 480, 360
 CROP_PX, LEAST_PX = 1024, 50
 BRIGHT = 240
-FAINT = 3  # grey levels that a reflection adds; the truth begins at 12
+FAINT = 3  # grey levels that a reflection adds; the truth begins at eyes.VISIBLE
 WORST = 8
 T = TypeVar("T")
 

@@ -17,6 +17,7 @@ from export.drawing.noise import Field, Rng, blend, edge
 
 Kind = Literal["closeup", "crop", "far", "shut", "trap"]
 KIND_SHARES: dict[Kind, float] = {"closeup": 0.30, "crop": 0.31, "far": 0.12, "shut": 0.11, "trap": 0.16}
+VISIBLE = 20  # grey levels
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Drawn:
 
     `image` and `clean` (the same eye without reflections) are (H, W, 3) uint8 sRGB; `iris` (without its pupil),
     `pupil`, `sclera` and `reflection` are (H, W) bool and cover what is visible; `is_eye` says whether an open human
-    eye is in the picture; `centre` (x, y) and `radius` of the whole iris are in pixels.
+    eye is in the picture; `centre` (x, y) and `radius` of the whole iris are in pixels. `reflection` is where a channel
+    of `image` differs from `clean` by more than VISIBLE.
     """
 
     image: NDArray[np.uint8]
@@ -104,7 +106,7 @@ def _draw_eye(
     if not mild:
         _surround(rng, skin, lid_u, lid_v, lids, radius)
     hair_colour = face.HAIR[rng.choice(len(face.HAIR), p=[0.48, 0.34, 0.14, 0.04])]
-    shine, opacity = light.reflections(rng, u, v)
+    shine = light.reflections(rng, u, v)
     lash_shadow = 1.0 - rng.uniform(0, 0.35) * np.roll(light.soften(hair, radius * 0.04), int(radius * 0.1), axis=0)
     ball *= lash_shadow[..., None]
     lit = light.lamp(rng, height, width)
@@ -132,7 +134,7 @@ def _draw_eye(
     open_ = opening > 0.5
     disc = (drawn.disc > 0.5) & open_
     pupil = (drawn.pupil > 0.5) & disc
-    glints = (opacity > 0.12) & (np.abs(image.astype(np.int16) - clean).max(-1) > 12) & open_
+    glints = (np.abs(image.astype(np.int16) - clean).max(-1) > VISIBLE) & open_
     is_eye = bool(disc.sum() > 0.15 * np.pi * radius**2) and not shut
     return Drawn(image, clean, disc & ~pupil, pupil, open_ & ~disc, glints, is_eye, centre, radius)
 

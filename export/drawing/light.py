@@ -57,10 +57,9 @@ def _sky(rng: Rng, u: Field, v: Field) -> Field:
     return np.asarray(veil * np.clip(0.7 + 0.4 * smooth(rng, height, width, 8), 0, 1), np.float32)
 
 
-def reflections(rng: Rng, u: Field, v: Field) -> tuple[Field, Field]:
-    """Draw what a cornea at the origin (radius 1) mirrors: (H, W, 3) light to add and its (H, W) opacity."""
+def reflections(rng: Rng, u: Field, v: Field) -> Field:
+    """Draw what a cornea at the origin (radius 1) mirrors: (H, W, 3) light to add."""
     light = np.zeros((u.shape[0], u.shape[1], 3), np.float32)
-    opacity = np.zeros(u.shape, np.float32)
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.12, 0.50, 0.28, 0.10]))):
         kind = rng.choice(4, p=[0.38, 0.14, 0.34, 0.14])
         shape = (_window, _ring, _points, _sky)[kind](rng, u, v)
@@ -68,9 +67,8 @@ def reflections(rng: Rng, u: Field, v: Field) -> tuple[Field, Field]:
         tint = np.array([1.0, 1.0, 1.0]) - rng.uniform(0, 0.35, 3) * (rng.random() < 0.5)
         layer = np.asarray(shape * strength, np.float32)
         light = light * (1 - layer[..., None]) + layer[..., None] * tint.astype(np.float32)
-        opacity = np.maximum(opacity, layer)
     reach = 1.0 - edge(np.hypot(u, v) - rng.uniform(0.9, 1.3), 0.3)
-    return np.asarray(light * reach[..., None], np.float32), np.asarray(opacity * reach, np.float32)
+    return np.asarray(light * reach[..., None], np.float32)
 
 
 def lamp(rng: Rng, height: int, width: int) -> Field:
