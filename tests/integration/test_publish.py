@@ -32,6 +32,8 @@ from orchestrator.inference.contracts import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import open_services
 from orchestrator.telling import nobody
+from orchestrator.versions import golden
+from orchestrator.versions import publish as publishing
 from orchestrator.versions import sweep as sweeping
 from orchestrator.versions.desk import Desk
 from orchestrator.versions.golden import load_golden
@@ -51,6 +53,13 @@ UNTIMED = replace(SEGMENTING, slower=100)  # both are the same network; a busy m
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with live_stack(Options(tmp_path_factory.mktemp("own"))) as stack:
         yield stack
+
+
+@pytest.fixture(autouse=True)
+def few_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Golden pictures are asked for once, not three times, and few go through the whole chain: time is no matter."""
+    monkeypatch.setattr(golden, "REPEATS", 1)
+    monkeypatch.setattr(publishing, "CHAIN_EYES", 2)
 
 
 @pytest.fixture
