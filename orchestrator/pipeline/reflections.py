@@ -1,7 +1,9 @@
-"""Find what the cornea mirrors and fill it so that the fibres run on.
+"""Find what the cornea mirrors, and take it away so that the fibres run on.
 
-The segmenter marks reflections. They are filled on the unrolled iris (angle × radius), where fibres are straight and
-equal depth is a column, so filling runs along and across them; the pupil is filled by its own colour.
+The segmenter marks reflections. Where fibres show through one, the light that it adds is taken away: how much lighter,
+on a large scale, it is than the clear iris at the same depth. What hides them is filled on the unrolled iris (angle ×
+radius), where fibres are straight and equal depth is a column, so filling runs along and across them; the pupil is
+filled by its own colour.
 """
 
 from dataclasses import dataclass
@@ -18,9 +20,11 @@ ANGLES, RADII = 1024, 320
 FILL_RADIUS_PX = 5
 DETAIL_SIGMA_PX = 6.0
 CLIPPED, OVEREXPOSED = 252, 0.03  # lightness of a sensor at its limit; share of the iris
-VEIL_AREA, VEIL_ALONG = 0.15, 0.06  # of the iris and of its outline
-GLARE = 40  # lightness (0–255) above the lightest fibres
-PUPIL_MAX = 45.0  # grey level
+HIDDEN = 70.0  # grey levels of added light that leave nothing of the fibres
+DARKEST = 0.7  # of the usual colour: what taking away light may leave
+VEIL_SIGMA, LAMP_SIGMA, LAMP_RIM, RIM = 0.05, 0.015, 0.03, 0.06  # of the radius
+DEPTHS, TURNS, LEAST_TURNS = 128, 256, 8
+PUPIL_MAX, GLOW = 45.0, 8.0  # grey levels
 FADE, PUPIL_EDGE = 0.03, 0.014  # of the radius: widths of the soft transitions
 SECTORS_TRIED = 4
 
@@ -59,15 +63,15 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
     share = float(highlights.sum() / max(int(iris.sum()), 1))
     hole = fit_circle(pupil)
     inner = _disc_of(hole, pupil) & iris if hole else pupil
-    veils = _veils(highlights, iris, circle.radius)
-    if veils.any():
-        veils &= ~_glare(photo, highlights, iris, circle.radius)
-    highlights &= inner | ~veils
     if not highlights.any():
         return Cleaned(photo, highlights, share)
+    highlights |= _glow(photo, highlights, inner)
     alpha = _fading(highlights, max(2, round(FADE * circle.radius)))
     hole_and_rim = alpha > 0
-    filled = _fill_unrolled(photo, hole_and_rim | ~iris | inner, circle).astype(np.float32)
+    within = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1] > RIM * circle.radius
+    lifted, through = _lift(photo, highlights & ~inner, iris & ~inner & ~hole_and_rim, within, circle)
+    filled = _fill_unrolled(lifted, (hole_and_rim & ~through) | ~iris | inner, circle).astype(np.float32)
+    filled[through] = lifted[through]
     if inner.any():
         soft = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), max(0.7, PUPIL_EDGE * circle.radius))[..., None]
         filled += (_fill_pupil(photo, hole_and_rim, inner) - filled) * soft
@@ -82,32 +86,63 @@ def _fading(highlights: Mask, rim_px: int) -> NDArray[np.float32]:
     return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
 
 
-def _veils(highlights: Mask, iris: Mask, radius_px: float) -> Mask:
-    """Large pieces that lie along the iris's outline: a sky leaves more of the iris visible than a guess would."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(highlights.astype(np.uint8), connectivity=8)
-    outline = iris & (_depth(iris) < max(2.0, 0.05 * radius_px))
-    along = np.bincount(labels[outline], minlength=len(stats)) / max(int(outline.sum()), 1)
-    veil = (stats[:, cv2.CC_STAT_AREA] > VEIL_AREA * iris.sum()) & (along > VEIL_ALONG)
-    veil[0] = False
-    return np.asarray(veil[labels], bool)
+def _glow(photo: Pixels, highlights: Mask, pupil: Mask) -> Mask:
+    """What the lamps in a pupil make lighter around them: without them it is as dark everywhere."""
+    seen = pupil & ~highlights
+    if not seen.any() or not (highlights & pupil).any():
+        return np.zeros_like(pupil)
+    light = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    return np.asarray(pupil & (light > min(np.percentile(light[seen], 25), PUPIL_MAX) + GLOW), bool)
 
 
-def _depth(iris: Mask) -> NDArray[np.float32]:
-    """How far each pixel of the iris is from its outline, in pixels."""
-    deep = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    return np.asarray(deep, np.float32)
+def _lift(photo: Pixels, highlights: Mask, clear: Mask, within: Mask, circle: Circle) -> tuple[Pixels, Mask]:
+    """The photo less the light that reflections add to the iris, and where they leave something to be seen of it.
+
+    `within` is what is not so near to the outline that the white of the eye shines in.
+    """
+    usual = _usual_colours(photo, clear, circle)
+    if usual is None:
+        return photo, np.zeros_like(highlights)
+    above = photo - usual
+    light = cv2.GaussianBlur(above.mean(axis=2), (0, 0), max(0.7, LAMP_SIGMA * circle.radius))
+    size = max(1, round(LAMP_RIM * circle.radius)) * 2 + 1
+    hidden = ((light > HIDDEN) & highlights & within).astype(np.uint8)
+    hidden = cv2.dilate(hidden, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    through = np.asarray(highlights & (hidden == 0), bool)
+    added = np.maximum(_mean_around(above, through & within, VEIL_SIGMA * circle.radius), 0) * through[..., None]
+    added = np.minimum(added, np.maximum(photo - DARKEST * usual, 0))  # no dark fringe where a sky ends
+    return np.clip(photo - added + 0.5, 0, 255).astype(np.uint8), through
 
 
-def _glare(photo: Pixels, highlights: Mask, iris: Mask, radius_px: float) -> Mask:
-    """What is much lighter than the clear part of the iris: a lamp that shines through a mirrored sky."""
-    light = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2LAB)[..., 0], (0, 0), max(0.7, 0.01 * radius_px))
-    clear = iris & ~highlights
-    if not clear.any():
-        return np.zeros_like(iris)
-    within = _depth(iris) > 0.06 * radius_px  # nearer to the outline the white of the eye shines in
-    glare = ((light > np.percentile(light[clear], 90) + GLARE) & within).astype(np.uint8)
-    size = round(radius_px * 0.02) * 2 + 1
-    return np.asarray(cv2.dilate(glare, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0, bool)
+def _mean_around(field: NDArray[np.float32], seen: Mask, sigma_px: float) -> NDArray[np.float32]:
+    """(H, W, 3): the mean of what is seen around each pixel, by a Gaussian, worked out at a quarter of the size."""
+    height, width = seen.shape
+    size = max(1, width // 4), max(1, height // 4)
+    weight = cv2.resize(seen.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(field * seen[..., None], size, interpolation=cv2.INTER_AREA)
+    sigma = max(0.7, sigma_px / 4)
+    near = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-4)[..., None]
+    mean = cv2.GaussianBlur(small, (0, 0), sigma) / near
+    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _usual_colours(photo: Pixels, clear: Mask, circle: Circle) -> NDArray[np.float32] | None:
+    """(H, W, 3): for each pixel the median colour of the clear iris at its depth; None where nothing is clear."""
+    size, centre = (DEPTHS, TURNS), (circle.x, circle.y)
+    unrolled = cv2.warpPolar(photo, size, centre, circle.radius, cv2.WARP_POLAR_LINEAR).astype(np.float32)
+    seen = cv2.warpPolar(clear.astype(np.uint8), size, centre, circle.radius, cv2.WARP_POLAR_LINEAR) > 0
+    known = np.flatnonzero(seen.sum(axis=0) >= LEAST_TURNS)
+    if not known.size:
+        return None
+    unrolled[~seen] = np.nan
+    medians = np.nanmedian(unrolled[:, known], axis=0)
+    colours = np.stack([np.interp(np.arange(DEPTHS), known, channel) for channel in medians.T], axis=-1)
+    ys, xs = np.ogrid[0 : photo.shape[0], 0 : photo.shape[1]]
+    depth = (np.hypot(xs - circle.x, ys - circle.y) * (DEPTHS / circle.radius)).astype(np.float32)
+    table = colours.astype(np.float32)[None]
+    return np.asarray(
+        cv2.remap(table, depth, np.zeros_like(depth), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
 
 
 def _disc_of(circle: Circle, like: Mask) -> Mask:
