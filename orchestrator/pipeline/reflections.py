@@ -66,12 +66,14 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
     if not highlights.any():
         return Cleaned(photo, highlights, share)
     highlights |= _glow(photo, highlights, inner)
-    alpha = _fading(highlights, max(2, round(FADE * circle.radius)))
+    rim_px = max(2, round(FADE * circle.radius))
+    alpha = _fading(highlights, rim_px)
     hole_and_rim = alpha > 0
     within = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1] > RIM * circle.radius
     lifted, through = _lift(photo, highlights & ~inner, iris & ~inner & ~hole_and_rim, within, circle)
-    filled = _fill_unrolled(lifted, (hole_and_rim & ~through) | ~iris | inner, circle).astype(np.float32)
-    filled[through] = lifted[through]
+    seen = np.where(through, 1.0 - _fading(highlights & ~inner & ~through, rim_px), 0.0)[..., None]
+    filled = _fill_unrolled(lifted, (hole_and_rim & (seen[..., 0] < 1)) | ~iris | inner, circle).astype(np.float32)
+    filled += (lifted - filled) * seen
     if inner.any():
         soft = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), max(0.7, PUPIL_EDGE * circle.radius))[..., None]
         filled += (_fill_pupil(photo, hole_and_rim, inner) - filled) * soft
