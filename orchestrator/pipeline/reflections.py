@@ -22,7 +22,7 @@ DETAIL_SIGMA_PX = 6.0
 CLIPPED, OVEREXPOSED = 252, 0.03  # lightness of a sensor at its limit; share of the iris
 HIDDEN = 70.0  # grey levels of added light that leave nothing of the fibres
 DARKEST = 0.7  # of the usual colour: what taking away light may leave
-VEIL_SIGMA, LAMP_SIGMA, LAMP_RIM, RIM = 0.05, 0.015, 0.06, 0.06  # of the radius
+VEIL_SIGMA, LAMP_SIGMA, LAMP_RIM, RIM, BORDER = 0.05, 0.015, 0.06, 0.06, 0.06  # of the radius
 DEPTHS, TURNS, LEAST_TURNS = 128, 256, 8
 PUPIL_MAX, GLOW = 45.0, 8.0  # grey levels
 FADE, PUPIL_EDGE = 0.03, 0.014  # of the radius: widths of the soft transitions
@@ -100,7 +100,8 @@ def _glow(photo: Pixels, highlights: Mask, pupil: Mask) -> Mask:
 def _lift(photo: Pixels, highlights: Mask, clear: Mask, within: Mask, circle: Circle) -> tuple[Pixels, Mask]:
     """The photo less the light that reflections add to the iris, and where they leave something to be seen of it.
 
-    `within` is what is not so near to the outline that the white of the eye shines in.
+    `within` is what is not so near to the outline that the white of the eye shines in. Light that goes on beyond what
+    is marked is not cut off at the border.
     """
     usual = _usual_colours(photo, clear, circle)
     if usual is None:
@@ -111,7 +112,10 @@ def _lift(photo: Pixels, highlights: Mask, clear: Mask, within: Mask, circle: Ci
     hidden = ((light > HIDDEN) & highlights & within).astype(np.uint8)
     hidden = cv2.dilate(hidden, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
     through = np.asarray(highlights & (hidden == 0), bool)
-    added = np.maximum(_mean_around(above, through & within, VEIL_SIGMA * circle.radius), 0) * through[..., None]
+    sigma_px = VEIL_SIGMA * circle.radius
+    deep = cv2.distanceTransform(highlights.astype(np.uint8), cv2.DIST_L2, 5)[..., None]
+    goes_on = np.maximum(_mean_around(above, clear & within, sigma_px), 0) * np.exp(deep / (-BORDER * circle.radius))
+    added = np.maximum(_mean_around(above, through & within, sigma_px) - goes_on, 0) * through[..., None]
     added = np.minimum(added, np.maximum(photo - DARKEST * usual, 0))  # no dark fringe where a sky ends
     return np.clip(photo - added + 0.5, 0, 255).astype(np.uint8), through
 

@@ -70,9 +70,16 @@ export class Card {
     } else this.step(words, job.progress);
   }
 
-  /** Show a picture by its address. */
-  picture(url, alt) {
+  /** Show a picture by its address. What is shown before stays until it can be, or the card would go black. */
+  async picture(url, alt) {
     const image = this.find(".picture");
+    this.wanted = url;
+    if (image.src && !image.hidden) {
+      const next = new Image();
+      next.src = url;
+      await next.decode().catch(() => undefined); // one that can't be shown is told by onerror
+      if (this.wanted !== url) return;
+    }
     image.loading = "lazy";
     image.decoding = "async";
     image.alt = alt;

@@ -76,6 +76,22 @@ async def test_upload_progress_slider_save(page: Page, photo: Path, tmp_path: Pa
     await expect(card).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
 
 
+async def test_a_picture_stays_until_the_next_can_be_shown(page: Page, photo: Path) -> None:
+    shown, held = page.locator(".card .picture"), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await held.wait()
+        await route.continue_()
+
+    await page.route(re.compile(r"\.jpg\?"), hold)
+    await page.set_input_files("#files", photo)
+    await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+    assert await shown.evaluate("image => image.src.startsWith('blob:') && image.complete && image.naturalWidth > 0")
+    held.set()
+    await expect(shown).to_have_attribute("src", re.compile("^http"))
+    await expect(shown).to_have_js_property("complete", True)
+
+
 async def test_a_reload_in_the_middle_loses_nothing(page: Page, photo: Path, held: Held) -> None:
     with held():
         await page.set_input_files("#files", [photo, PHOTOS / "neg_coffee.png"])
