@@ -24,7 +24,7 @@ from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.reflections import find_highlights, remove_reflections
 from orchestrator.pipeline.segment import IrisMasks, segment
 
-FIRST_SEED = 9_800_000  # training draws from 1,000,000 to 6,000,000
+FIRST_SEED = 9_800_000  # training draws from 1,000,000 to 7,600,000
 WIDTH, HEIGHT = 480, 360
 CROP_PX, LEAST_PX = 1024, 50
 BRIGHT = 240

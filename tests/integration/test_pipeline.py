@@ -179,6 +179,30 @@ async def test_a_lamp_and_the_mirrored_sky_that_it_shines_through_go_and_the_fib
     assert np.abs(out[rim] - clean[rim]).mean() < 12, "where the white of the eye shines in it stays"
 
 
+def test_the_glow_of_a_lamp_goes_from_the_whole_pupil() -> None:
+    """The network marks the lamp alone; around it the pupil is lighter than it can be."""
+    ys, xs = np.mgrid[0:400, 0:400].astype(np.float32)
+    r, away = np.hypot(xs - 200, ys - 200), np.hypot(xs - 230, ys - 190)
+    iris, pupil, lamp = r < 150, r < 80, away < 10
+    photo = np.full((400, 400, 3), 90, np.uint8)
+    photo[pupil] = (10 + 60 * np.exp(-((away / 30) ** 2)))[pupil].astype(np.uint8)[:, None]
+    photo[lamp] = 250
+    masks = IrisMasks(iris, pupil, lamp, Circle(200, 200, 150, 1.0, 1.0), 1.0, 1.0)
+    out = remove_reflections(photo, masks).photo
+    assert photo[(r < 70) & ~lamp].max() > 60 and out[r < 70].max() < 25
+    assert np.array_equal(out[(r > 90) & (away > 60)], photo[(r > 90) & (away > 60)])
+
+
+def test_an_iris_that_is_all_reflection_is_filled_as_well_as_can_be() -> None:
+    """Nothing clear is left that would say what colour it has."""
+    photo = np.random.default_rng(0).integers(150, 250, (200, 200, 3)).astype(np.uint8)
+    ys, xs = np.mgrid[0:200, 0:200]
+    iris = np.hypot(xs - 100, ys - 100) < 80
+    masks = IrisMasks(iris, np.zeros_like(iris), iris, Circle(100, 100, 80, 1.0, 1.0), 1.0, 1.0)
+    cleaned = remove_reflections(photo, masks)
+    assert cleaned.share == 1.0 and np.array_equal(cleaned.photo[~iris], photo[~iris])
+
+
 async def test_tiles_leave_no_seam() -> None:
     """Tiles that overlap differently give the same pixels: nothing in the picture tells where a tile ended."""
     picture = drawn_eye(492, 480, 360).image[:300, :400]
