@@ -20,7 +20,7 @@ import psutil
 from sqlalchemy import text
 
 from export import eyes
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
 from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.services import Services, open_services
@@ -70,9 +70,9 @@ class Bench:
 
     async def transactions(self) -> int:
         """Transactions that the database has seen."""
-        async with self.services.db() as db:
+        async with self.services.db() as session:
             query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
-            return int((await db.execute(text(query))).scalar_one())
+            return int((await session.execute(text(query))).scalar_one())
 
     def process(self, part: str) -> psutil.Process:
         """A part's process."""

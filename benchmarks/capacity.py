@@ -22,8 +22,8 @@ from benchmarks.cluster import VOLUMES, cluster, here, page, simulated, summary
 from benchmarks.simulation import Costs, percentile, simulate
 from irisvue import AsyncClient
 from orchestrator.config import ROOT
-from orchestrator.inference.contracts import ENHANCER, SEGMENTER
-from orchestrator.tables import Job
+from orchestrator.db.tables import Job
+from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 
 RESULTS_FILE = Path(__file__).parent / "capacity.json"
 PAGE = ROOT / "docs" / "scaling.md"
@@ -54,9 +54,9 @@ async def _readings(b: Bench) -> dict[str, float]:
     """Everything that grows with each photo."""
     found = {part: _core_seconds(b.process(part)) for part in PARTS}
     found["the app"] = _core_seconds_of_this_process()
-    async with b.services.db() as db:
-        wal = await db.scalar(text("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
-        size = await db.scalar(text("SELECT pg_database_size(current_database())"))
+    async with b.services.db() as session:
+        wal = await session.scalar(text("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
+        size = await session.scalar(text("SELECT pg_database_size(current_database())"))
     found |= {"wal_bytes": float(wal or 0), "database_bytes": float(size or 0)}
     found["transactions"] = float(await b.transactions())
     redis: Redis = b.services.redis
@@ -97,8 +97,8 @@ async def _costs(b: Bench, width: int, height: int, count: int) -> dict[str, Any
     each = {name: (after[name] - rested[name]) / count for name in after}
     for name, used in uses_idle.items():
         each[name] -= used * (took + SETTLE_S) / count
-    async with b.services.db() as db:
-        rows = list(await db.scalars(select(Job).where(Job.id.in_(ids))))
+    async with b.services.db() as session:
+        rows = list(await session.scalars(select(Job).where(Job.id.in_(ids))))
     steps = [row.step_ms for row in rows]
     alone = [(row.completed_at - row.created_at).total_seconds() for row in rows if row.completed_at]
     ms = {name: sum(row[name] for row in steps if row) / len(steps) for name in steps[0] or {}}
@@ -141,9 +141,9 @@ async def _run(b: Bench, jpeg: bytes, rate: float, seed: int) -> dict[str, Any]:
         tasks.append(asyncio.create_task(_whole_way(b, jpeg)))
         at += rng.expovariate(rate)
     ids = await asyncio.gather(*tasks)
-    async with b.services.db() as db:
+    async with b.services.db() as session:
         query = select(Job.created_at, Job.completed_at).where(Job.id.in_(ids)).order_by(Job.created_at)
-        rows = (await db.execute(query)).all()
+        rows = (await session.execute(query)).all()
     took = [(done - created).total_seconds() for created, done in rows if done]
     arrivals = [round((created - rows[0][0]).total_seconds(), 3) for created, _ in rows]
     return {"rate": round(rate, 3), "jobs": len(took), "arrivals": arrivals, "measured": summary(took)}

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from benchmarks.simulation import Costs, Site, percentile, simulate
-from orchestrator.inference.contracts import ENHANCER, SEGMENTER
+from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 
 TEXT = Path(__file__).parent / "scaling.md"
 HANDS = 2

@@ -15,9 +15,10 @@ import numpy as np
 from tritonclient.grpc.aio import InferenceServerClient
 
 from benchmarks.bench import Bench, Watchers, bench, eye, middle, summary, tree_pss
-from orchestrator import photos, progress, store
-from orchestrator.inference.contracts import ENHANCER, SEGMENTER
+from orchestrator import db, photos
+from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
+from orchestrator.progress import events
 
 RUNS = 3
 
@@ -56,8 +57,8 @@ async def pick_up(count: int = 40) -> dict[str, float]:
         for _ in range(count):
             job_id = await b.submit(photo)
             while True:
-                async with b.services.db() as db:
-                    job = await store.job_of(db, b.user, UUID(job_id))
+                async with b.services.db() as session:
+                    job = await db.jobs.job_of(session, b.user, UUID(job_id))
                 assert job
                 if job.started_at:
                     ages.append((job.started_at - job.created_at).total_seconds() * 1000)
@@ -70,8 +71,8 @@ async def pick_up(count: int = 40) -> dict[str, float]:
 
 async def _jobs(b: Bench, count: int) -> list[str]:
     photo = await photos.add_photo(b.services, b.user, eye())
-    async with b.services.db.begin() as db:
-        return [str(job.id) for job in await store.add_jobs(db, b.user, [photo.id] * count, "background")]
+    async with b.services.db.begin() as session:
+        return [str(job.id) for job in await db.jobs.add_jobs(session, b.user, [photo.id] * count, "background")]
 
 
 async def delivery(events_a_second: int = 100, seconds: float = 5.0) -> dict[str, Any]:
@@ -90,8 +91,8 @@ async def delivery(events_a_second: int = 100, seconds: float = 5.0) -> dict[str
                 for n in range(int(rate * seconds)):
                     await asyncio.sleep(max(begun + n / rate - time.perf_counter(), 0))
                     job_id = random.choice(ids)  # noqa: S311
-                    body = progress.message(UUID(job_id), "processing", 50, str(time.time_ns()))
-                    await progress.publish(b.services.redis, b.user, 1, body)
+                    body = events.message(UUID(job_id), "processing", 50, str(time.time_ns()))
+                    await events.publish(b.services.redis, b.user, 1, body)
                 await asyncio.sleep(0.5)
                 runs.append(summary(await client.ask("report")))
                 await client.close()

@@ -17,21 +17,21 @@ import numpy as np
 from tritonclient.grpc.aio import InferenceServerClient
 
 from benchmarks.bench import Bench, bench, eye, summary, tree_pss
-from orchestrator import guard, routes
 from orchestrator.config import ROOT
-from orchestrator.embedded import parts
+from orchestrator.db.rollout import JobOutcome
+from orchestrator.embedded import servers
 from orchestrator.embedded.ready import triton_ready
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import IrisvueError
-from orchestrator.inference.contracts import ENHANCER, SEGMENTER
+from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.pipeline.preview import cut_out
-from orchestrator.store.routes import Outcome
-from orchestrator.versions.desk import Desk
-from orchestrator.versions.golden import load_golden
-from orchestrator.versions.publish import Candidate, publish, withdraw
-from orchestrator.versions.repository import open_repository
-from orchestrator.versions.server import open_servers
+from orchestrator.publishing.golden import load_golden
+from orchestrator.publishing.publish import Candidate, publish, withdraw
+from orchestrator.publishing.publisher import Publisher
+from orchestrator.publishing.repository import open_repository
+from orchestrator.publishing.triton_control import open_control
+from orchestrator.rollout import guard, routing
 
 
 async def first_picture(times: int = 40) -> dict[str, Any]:
@@ -92,21 +92,21 @@ async def swaps(times: int = 3) -> dict[str, Any]:
     published, rolled, megabytes = [], [], []
     async with bench(workers=1, inference="triton") as b:
         config = b.services.settings
-        async with open_servers(config.triton_url) as servers:
+        async with open_control(config.triton_url) as control:
             infer = await TritonInfer.connect(config.triton_url, 60)
-            desk = Desk(b.services, open_repository(config.model_repository, config), servers, infer)
+            publisher = Publisher(b.services, open_repository(config.model_repository, config), control, infer)
             before = await _settled(b)
             for _ in range(times):
                 started = time.perf_counter()
-                done = await publish(desk, Candidate(SEGMENTER, "model.onnx", shipped, "x", "bench"))
+                done = await publish(publisher, Candidate(SEGMENTER, "model.onnx", shipped, "x", "bench"))
                 published.append(time.perf_counter() - started)
                 assert done.version
                 loaded = await _settled(b)
-                await routes.set_route(b.services, SEGMENTER, routes.Shares({str(done.version): 100}), "bench")
+                await routing.set_route(b.services, SEGMENTER, routing.Shares({str(done.version): 100}), "bench")
                 started = time.perf_counter()
-                await routes.rollback(b.services, SEGMENTER, "bench")
+                await routing.rollback(b.services, SEGMENTER, "bench")
                 rolled.append(time.perf_counter() - started)
-                await withdraw(desk, SEGMENTER, done.version)
+                await withdraw(publisher, SEGMENTER, done.version)
                 megabytes.append((loaded, await _settled(b)))
             await infer.aclose()
     return {
@@ -123,12 +123,12 @@ async def _settled(b: Bench) -> int:
 
 def _jobs(
     rng: np.random.Generator, count: int, every_s: float, failing: float, quality: float, slower: float
-) -> list[Outcome]:
+) -> list[JobOutcome]:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     failed = rng.random(count) < failing
     scores, times = np.clip(rng.normal(quality, 0.08, count), 0, 1), rng.lognormal(8, 0.4, count) * slower
     return [
-        Outcome(
+        JobOutcome(
             start + timedelta(seconds=(n + 1) * every_s),
             bool(failed[n]),
             None if failed[n] else float(scores[n]),
@@ -164,7 +164,7 @@ async def guard_errors(trials: int = 1000, jobs: int = 1024) -> dict[str, Any]:
     return made
 
 
-def _jobs_until_taken_out(new: list[Outcome], old: list[Outcome]) -> int | None:
+def _jobs_until_taken_out(new: list[JobOutcome], old: list[JobOutcome]) -> int | None:
     size = guard.FIRST_LOOK
     while size <= len(new):
         if guard.verdict(new[:size], old):
@@ -202,19 +202,19 @@ def _sleeping_repository(folder: Path) -> Path:
     return folder
 
 
-async def servers(seconds: float = 8.0) -> dict[str, Any]:
+async def three_servers(seconds: float = 8.0) -> dict[str, Any]:
     """Calls a second on three Tritons that take one call in 50 ms each: all there, one killed, one more frozen."""
     made: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="irisvue-bench-") as name:
         repository, running = _sleeping_repository(Path(name) / "models"), []
         for n in range(3):
             (Path(name) / str(n) / "logs").mkdir(parents=True)
-            running.append(Process(parts.triton(Path(name) / str(n), repository)))
+            running.append(Process(servers.triton(Path(name) / str(n), repository)))
             await running[-1].start()
         try:
             for process in running:
-                await process.until_ready(partial(triton_ready, f"{parts.HOST}:{process.part.port}"))
-            url = ",".join(f"{parts.HOST}:{process.part.port}" for process in running)
+                await process.until_ready(partial(triton_ready, f"{servers.HOST}:{process.part.port}"))
+            url = ",".join(f"{servers.HOST}:{process.part.port}" for process in running)
             infer = await TritonInfer.connect(url, 60, try_s=2.0)
             picture = np.zeros((1, infer.segment_px, infer.segment_px, 3), np.uint8)
             made["three"] = await _rate(infer, picture, seconds)
@@ -257,5 +257,5 @@ MEASURES = {
     "batches": batches,
     "swaps": swaps,
     "guard": guard_errors,
-    "servers": servers,
+    "servers": three_servers,
 }

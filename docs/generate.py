@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from orchestrator.app import create_app
+from orchestrator.api.app import create_app
 from orchestrator.config import ROOT, Settings
 
 HERE = Path(__file__).parent

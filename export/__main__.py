@@ -43,7 +43,7 @@ def sample(
 
 
 @app.command()
-def golden(side_px: int = 256, out: Path = Path("orchestrator/versions/golden")) -> None:
+def golden(side_px: int = 256, out: Path = Path("orchestrator/publishing/golden_pictures")) -> None:
     """Draw the golden set that candidates of both networks are checked on."""
     from export.golden import draw_golden
 

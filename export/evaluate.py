@@ -11,7 +11,7 @@ from rich.table import Table
 
 from export.metrics import iou, roc_area
 from orchestrator.errors import IrisvueError
-from orchestrator.inference.local import LocalInfer
+from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.pipeline.geometry import whole
 from orchestrator.pipeline.images import Mask, Pixels, decode
 from orchestrator.pipeline.segment import IrisMasks, segment
@@ -54,7 +54,7 @@ def _truth(path: Path, photo: Pixels) -> Mask | None:
     return np.asarray(cv2.resize(np.asarray(grey), size, interpolation=cv2.INTER_NEAREST) >= MASK_FROM, bool)
 
 
-async def _one(path: Path, infer: LocalInfer, truths: Path | None, out: Path | None) -> Row:
+async def _one(path: Path, infer: OnnxInfer, truths: Path | None, out: Path | None) -> Row:
     photo = decode(path.read_bytes(), 50_000_000)
     presence = float((await infer.segment(whole(photo).cut(photo, infer.segment_px)[None])).presence[0])
     truth = _truth(truths / f"{path.stem}.png", photo) if truths else None
@@ -77,7 +77,7 @@ def evaluate(photos: Path, truth: Path | None, out: Path | None, repository: Pat
         out: gets overlays to look at.
         repository: of models; the newest versions are used.
     """
-    infer = LocalInfer(repository)
+    infer = OnnxInfer(repository)
     files = sorted(p for p in photos.iterdir() if p.suffix.lower() in SUFFIXES)
     rows = [asyncio.run(_one(path, infer, truth, out)) for path in files]
     table = Table("photo", "presence", "confidence", "found", "IoU")

@@ -18,10 +18,10 @@ from export import eyes
 from export.evaluate import GOOD_IOU
 from export.metrics import iou, psnr, roc_area
 from orchestrator.errors import IrisvueError
-from orchestrator.inference.local import LocalInfer
+from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.images import Pixels
-from orchestrator.pipeline.reflections import find_highlights, remove_reflections
+from orchestrator.pipeline.reflections import find_reflections, remove_reflections
 from orchestrator.pipeline.segment import IrisMasks, segment
 
 FIRST_SEED = 9_800_000  # training draws from 1,000,000 to 7,600,000
@@ -44,9 +44,9 @@ class Mirrored:
 
 
 @cache
-def _infer(repository: Path) -> LocalInfer:
+def _infer(repository: Path) -> OnnxInfer:
     cv2.setNumThreads(1)
-    return LocalInfer(repository)
+    return OnnxInfer(repository)
 
 
 def _segmented(drawn: eyes.Drawn, repository: Path) -> IrisMasks | None:
@@ -100,7 +100,7 @@ def _reflections(repository: Path, seed: int) -> Mirrored | None:
     shine = (crop_iris(truth, masks, CROP_PX).picture[..., 0] > 0) & crop.masks.iris
     if shine.sum() < LEAST_PX:
         return None
-    found = find_highlights(crop.picture, crop.masks)
+    found = find_reflections(crop.picture, crop.masks)
     bright = (cv2.cvtColor(crop.picture, cv2.COLOR_RGB2GRAY) > BRIGHT).astype(np.uint8)
     reference = np.asarray(cv2.inpaint(crop.picture, bright, 3, cv2.INPAINT_TELEA), np.uint8)
     ours = remove_reflections(crop.picture, crop.masks).photo

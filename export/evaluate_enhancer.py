@@ -11,7 +11,7 @@ from rich.table import Table
 from export.degrade import PUBLISHED, SCALE, high_order, shrink
 from export.evaluate import SUFFIXES
 from export.metrics import gmsd, psnr
-from orchestrator.inference.local import LocalInfer
+from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.pipeline.enhance import upscale
 from orchestrator.pipeline.images import Pixels, decode
 
@@ -25,7 +25,7 @@ async def _nobody(_: float) -> None:
     pass
 
 
-def enlarge(picture: Pixels, infer: LocalInfer) -> Pixels:
+def enlarge(picture: Pixels, infer: OnnxInfer) -> Pixels:
     """×4 by tiles, as in a job."""
     everywhere = np.ones(picture.shape[:2], bool)
     return asyncio.run(upscale(picture, everywhere, infer, 1, _nobody))
@@ -65,7 +65,7 @@ def evaluate_enhancer(photos: Path, out: Path | None, repository: Path) -> dict[
     Returns:
         For "shrunk" and each of STRENGTHS the mean gains in dB and in GMSD (positive: more like the truth).
     """
-    infer = LocalInfer(repository)
+    infer = OnnxInfer(repository)
     table = Table("photo", "made small", "PSNR Lanczos → ours, dB", "GMSD Lanczos → ours")
     gains: dict[str, list[list[float]]] = {kind: [] for kind in ("shrunk", *STRENGTHS)}
     for number, path in enumerate(sorted(p for p in photos.iterdir() if p.suffix.lower() in SUFFIXES)):

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from export import eyes
-from orchestrator.inference.contracts import SCALE
+from orchestrator.inference.protocol import SCALE
 
 FIRST_SEED = 9_000_000
 KINDS: tuple[tuple[eyes.Kind, int], ...] = (("closeup", 6), ("crop", 10), ("shut", 3), ("trap", 5))

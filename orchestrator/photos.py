@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 from uuid import UUID, uuid4
 
-from orchestrator import jobs, limits, progress, storage, store
+from orchestrator import db, idempotency, limits, object_keys
+from orchestrator.db.tables import Photo, Upload
 from orchestrator.errors import Conflict, NotAnImage, NotFound, StoreUnavailable, TooLarge, Unreadable
-from orchestrator.limits import Once
-from orchestrator.pipeline import images
+from orchestrator.idempotency import IdempotencyKey
+from orchestrator.jobs import cancellation
+from orchestrator.observability.logs import log
+from orchestrator.pipeline.header import CONTENT_TYPES, Header, inspect
+from orchestrator.progress import events
 from orchestrator.services import Services
-from orchestrator.tables import Photo, Upload
-from orchestrator.telemetry import log
 
 MADE_IS_GONE = "What this Idempotency-Key made has been deleted."
 
@@ -21,29 +23,29 @@ def _check_size(services: Services, size_bytes: int) -> None:
         raise TooLarge(f"The file is larger than {limit // 2**20} MB.")
 
 
-async def add_photo(services: Services, user: UUID, data: bytes, asked: Once | None = None) -> Photo:
+async def add_photo(services: Services, user: UUID, data: bytes, asked: IdempotencyKey | None = None) -> Photo:
     """Check the header, store the bytes, then write the row.
 
     Raises:
         TooLarge, NotAnImage, Unreadable: about the file. TooMany: the day's limit. Conflict: see `limits.made_before`.
     """
     _check_size(services, len(data))
-    async with services.db() as db:
-        if (made := await limits.made_before(db, user, asked, take=False)) is not None:
+    async with services.db() as session:
+        if (made := await idempotency.earlier_result(session, user, asked, take=False)) is not None:
             return await _made_photo(services, user, made)
-    header = await asyncio.to_thread(images.inspect, data, services.settings.max_pixels)
+    header = await asyncio.to_thread(inspect, data, services.settings.max_pixels)
     photo_id = uuid4()
-    key = storage.original_key(user, photo_id)
-    async with services.db.begin() as db:
-        await limits.book_bytes(services, db, user, len(data))
+    key = object_keys.original_key(user, photo_id)
+    async with services.db.begin() as session:
+        await limits.book_upload_bytes(services, session, user, len(data))
     await services.storage.put(key, data, header.content_type)
     try:
-        async with services.db.begin() as db:
-            if (made := await limits.made_before(db, user, asked)) is None:
-                photo = await store.add_photo(
-                    db, id=photo_id, user_id=user, object_key=key, size_bytes=len(data), **vars(header)
+        async with services.db.begin() as session:
+            if (made := await idempotency.earlier_result(session, user, asked)) is None:
+                photo = await db.photos.add_photo(
+                    session, id=photo_id, user_id=user, object_key=key, size_bytes=len(data), **vars(header)
                 )
-                await limits.remember(db, user, asked, [photo_id])
+                await idempotency.remember(session, user, asked, [photo_id])
                 return photo
     except BaseException:
         await _drop_object(services, key)
@@ -53,8 +55,8 @@ async def add_photo(services: Services, user: UUID, data: bytes, asked: Once | N
 
 
 async def _made_photo(services: Services, user: UUID, made: list[UUID]) -> Photo:
-    async with services.db() as db:
-        photo = await store.photo_of(db, user, made[0]) if made else None
+    async with services.db() as session:
+        photo = await db.photos.photo_of(session, user, made[0]) if made else None
     if photo is None:
         raise NotFound(MADE_IS_GONE)
     return photo
@@ -68,30 +70,30 @@ async def _drop_object(services: Services, key: str) -> None:
 
 
 async def begin_upload(
-    services: Services, user: UUID, content_type: str, size_bytes: int, asked: Once | None = None
+    services: Services, user: UUID, content_type: str, size_bytes: int, asked: IdempotencyKey | None = None
 ) -> Upload:
     """Make room for a photo that the client puts into the store itself. Raises TooLarge, NotAnImage, TooMany."""
     _check_size(services, size_bytes)
-    if content_type not in images.CONTENT_TYPES.values():
+    if content_type not in CONTENT_TYPES.values():
         raise NotAnImage
-    async with services.db.begin() as db:
-        if (made := await limits.made_before(db, user, asked)) is not None:
-            upload = await store.upload_of(db, user, made[0]) if made else None
+    async with services.db.begin() as session:
+        if (made := await idempotency.earlier_result(session, user, asked)) is not None:
+            upload = await db.photos.upload_of(session, user, made[0]) if made else None
             if upload is None:
                 raise NotFound("This upload has been completed or has expired.")
             return upload
-        await limits.book_bytes(services, db, user, size_bytes)
+        await limits.book_upload_bytes(services, session, user, size_bytes)
         upload_id = uuid4()
-        upload = await store.add_upload(
-            db,
+        upload = await db.photos.add_upload(
+            session,
             services.settings.upload_seconds,
             id=upload_id,
             user_id=user,
-            object_key=storage.upload_key(user, upload_id),
+            object_key=object_keys.upload_key(user, upload_id),
             content_type=content_type,
             size_bytes=size_bytes,
         )
-        await limits.remember(db, user, asked, [upload_id])
+        await idempotency.remember(session, user, asked, [upload_id])
     return upload
 
 
@@ -102,8 +104,8 @@ async def complete_upload(services: Services, user: UUID, upload_id: UUID) -> Ph
         NotFound: no such upload. Conflict: nothing has been put yet.
         TooLarge, NotAnImage, Unreadable: about the file, which is then deleted and the upload with it.
     """
-    async with services.db() as db:
-        upload = await store.upload_of(db, user, upload_id)
+    async with services.db() as session:
+        upload = await db.photos.upload_of(session, user, upload_id)
     if upload is None:
         return await _completed(services, user, upload_id)
     try:
@@ -115,13 +117,13 @@ async def complete_upload(services: Services, user: UUID, upload_id: UUID) -> Ph
     except (TooLarge, NotAnImage, Unreadable):
         await _refuse(services, upload)
         raise
-    key = storage.original_key(user, upload_id)
+    key = object_keys.original_key(user, upload_id)
     await services.storage.put(key, data, header.content_type)
-    async with services.db.begin() as db:
-        if await store.upload_of(db, user, upload_id, lock=True):
-            await store.delete_upload(db, upload_id)
+    async with services.db.begin() as session:
+        if await db.photos.upload_of(session, user, upload_id, lock=True):
+            await db.photos.delete_upload(session, upload_id)
             more = {"object_key": key, "size_bytes": len(data)}
-            photo = await store.add_photo(db, id=upload_id, user_id=user, **more, **vars(header))
+            photo = await db.photos.add_photo(session, id=upload_id, user_id=user, **more, **vars(header))
         else:  # somebody completed or deleted it at the same moment
             return await _completed(services, user, upload_id)
     await _drop_object(services, upload.object_key)
@@ -130,35 +132,35 @@ async def complete_upload(services: Services, user: UUID, upload_id: UUID) -> Ph
 
 async def _completed(services: Services, user: UUID, upload_id: UUID) -> Photo:
     """The photo that an upload has become. Its row is written with the upload's deletion, so look for it after that."""
-    async with services.db() as db:
-        found = await store.photo_of(db, user, upload_id)
+    async with services.db() as session:
+        found = await db.photos.photo_of(session, user, upload_id)
     if found is None:
         raise NotFound
     return found
 
 
-async def _fetch(services: Services, upload: Upload) -> tuple[bytes, images.Header]:
+async def _fetch(services: Services, upload: Upload) -> tuple[bytes, Header]:
     size_bytes = await services.storage.size(upload.object_key)
     if size_bytes != upload.size_bytes:
         raise Unreadable(f"The file has {size_bytes} bytes, not the {upload.size_bytes} that were announced.")
     data = await services.storage.get(upload.object_key)
-    return data, await asyncio.to_thread(images.inspect, data, services.settings.max_pixels)
+    return data, await asyncio.to_thread(inspect, data, services.settings.max_pixels)
 
 
 async def put_upload(services: Services, upload_id: UUID, key: str, size_bytes: int, data: bytes) -> None:
     """Take what a client puts to a folder's signed address. Raises NotFound, Unreadable."""
     if len(data) != size_bytes:
         raise Unreadable(f"The file has {len(data)} bytes, not the {size_bytes} that were announced.")
-    async with services.db() as db:
-        if await store.open_upload(db, upload_id) is None:
+    async with services.db() as session:
+        if await db.photos.open_upload(session, upload_id) is None:
             raise NotFound
     await services.storage.put(key, data, "application/octet-stream")
 
 
 async def _refuse(services: Services, upload: Upload) -> None:
     await services.storage.delete([upload.object_key])
-    async with services.db.begin() as db:
-        await store.delete_upload(db, upload.id)
+    async with services.db.begin() as session:
+        await db.photos.delete_upload(session, upload.id)
 
 
 async def delete_photo(services: Services, user: UUID, photo_id: UUID) -> None:
@@ -167,10 +169,10 @@ async def delete_photo(services: Services, user: UUID, photo_id: UUID) -> None:
     Raises:
         NotFound: no such photo or upload. StoreUnavailable: the photo is still there; try again.
     """
-    async with services.db() as db:
-        photo = await store.photo_of(db, user, photo_id)
-        upload = None if photo else await store.upload_of(db, user, photo_id)
-        job_ids = await store.job_ids_of_photo(db, photo_id) if photo else []
+    async with services.db() as session:
+        photo = await db.photos.photo_of(session, user, photo_id)
+        upload = None if photo else await db.photos.upload_of(session, user, photo_id)
+        job_ids = await db.photos.job_ids_of_photo(session, photo_id) if photo else []
     if upload:
         await _refuse(services, upload)
         return
@@ -181,15 +183,15 @@ async def delete_photo(services: Services, user: UUID, photo_id: UUID) -> None:
 
 async def remove(services: Services, photo: Photo, job_ids: list[UUID]) -> None:
     """Cancel these jobs of the photo, delete the objects, then the rows. Raises StoreUnavailable: nothing is lost."""
-    await jobs.cancel_all(services, job_ids)
-    keys = [photo.object_key, *(key for job_id in job_ids for key in storage.result_keys(photo.user_id, job_id))]
+    await cancellation.cancel_all(services, job_ids)
+    keys = [photo.object_key, *(key for job_id in job_ids for key in object_keys.result_keys(photo.user_id, job_id))]
     await services.storage.delete(keys)
-    async with services.db.begin() as db:
-        late = set(await store.job_ids_of_photo(db, photo.id)) - set(job_ids)  # submitted meanwhile
-        cancelled = await store.cancel(db, list(late))
-        await store.delete_photo(db, photo.id)
-    await jobs.told_cancelled(services, cancelled)
+    async with services.db.begin() as session:
+        late = set(await db.photos.job_ids_of_photo(session, photo.id)) - set(job_ids)  # submitted meanwhile
+        cancelled = await db.jobs.cancel(session, list(late))
+        await db.photos.delete_photo(session, photo.id)
+    await cancellation.announce_cancelled(services, cancelled)
     try:
-        await progress.forget(services.redis, [*job_ids, *late])
-    except progress.UNREACHABLE as error:
+        await events.forget(services.redis, [*job_ids, *late])
+    except events.UNREACHABLE as error:
         log.warning("events left to expire", photo_id=str(photo.id), error=type(error).__name__)

@@ -14,6 +14,7 @@ from uuid import UUID
 from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from orchestrator.config import Settings
@@ -106,3 +107,16 @@ async def worker_seen(queue: ArqRedis) -> bool:
 async def lead(queue: ArqRedis, what: str, for_s: float) -> bool:
     """Whether this process may do `what` now; only one may in any `for_s` seconds, to spare the database."""
     return bool(await queue.set(f"irisvue:turn:{what}", 1, nx=True, px=max(int(for_s * 1000), 1)))
+
+
+MODELS_BUSY, MODELS_BUSY_S = "irisvue:models_busy", 5
+
+
+async def report_models_busy(redis: Redis) -> None:
+    """The line before the models is full; holds for BUSY_S."""
+    await redis.set(MODELS_BUSY, 1, ex=MODELS_BUSY_S)
+
+
+async def models_are_busy(redis: Redis) -> bool:
+    """Whether a worker has lately found the line before the models full."""
+    return bool(await redis.exists(MODELS_BUSY))

@@ -7,14 +7,14 @@ from uuid import UUID
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from orchestrator import tickets
-from orchestrator.auth import MODELS_WRITE, Caller, caller_of
+from orchestrator.auth import tickets
+from orchestrator.auth.tokens import MODELS_WRITE, Caller, caller_of
 from orchestrator.errors import Forbidden, Unauthorized
 from orchestrator.services import Services
 
 _bearer = HTTPBearer(auto_error=False, description="A JWT whose `sub` is the user's id (UUID); `exp` is required.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-IdempotencyKey = Annotated[
+IdempotencyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",

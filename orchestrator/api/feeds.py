@@ -5,13 +5,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from uuid import UUID
 
-from orchestrator import jobs, progress, store, tickets
+from orchestrator import db
+from orchestrator.db.tables import Job
 from orchestrator.errors import NotFound, TooMany
-from orchestrator.hub import Mark, Watch, follow, push
-from orchestrator.progress import LAST_STATES, UNREACHABLE, Event, event, job_stream, order, user_stream
+from orchestrator.jobs import announce
+from orchestrator.observability.metrics import STREAMS_OPEN
+from orchestrator.progress import events, stream_places
+from orchestrator.progress.events import LAST_STATES, UNREACHABLE, Event, event, job_stream, order, user_stream
+from orchestrator.progress.hub import Mark, Watch, follow, push
 from orchestrator.services import Services
-from orchestrator.tables import Job
-from orchestrator.telemetry import STREAMS_OPEN
 
 GOES_ON = "The job goes on. Connect again to follow it."
 FULL_RETRY_S = 10
@@ -81,17 +83,17 @@ class Feed:
         """The job's last event off its row, where it never reached Redis."""
         if self._job_id is None:
             return None
-        async with self._services.db() as db:
-            job = await db.get(Job, self._job_id)
+        async with self._services.db() as session:
+            job = await session.get(Job, self._job_id)
         if job is None:
-            return event(progress.message(self._job_id, "cancelled", 100, "Cancelled"))
-        return event(await jobs.last_message(self._services, job)) if store.has_ended(job) else None
+            return event(events.message(self._job_id, "cancelled", 100, "Cancelled"))
+        return event(await announce.current_message(self._services, job)) if db.jobs.has_ended(job) else None
 
 
 async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | None) -> Feed:
     """Where the user's job stands (or, with `after`, what has happened since), then what happens. Raises NotFound."""
-    async with services.db() as db:
-        job = await store.job_of(db, user, job_id)
+    async with services.db() as session:
+        job = await db.jobs.job_of(session, user, job_id)
     if job is None:
         raise NotFound
     stream = job_stream(job_id)
@@ -99,12 +101,12 @@ async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | No
     if after is not None and (now is None or order(after) > now.order):
         after = None  # an id that never was: as if it were not there
     first: list[Event] = []
-    if store.has_ended(job):
+    if db.jobs.has_ended(job):
         if after is not None and now:
-            first = [e for e in await progress.replay(services.redis, stream, after) if e.kind not in LAST_STATES]
-        first.append(event(await jobs.last_message(services, job)))
+            first = [e for e in await events.replay(services.redis, stream, after) if e.kind not in LAST_STATES]
+        first.append(event(await announce.current_message(services, job)))
     elif after is None:
-        first = [now or event(await jobs.last_message(services, job))]
+        first = [now or event(await announce.current_message(services, job))]
         after = now.id if now else ""
     return Feed(services, stream, after or "", first, job_id)
 
@@ -118,25 +120,30 @@ async def user_feed(services: Services, user: UUID, after: str | None) -> Feed:
     first: list[Event] = []
     if after is None:
         after = now.id if now else ""
-        async with services.db() as db:
-            first = [event(await jobs.last_message(services, job)) for job in await store.unfinished_of(db, user)]
+        async with services.db() as session:
+            first = [
+                event(await announce.current_message(services, job))
+                for job in await db.jobs.unfinished_of(session, user)
+            ]
     return Feed(services, stream, after, first, None)
 
 
 async def _newest(services: Services, stream: str) -> Event | None:
     try:
-        return await progress.latest(services.redis, stream)
+        return await events.latest(services.redis, stream)
     except UNREACHABLE:
         return None
 
 
-async def place_for(services: Services, user: UUID) -> AbstractAsyncContextManager[None]:
+async def hold_place(services: Services, user: UUID) -> AbstractAsyncContextManager[None]:
     """A place for one more open stream; enter it while the stream is open. Raises TooMany."""
     settings = services.settings
     if services.hub.open_streams >= settings.streams:
         raise TooMany("Too many progress streams are open. Please try again in a moment.", FULL_RETRY_S)
     try:
-        place = await tickets.take_place(services.redis, user, settings.user_streams, settings.stream_seconds + 30)
+        place = await stream_places.take_place(
+            services.redis, user, settings.user_streams, settings.stream_seconds + 30
+        )
     except UNREACHABLE:
         place = ""  # nobody is turned away because the count can't be kept
     if place is None:
@@ -154,6 +161,6 @@ async def _held(services: Services, user: UUID, place: str) -> AsyncIterator[Non
         services.hub.open_streams -= 1
         try:
             if place:
-                await asyncio.shield(tickets.leave_place(services.redis, user, place))
+                await asyncio.shield(stream_places.leave_place(services.redis, user, place))
         except UNREACHABLE:
             pass  # it frees itself

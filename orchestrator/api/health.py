@@ -5,9 +5,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from orchestrator import diagnosis, store
+from orchestrator import db, health
 from orchestrator.api.dependencies import Open
-from orchestrator.telemetry import NOTICES_DUE, QUEUE_JOBS, QUEUE_OLDEST
+from orchestrator.observability.metrics import NOTIFICATIONS_DUE, QUEUE_JOBS, QUEUE_OLDEST
 
 router = APIRouter(tags=["health"])
 
@@ -24,7 +24,7 @@ async def ready(services: Open, response: Response) -> dict[str, Any]:
 
     Workers, the store and the clock are reported, but accepting does not need them.
     """
-    checks = await diagnosis.database(services) | await diagnosis.redis(services)
+    checks = await health.database(services) | await health.redis(services)
     checks["store"] = await services.storage.trouble() or "ok"  # reported; watching goes on without it
     checks["streams"] = "draining" if services.hub.draining else "ok"
     good = all(checks.get(name) == "ok" for name in ("database", "migrations", "queue", "streams"))
@@ -36,13 +36,13 @@ async def ready(services: Open, response: Response) -> dict[str, Any]:
 async def metrics(services: Open) -> Response:
     """Prometheus metrics of this process, and how long the line is."""
     try:
-        async with services.db() as db:
-            line = await store.line(db)
-    except store.AWAY:
+        async with services.db() as session:
+            line = await db.backlog.backlog(session)
+    except db.UNAVAILABLE:
         line = None  # what it was when it was last seen; the database's own absence shows elsewhere
     if line is not None:
         QUEUE_JOBS.labels("pending").set(line.pending)
         QUEUE_JOBS.labels("processing").set(line.processing)
         QUEUE_OLDEST.set(line.oldest_s)
-        NOTICES_DUE.set(line.notices_due)
+        NOTIFICATIONS_DUE.set(line.notices_due)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

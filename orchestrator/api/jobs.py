@@ -4,45 +4,46 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from orchestrator import jobs, storage, store
-from orchestrator.api.dependencies import CurrentUser, IdempotencyKey, Open
-from orchestrator.api.schemas import (
+from orchestrator import db, object_keys
+from orchestrator.api.dependencies import CurrentUser, IdempotencyHeader, Open
+from orchestrator.api.schemas.common import Page, PageSize, problems
+from orchestrator.api.schemas.jobs import (
     BatchRequest,
     BatchResponse,
     JobList,
     JobResponse,
     JobStatusResponse,
-    Page,
-    PageSize,
     SubmitRequest,
-    problems,
 )
+from orchestrator.db.tables import Job, JobStatus
 from orchestrator.errors import NotFound
-from orchestrator.limits import once
+from orchestrator.idempotency import key_for
+from orchestrator.jobs import cancellation, submission
+from orchestrator.privacy import audit_log
 from orchestrator.services import Services
-from orchestrator.tables import Job, JobStatus
-from orchestrator.trail import opened
 
 router = APIRouter(prefix="/api/v1/processing", tags=["processing"], responses=problems(401, 421))
 
 
 async def _full(services: Services, job: Job) -> JobStatusResponse:
-    return await JobStatusResponse.of_full(services, job, storage.original_key(job.user_id, job.photo_id))
+    return await JobStatusResponse.of_full(services, job, object_keys.original_key(job.user_id, job.photo_id))
 
 
 @router.post("/submit", status_code=202, responses=problems(404, 409, 429))
-async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: IdempotencyKey = None) -> JobResponse:
+async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: IdempotencyHeader = None) -> JobResponse:
     """Process a photo; answers at once."""
-    asked = once(key, "submit", body.model_dump(mode="json"))
-    accepted = await jobs.submit(services, user, [body.photo_id], body.priority, preview=body.preview, asked=asked)
+    asked = key_for(key, "submit", body.model_dump(mode="json"))
+    accepted = await submission.submit(
+        services, user, [body.photo_id], body.priority, preview=body.preview, asked=asked
+    )
     return JobResponse.of(services, accepted[0])
 
 
 @router.post("/batch", status_code=202, responses=problems(404, 409, 429))
-async def batch(services: Open, user: CurrentUser, body: BatchRequest, key: IdempotencyKey = None) -> BatchResponse:
+async def batch(services: Open, user: CurrentUser, body: BatchRequest, key: IdempotencyHeader = None) -> BatchResponse:
     """Process up to ten photos: all are accepted or none, earlier ones go first."""
-    asked = once(key, "batch", body.model_dump(mode="json"))
-    accepted = await jobs.submit(services, user, body.photo_ids, "interactive", asked=asked)
+    asked = key_for(key, "batch", body.model_dump(mode="json"))
+    accepted = await submission.submit(services, user, body.photo_ids, "interactive", asked=asked)
     return BatchResponse(jobs=[JobResponse.of(services, job) for job in accepted])
 
 
@@ -56,9 +57,9 @@ async def list_jobs(
     photo_id: UUID | None = None,
 ) -> JobList:
     """The caller's jobs, newest first."""
-    async with services.db() as db:
-        rows, total = await store.jobs_of(db, user, page_size, (page - 1) * page_size, status, photo_id)
-    await opened(services, user, "jobs")
+    async with services.db() as session:
+        rows, total = await db.jobs.jobs_of(session, user, page_size, (page - 1) * page_size, status, photo_id)
+    await audit_log.record(services, user, "jobs")
     found = [await _full(services, job) for job in rows]
     return JobList(jobs=found, total=total, page=page, page_size=page_size)
 
@@ -66,22 +67,22 @@ async def list_jobs(
 @router.get("/jobs/{job_id}", responses=problems(404))
 async def get_job(services: Open, user: CurrentUser, job_id: UUID) -> JobStatusResponse:
     """Where a job stands, and its result."""
-    async with services.db() as db:
-        job = await store.job_of(db, user, job_id)
+    async with services.db() as session:
+        job = await db.jobs.job_of(session, user, job_id)
     if job is None:
         raise NotFound
-    await opened(services, user, "job", job_id)
+    await audit_log.record(services, user, "job", job_id)
     return await _full(services, job)
 
 
 @router.post("/jobs/{job_id}/reprocess", status_code=202, responses=problems(404, 409, 429))
-async def reprocess(services: Open, user: CurrentUser, job_id: UUID, key: IdempotencyKey = None) -> JobResponse:
+async def reprocess(services: Open, user: CurrentUser, job_id: UUID, key: IdempotencyHeader = None) -> JobResponse:
     """A new job for the same photo."""
-    asked = once(key, "reprocess", str(job_id))
-    return JobResponse.of(services, await jobs.reprocess(services, user, job_id, asked))
+    asked = key_for(key, "reprocess", str(job_id))
+    return JobResponse.of(services, await submission.reprocess(services, user, job_id, asked))
 
 
 @router.post("/jobs/{job_id}/cancel", responses=problems(404, 409))
 async def cancel(services: Open, user: CurrentUser, job_id: UUID) -> JobStatusResponse:
     """End a job: work on it stops within one tile. 409 if it has already ended."""
-    return await _full(services, await jobs.cancel(services, user, job_id))
+    return await _full(services, await cancellation.cancel(services, user, job_id))

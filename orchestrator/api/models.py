@@ -1,98 +1,32 @@
 """Models for those who run the service: which versions there are, and which serve which share of the jobs."""
 
-from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field, StringConstraints
 
-from orchestrator import routes
 from orchestrator.api.dependencies import ModelOperator, Open
-from orchestrator.api.schemas import problems
-from orchestrator.tables import ModelRoute, ModelVersion
+from orchestrator.api.schemas.common import problems
+from orchestrator.api.schemas.models import ModelList, ModelResponse, RouteRequest, RouteResponse
+from orchestrator.rollout import routing
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], responses=problems(401, 403))
-Version = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}$")]
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
-
-
-class VersionResponse(BaseModel):
-    """A version of a model. Once withdrawn, no route may name it."""
-
-    version: str
-    sha256: str | None
-    card: str | None
-    scores: dict[str, float] | None
-    published_by: str
-    published_at: datetime
-    withdrawn_at: datetime | None
-
-    @classmethod
-    def of(cls, row: ModelVersion) -> Self:
-        """Build the answer."""
-        values = {name: getattr(row, name) for name in cls.model_fields if name != "version"}
-        return cls(version=str(row.version), **values)
-
-
-class RouteResponse(BaseModel):
-    """Percent of the jobs by version; `baseline` is the version that the guard compares the others with."""
-
-    shares: dict[str, int]
-    shadow: str | None
-    baseline: str
-    set_by: str
-    set_at: datetime
-    reason: str
-
-    @classmethod
-    def of(cls, row: ModelRoute) -> Self:
-        """Build the answer."""
-        return cls(**{name: getattr(row, name) for name in cls.model_fields})
-
-
-class ModelResponse(BaseModel):
-    """A model; without a route its newest version serves every job."""
-
-    name: str
-    versions: list[VersionResponse]
-    route: RouteResponse | None
-
-    @classmethod
-    def of(cls, model: routes.Model) -> Self:
-        """Build the answer."""
-        route = RouteResponse.of(model.route) if model.route else None
-        return cls(name=model.name, versions=[VersionResponse.of(row) for row in model.versions], route=route)
-
-
-class ModelList(BaseModel):
-    """Every model."""
-
-    models: list[ModelResponse]
-
-
-class RouteRequest(BaseModel):
-    """Percent of the jobs by version, adding up to 100; jobs that have begun keep their version."""
-
-    shares: dict[Version, Annotated[int, Field(ge=1, le=100)]] = Field(
-        min_length=1, max_length=20, examples=[{"2": 90, "3": 10}]
-    )
-    reason: str = Field(default="", max_length=500, pattern=r"^[^\x00]*$")
 
 
 @router.get("")
 async def list_models(services: Open, user: ModelOperator) -> ModelList:
     """Every model with its versions and its route."""
-    return ModelList(models=[ModelResponse.of(model) for model in await routes.overview(services)])
+    return ModelList(models=[ModelResponse.of(model) for model in await routing.overview(services)])
 
 
 @router.put("/{name}/route", responses=problems(404, 409))
 async def set_route(services: Open, user: ModelOperator, name: Name, body: RouteRequest) -> RouteResponse:
     """Say which versions serve which percent of the jobs; workers follow with the next job."""
-    made = await routes.set_route(services, name, routes.Shares(body.shares), str(user), body.reason)
+    made = await routing.set_route(services, name, routing.Shares(body.shares), str(user), body.reason)
     return RouteResponse.of(made)
 
 
 @router.post("/{name}/rollback", responses=problems(404, 409))
 async def rollback(services: Open, user: ModelOperator, name: Name) -> RouteResponse:
     """Back to the shares before the present ones; nothing is loaded or unloaded."""
-    return RouteResponse.of(await routes.rollback(services, name, str(user)))
+    return RouteResponse.of(await routing.rollback(services, name, str(user)))

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from orchestrator import tickets
 from orchestrator.api.dependencies import (
     CurrentUser,
     InQuery,
@@ -20,12 +19,14 @@ from orchestrator.api.dependencies import (
     UserStreamingUser,
     authenticate_stream,
 )
-from orchestrator.api.feeds import Feed, job_feed, place_for, user_feed
-from orchestrator.api.schemas import EVENT_SCHEMA, TicketRequest, TicketResponse, problems
+from orchestrator.api.feeds import Feed, hold_place, job_feed, user_feed
+from orchestrator.api.schemas.common import problems
+from orchestrator.api.schemas.streams import EVENT_SCHEMA, TicketRequest, TicketResponse
+from orchestrator.auth import tickets
 from orchestrator.errors import IrisvueError
-from orchestrator.hub import Draining, Mark
+from orchestrator.privacy import audit_log
+from orchestrator.progress.hub import Draining, Mark
 from orchestrator.services import Services
-from orchestrator.trail import ALL, opened
 
 router = APIRouter(tags=["progress"])
 SEND_TIMEOUT_S = 10  # a client that does not read is dropped
@@ -95,9 +96,9 @@ async def stream_ticket(services: Open, user: CurrentUser, body: TicketRequest) 
 @router.get("/api/v1/processing/events", response_class=Response, responses=EVENT_STREAM)
 async def all_events(services: Open, user: UserStreamingUser, last_event_id: LastEventId = None) -> Response:
     """Progress of all of the caller's jobs as Server-Sent Events, resumed by `Last-Event-ID`."""
-    place = await place_for(services, user)
+    place = await hold_place(services, user)
     feed = await user_feed(services, user, last_event_id)
-    await opened(services, user, "stream")
+    await audit_log.record(services, user, "stream")
     return EventStream(feed, place)
 
 
@@ -109,8 +110,8 @@ async def all_events(services: Open, user: UserStreamingUser, last_event_id: Las
 async def events(services: Open, user: JobStreamingUser, job_id: UUID, last_event_id: LastEventId = None) -> Response:
     """Progress of one job as Server-Sent Events, resumed by `Last-Event-ID`; ends after the last event."""
     feed = await job_feed(services, user, job_id, last_event_id)
-    place = await place_for(services, user)
-    await opened(services, user, "stream", job_id)
+    place = await hold_place(services, user)
+    await audit_log.record(services, user, "stream", job_id)
     return EventStream(feed, place)
 
 
@@ -146,8 +147,8 @@ async def _serve(
     try:
         user = await authenticate_stream(services, bearer or token, ticket, job_id)
         feed = await (job_feed(services, user, job_id, after) if job_id else user_feed(services, user, after))
-        place = await place_for(services, user)
-        await opened(services, user, "stream", job_id or ALL)
+        place = await hold_place(services, user)
+        await audit_log.record(services, user, "stream", job_id or audit_log.ALL)
     except IrisvueError as error:
         await socket.close(4000 + error.status, error.detail[:120])
         return

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from orchestrator import diagnosis
-from orchestrator.embedded.parts import HOST, missing_libpython
+from orchestrator import health
+from orchestrator.config_check import read_settings
+from orchestrator.embedded.servers import HOST, missing_libpython
 from orchestrator.errors import IrisvueError, SetupError
 from orchestrator.inference.triton import TritonInfer
-from orchestrator.preflight import read_settings
 from orchestrator.services import open_services
 
 GLIBC = (2, 35)
@@ -119,15 +119,15 @@ async def examine_service() -> list[Check]:
     found: dict[str, str] = {}
     try:
         async with open_services(settings, patient=False) as services:
-            found |= await diagnosis.database(services) | await diagnosis.redis(services)
-            found["store"] = await diagnosis.written(services)
+            found |= await health.database(services) | await health.redis(services)
+            found["store"] = await health.written(services)
     except SetupError as error:  # without Redis nothing else is opened
         found["queue"] = error.detail
     if settings.inference == "triton":
         found["models"] = await _models(settings.triton_url)
-    found["certificate"] = await diagnosis.certificate(settings.public_url)
+    found["certificate"] = await health.certificate(settings.public_url)
     if settings.jwks_url:
-        found["keys of tokens"] = await diagnosis.certificate(settings.jwks_url)
+        found["keys of tokens"] = await health.certificate(settings.jwks_url)
     return [Check(name, said == "ok", said, "" if said == "ok" else MEND[name]) for name, said in found.items()]
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID, uuid5
 
-from orchestrator.auth import MODELS_WRITE, make_token
+from orchestrator.auth.tokens import MODELS_WRITE, make_token
 from orchestrator.config import ROOT, Settings
-from orchestrator.embedded import parts
-from orchestrator.embedded.parts import HOST, Part
-from orchestrator.embedded.supervisor import PartDied, Process, Ready
+from orchestrator.embedded import servers
+from orchestrator.embedded.servers import HOST, ProcessSpec
+from orchestrator.embedded.supervisor import Process, ProcessDied, Ready
 from orchestrator.errors import SetupError
-from orchestrator.telling import Tell, nobody
+from orchestrator.reporting import Report, ignore_report
 
 DEVELOPER = uuid5(UUID(int=0), "irisvue developer")
 PORTS_TRIED = 3
@@ -118,7 +118,7 @@ async def _migrate(env: dict[str, str]) -> None:
 
 def _port(host: str, wanted: int) -> int:
     if not wanted:
-        return parts.free_port()
+        return servers.free_port()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -146,7 +146,7 @@ def settings_of(folder: Path) -> Settings:
 
 
 @asynccontextmanager
-async def open_stack(options: Options, tell: Tell = nobody) -> AsyncIterator[Stack]:
+async def open_stack(options: Options, tell: Report = ignore_report) -> AsyncIterator[Stack]:
     """Start everything in order, each part only when those before it answer; stop it all in reverse.
 
     Raises:
@@ -169,22 +169,22 @@ async def open_stack(options: Options, tell: Tell = nobody) -> AsyncIterator[Sta
                 await process.stop()
 
 
-async def _start(part: Part, ready: Ready, processes: dict[str, Process]) -> None:
+async def _start(part: ProcessSpec, ready: Ready, processes: dict[str, Process]) -> None:
     processes[part.name] = Process(part)
     await processes[part.name].start()
     await processes[part.name].until_ready(ready)
 
 
 async def _start_server(
-    make: Callable[[], Part], ready: Callable[[Part], Awaitable[bool]], processes: dict[str, Process]
-) -> Part:
+    make: Callable[[], ProcessSpec], ready: Callable[[ProcessSpec], Awaitable[bool]], processes: dict[str, Process]
+) -> ProcessSpec:
     """Start a server on a port of its own; another port is tried when somebody takes that one first."""
     for attempt in range(PORTS_TRIED):
         part = await asyncio.to_thread(make)
         try:
             await _start(part, partial(ready, part), processes)
             break
-        except PartDied as died:
+        except ProcessDied as died:
             await processes[part.name].stop()
             if attempt + 1 == PORTS_TRIED or "in use" not in died.detail:
                 raise
@@ -204,37 +204,37 @@ def _own_repository(folder: Path) -> Path:
 
 
 async def _start_servers(
-    options: Options, folder: Path, url: str, processes: dict[str, Process], tell: Tell
+    options: Options, folder: Path, url: str, processes: dict[str, Process], tell: Report
 ) -> dict[str, str]:
     """PostgreSQL, Redis and Triton; returns the settings for our own processes."""
-    from orchestrator.embedded import ready  # clients of every part: commands that start nothing do without
+    from orchestrator.embedded import ready
 
     if options.inference == "triton" and not options.triton:
-        parts.check_libpython()
+        servers.check_libpython()
     repository = options.repository.resolve() if options.repository else _own_repository(folder)
-    passwords = {name: parts.secret(folder, name) for name in ("postgres", "redis")}
+    passwords = {name: servers.secret(folder, name) for name in ("postgres", "redis")}
 
-    def dsn(part: Part) -> str:
+    def dsn(part: ProcessSpec) -> str:
         return f"postgresql://postgres:{passwords['postgres']}@{HOST}:{part.port}"
 
-    def redis_url(part: Part) -> str:
+    def redis_url(part: ProcessSpec) -> str:
         return f"redis://:{passwords['redis']}@{HOST}:{part.port}/0"
 
     tell("Starting PostgreSQL", 0)
     postgres = await _start_server(
-        partial(parts.postgres, folder), lambda part: ready.postgres_ready(dsn(part)), processes
+        partial(servers.postgres, folder), lambda part: ready.postgres_ready(dsn(part)), processes
     )
     tell("Starting Redis", 0.2)
     redis = await _start_server(
-        partial(parts.redis, folder), lambda part: ready.redis_ready(redis_url(part)), processes
+        partial(servers.redis, folder), lambda part: ready.redis_ready(redis_url(part)), processes
     )
     env = {
         "IRISVUE_DATABASE_URL": f"{dsn(postgres).replace('postgresql', 'postgresql+asyncpg', 1)}/{ready.DATABASE}",
         "IRISVUE_REDIS_URL": redis_url(redis),
         "IRISVUE_STORAGE_URL": f"file://{folder / 'objects'}",
         "IRISVUE_PUBLIC_URL": os.environ.get("IRISVUE_PUBLIC_URL", url),  # of a balancer or a tunnel before this one
-        "IRISVUE_JWT_SECRET": parts.secret(folder, "jwt"),
-        "IRISVUE_LINK_SECRET": parts.secret(folder, "links"),
+        "IRISVUE_JWT_SECRET": servers.secret(folder, "jwt"),
+        "IRISVUE_LINK_SECRET": servers.secret(folder, "links"),
         "IRISVUE_INFERENCE": options.inference,
         "IRISVUE_WEBHOOK_PRIVATE_ADDRESSES": str(options.host == HOST),  # only this machine can ask for them
         "IRISVUE_MODEL_REPOSITORY": str(repository),
@@ -245,15 +245,15 @@ async def _start_servers(
         env["IRISVUE_TRITON_TRY_S"] = os.environ.get("IRISVUE_TRITON_TRY_S", "5")
     elif options.inference == "triton":
         tell("Starting Triton", 0.3)
-        make = partial(parts.triton, folder, repository)
+        make = partial(servers.triton, folder, repository)
         triton = await _start_server(make, lambda part: ready.triton_ready(f"{HOST}:{part.port}"), processes)
         env["IRISVUE_TRITON_URL"] = f"{HOST}:{triton.port}"
-        env["IRISVUE_TRITON_CONTROL_KEY"] = parts.secret(folder, "triton")
+        env["IRISVUE_TRITON_CONTROL_KEY"] = servers.secret(folder, "triton")
     return env
 
 
 async def _start_ours(
-    options: Options, folder: Path, url: str, env: dict[str, str], processes: dict[str, Process], tell: Tell
+    options: Options, folder: Path, url: str, env: dict[str, str], processes: dict[str, Process], tell: Report
 ) -> None:
     from orchestrator.embedded import ready
 
@@ -263,13 +263,13 @@ async def _start_ours(
     env = {name: value for name, value in env.items() if name != "IRISVUE_TRITON_CONTROL_KEY"}  # commands publish
     logs, port = folder / "logs", url.rpartition(":")[2]
     ours = [sys.executable, "-m", "orchestrator.cli"]
-    api = Part("api", [*ours, "api", "--host", options.host, "--port", port], logs / "api.log", env, int(port))
+    api = ProcessSpec("api", [*ours, "api", "--host", options.host, "--port", port], logs / "api.log", env, int(port))
     for name in ["api", *(f"worker-{n}" for n in range(1, options.workers + 1))]:
         (logs / f"{name}.log").unlink(missing_ok=True)  # readiness is read off the log of this run
     await _start(api, partial(ready.http_ready, url), processes)
     for number in range(1, options.workers + 1):
         log = logs / f"worker-{number}.log"
-        asked = parts.free_port()
+        asked = servers.free_port()
         told = env | {"IRISVUE_METRICS_HOST": HOST, "IRISVUE_METRICS_PORT": str(asked)}
-        worker = Part(f"worker-{number}", [*ours, "worker"], log, told, metrics_port=asked)
+        worker = ProcessSpec(f"worker-{number}", [*ours, "worker"], log, told, metrics_port=asked)
         await _start(worker, partial(ready.worker_ready, log), processes)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.embedded.parts import HOST, Part
+from orchestrator.embedded.servers import HOST, ProcessSpec
 from orchestrator.errors import SetupError
 
 START_TIMEOUT_S, STOP_TIMEOUT_S = 90.0, 15.0
@@ -20,7 +20,7 @@ DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM"]
 Ready = Callable[[], Awaitable[bool]]
 
 
-class PartDied(SetupError):
+class ProcessDied(SetupError):
     """A part of the stack keeps ending."""
 
     code = "part_died"
@@ -37,7 +37,7 @@ def tail(log: Path, lines: int = TAIL_LINES) -> str:
 class Process:
     """A running part. Its group is its own, so that Ctrl-C reaches only us and nothing of it survives `stop`."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: ProcessSpec) -> None:
         self.part = part
         self._process: asyncio.subprocess.Process | None = None
         self._deaths: list[float] = []
@@ -74,10 +74,10 @@ class Process:
                 raise self._died(f"did not answer within {START_TIMEOUT_S:.0f} s")
             await asyncio.sleep(0.05)
 
-    def _died(self, what: str) -> PartDied:
+    def _died(self, what: str) -> ProcessDied:
         code = self._process.returncode if self._process else None
         status = f" (exit status {code})" if code is not None else ""
-        return PartDied(f"{self.part.name} {what}{status}. The end of {self.part.log}:\n{tail(self.part.log)}")
+        return ProcessDied(f"{self.part.name} {what}{status}. The end of {self.part.log}:\n{tail(self.part.log)}")
 
     async def keep_running(self) -> None:
         """Restart it whenever it ends. Raises PartDied when that happens more than RESTARTS times in WITHIN_S."""

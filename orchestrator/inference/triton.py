@@ -14,12 +14,12 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from orchestrator import tracing
 from orchestrator.errors import ModelsBusy, ModelUnavailable, NoIrisFound, ProcessingFailed, VersionGone
-from orchestrator.inference import contracts
+from orchestrator.inference import checks, protocol
 from orchestrator.inference.channel import GONE, open_channel, several
-from orchestrator.inference.contracts import Bytes, Segmentation
-from orchestrator.telemetry import CALLS_IN_FLIGHT, MODEL_ERRORS, MODEL_SECONDS
+from orchestrator.inference.protocol import Bytes, Segmentation
+from orchestrator.observability import tracing
+from orchestrator.observability.metrics import CALLS_IN_FLIGHT, MODEL_ERRORS, MODEL_SECONDS
 
 INTERACTIVE, BACKGROUND = 1, 2  # priority levels of config.pbtxt; 1 goes first
 TRIES = 3  # of one call: behind its address there may be several servers
@@ -53,8 +53,8 @@ class TritonInfer:
         """Open the channel and read side lengths and versions from the server. Raises ModelUnavailable."""
         self = cls(await open_channel(url), timeout_s, try_s if several(url) else None)
         try:
-            self.segment_px = await self._side_of(contracts.SEGMENTER)
-            self.tile_px = await self._side_of(contracts.ENHANCER)
+            self.segment_px = await self._side_of(protocol.SEGMENTER)
+            self.tile_px = await self._side_of(protocol.ENHANCER)
         except BaseException:
             await self.aclose()
             raise
@@ -79,14 +79,14 @@ class TritonInfer:
     async def _ensemble_of(self, pair: Pair) -> str | None:
         """The ensemble that names these versions of both networks, if there is one."""
         try:
-            for name in (contracts.PREVIEW, contracts.preview_of(*pair)):
+            for name in (protocol.PREVIEW, protocol.preview_of(*pair)):
                 if await self._client.is_model_ready(name, client_timeout=self._timeout_s):
                     found = await self._client.get_model_config(name, client_timeout=self._timeout_s)
                     steps = {s.model_name: str(s.model_version) for s in found.config.ensemble_scheduling.step}
-                    if pair == (steps.get(contracts.SEGMENTER), steps.get(contracts.ENHANCER)):
+                    if pair == (steps.get(protocol.SEGMENTER), steps.get(protocol.ENHANCER)):
                         return name
         except InferenceServerException as error:
-            raise _translated(contracts.PREVIEW, error) from error
+            raise _translated(protocol.PREVIEW, error) from error
         return None
 
     async def _call(self, model: str, input_name: str, batch: Bytes, outputs: list[str]) -> list[NDArray[np.generic]]:
@@ -136,17 +136,17 @@ class TritonInfer:
 
     async def segment(self, images: Bytes) -> Segmentation:
         """See `Infer.segment`."""
-        found = await self._call(contracts.SEGMENTER, "image", images, contracts.SEGMENTER_OUTPUTS)
-        return contracts.checked_segmentation(found, len(images), self.segment_px)
+        found = await self._call(protocol.SEGMENTER, "image", images, checks.SEGMENTER_OUTPUTS)
+        return checks.checked_segmentation(found, len(images), self.segment_px)
 
     async def upscale(self, tile: Bytes) -> Bytes:
         """See `Infer.upscale`."""
-        found = await self._call(contracts.ENHANCER, "tile", tile[None], ["enhanced"])
-        return contracts.checked_tile(found[0], self.tile_px)
+        found = await self._call(protocol.ENHANCER, "tile", tile[None], ["enhanced"])
+        return checks.checked_tile(found[0], self.tile_px)
 
     async def preview(self, image: Bytes) -> Bytes | None:
         """See `Infer.preview`; None where no ensemble is made of exactly these versions."""
-        pair = self.versions[contracts.SEGMENTER], self.versions[contracts.ENHANCER]
+        pair = self.versions[protocol.SEGMENTER], self.versions[protocol.ENHANCER]
         if pair not in self._previews:
             found = await self._ensemble_of(pair)
             if found is None:
@@ -157,12 +157,12 @@ class TritonInfer:
     async def preview_by(self, ensemble: str, image: Bytes) -> Bytes:
         """`preview` by this ensemble, whatever versions it names."""
         found = await self._call(ensemble, "image", image[None], ["preview"])
-        return contracts.checked_tile(found[0], self.tile_px)
+        return checks.checked_tile(found[0], self.tile_px)
 
     async def ready(self) -> bool:
         """See `Infer.ready`."""
         try:
-            models = [contracts.SEGMENTER, contracts.ENHANCER]
+            models = [protocol.SEGMENTER, protocol.ENHANCER]
             return all([await self._client.is_model_ready(m, client_timeout=2.0) for m in models])
         except InferenceServerException:
             return False

@@ -31,7 +31,7 @@ def crop_iris(photo: Pixels, masks: IrisMasks, max_side_px: int) -> Crop:
     picture = cv2.copyMakeBorder(photo[window], *pads, cv2.BORDER_REPLICATE)
     cut = [
         cv2.copyMakeBorder(m[window].astype(np.uint8), *pads, cv2.BORDER_CONSTANT, value=0)
-        for m in (masks.iris, masks.pupil, masks.mirrored)
+        for m in (masks.iris, masks.pupil, masks.reflection)
     ]
     factor = min(1.0, max_side_px / side)
     if factor < 1.0:

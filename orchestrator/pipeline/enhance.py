@@ -6,24 +6,24 @@ from collections.abc import Awaitable, Callable
 import cv2
 import numpy as np
 
-from orchestrator.inference.contracts import SCALE, Infer
+from orchestrator.inference.protocol import SCALE, Infer
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.tiling import Canvas, Tile, cut, tiles
 
 CLAHE_CLIP, CLAHE_GRID = 1.4, 4
-PUPIL_RIM, GLIMMER_TAKEN = 0.025, 0.85  # of the iris radius; the share of the glimmer that goes
+PUPIL_RIM, GLOW_TAKEN = 0.025, 0.85  # of the iris radius; the share of the glow that goes
 INSET = 0.02  # of the radius
 EDGE_PX = 4.0  # softness of the outline in the finished picture
 
 
 def calm_pupil(picture: Pixels, pupil: Mask, radius_px: float) -> Pixels:
-    """Darken what glimmers in the pupil.
+    """Darken what glows in the pupil.
 
     A pupil has nothing of its own to show: what is lighter there than its dark is light that the cornea scatters around
-    a highlight, and CLAHE would bring out just that.
+    a reflection, and CLAHE would bring out just that.
 
     Args:
-        picture: (H, W, 3) uint8 sRGB, highlights filled.
+        picture: (H, W, 3) uint8 sRGB, reflections filled.
         pupil: (H, W) bool.
         radius_px: of the iris.
     """
@@ -34,7 +34,7 @@ def calm_pupil(picture: Pixels, pupil: Mask, radius_px: float) -> Pixels:
     dark = np.percentile(picture[inner > 0], 25, axis=0)
     soft = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), margin / 2)[..., None]
     lighter = np.maximum(picture - dark, 0)
-    return np.asarray(np.clip(picture - lighter * (GLIMMER_TAKEN * soft) + 0.5, 0, 255), np.uint8)
+    return np.asarray(np.clip(picture - lighter * (GLOW_TAKEN * soft) + 0.5, 0, 255), np.uint8)
 
 
 def equalise(picture: Pixels) -> Pixels:
@@ -82,7 +82,7 @@ async def upscale(
 
 
 def on_black(picture: Pixels, iris: Mask, radius_px: float) -> Pixels:
-    """Black outside the iris, with a soft outline a little inside the limbus, where the white begins to shine through.
+    """Black outside the iris, with a soft outline a little inside the limbus, where the sclera begins to show through.
 
     Args:
         picture: (SCALE·H, SCALE·W, 3) uint8.

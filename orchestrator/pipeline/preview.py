@@ -5,13 +5,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.errors import NoIrisFound
-from orchestrator.inference.contracts import IRIS, PUPIL, Infer
+from orchestrator.inference.protocol import IRIS, PUPIL, Infer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.enhance import calm_pupil, equalise
 from orchestrator.pipeline.geometry import Circle, Square, fit_circle, largest_piece
 from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.reflections import remove_reflections
-from orchestrator.pipeline.segment import MIN_IN_CIRCLE, MIN_PRESENCE, IrisMasks
+from orchestrator.pipeline.search import MIN_PRESENCE
+from orchestrator.pipeline.segment import MIN_IN_CIRCLE, IrisMasks
 
 DIAMETERS = 1.8  # side of the look, in iris diameters
 

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.segment import IrisMasks
 
-SMALL_PX, SHARP, DIM, COVERED, MIRRORED = 120, 4.0, 28.0, 0.6, 0.15
+SMALL_PX, SHARP, DIM, COVERED, REFLECTED = 120, 4.0, 28.0, 0.6, 0.15
 NORMAL_PX = 256
 
 
-def judge(crop: Pixels, masks: IrisMasks, reflected: float) -> tuple[float, list[str]]:
+def assess(crop: Pixels, masks: IrisMasks, reflected: float) -> tuple[float, list[str]]:
     """Score 0–1 (the product of five factors) and a warning for each factor that is low.
 
     Args:
@@ -20,7 +20,7 @@ def judge(crop: Pixels, masks: IrisMasks, reflected: float) -> tuple[float, list
         reflected: share of the iris, 0–1.
     """
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    fibres = masks.iris & ~masks.pupil & ~masks.mirrored
+    fibres = masks.iris & ~masks.pupil & ~masks.reflection
     values = grey[fibres] if fibres.any() else grey[masks.iris]
     visible = float(masks.iris.sum() / (np.pi * masks.circle.radius**2))
     factors = {
@@ -31,7 +31,7 @@ def judge(crop: Pixels, masks: IrisMasks, reflected: float) -> tuple[float, list
         / SHARP,
         "The photo is dark; use more light.": float(np.median(values)) / DIM,
         "The lids cover part of the iris; open the eye wide.": visible / COVERED,
-        "Large reflections cover the iris; turn away from windows and lamps.": MIRRORED / max(reflected, 1e-6),
+        "Large reflections cover the iris; turn away from windows and lamps.": REFLECTED / max(reflected, 1e-6),
     }
     warnings = [words for words, factor in factors.items() if factor < 1.0]
     score = masks.confidence * float(np.prod([min(f, 1.0) ** 0.5 for f in factors.values()]))

@@ -1,4 +1,4 @@
-"""Find what the cornea mirrors, and take it away so that the fibres run on.
+"""Find what the cornea reflects, and take it away so that the fibres run on.
 
 The segmenter marks reflections. Where fibres show through one, the light that it adds is taken away: how much lighter,
 on a large scale, it is than the clear iris at the same depth. What hides them is filled on the unrolled iris (angle ×
@@ -31,24 +31,24 @@ SECTORS_TRIED = 4
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The photo without highlights, where it was filled (H, W) bool, and the share of the iris that mirrors, 0–1."""
+    """The photo without reflections, where it was filled (H, W) bool, and the share of the iris that reflects, 0–1."""
 
     photo: Pixels
-    highlights: Mask
+    reflections: Mask
     share: float
 
 
-def find_highlights(photo: Pixels, masks: IrisMasks) -> Mask:
+def find_reflections(photo: Pixels, masks: IrisMasks) -> Mask:
     """(H, W) bool: where the network sees a reflection, or the light is clipped.
 
     Near white alone is no sign: pale fibres in good light reach it; and where much of the iris is clipped, it is the
     exposure.
     """
     light = cv2.cvtColor(photo, cv2.COLOR_RGB2LAB)[..., 0]
-    clipped = masks.iris & (light >= CLIPPED) & ~masks.mirrored
+    clipped = masks.iris & (light >= CLIPPED) & ~masks.reflection
     if clipped.sum() > OVEREXPOSED * masks.iris.sum():
         clipped = np.zeros_like(clipped)
-    return np.asarray((masks.mirrored | clipped) & masks.iris, bool)
+    return np.asarray((masks.reflection | clipped) & masks.iris, bool)
 
 
 def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
@@ -59,61 +59,61 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
         masks: what the segmenter found, on the photo's grid.
     """
     iris, pupil, circle = masks.iris, masks.pupil, masks.circle
-    highlights = find_highlights(photo, masks)
-    share = float(highlights.sum() / max(int(iris.sum()), 1))
+    reflections = find_reflections(photo, masks)
+    share = float(reflections.sum() / max(int(iris.sum()), 1))
     hole = fit_circle(pupil)
     inner = _disc_of(hole, pupil) & iris if hole else pupil
-    if not highlights.any():
-        return Cleaned(photo, highlights, share)
-    highlights |= _glow(photo, highlights, inner)
+    if not reflections.any():
+        return Cleaned(photo, reflections, share)
+    reflections |= _glow(photo, reflections, inner)
     rim_px = max(2, round(FADE * circle.radius))
-    alpha = _fading(highlights, rim_px)
+    alpha = _fading(reflections, rim_px)
     hole_and_rim = alpha > 0
     within = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1] > RIM * circle.radius
-    lifted, through = _lift(photo, highlights & ~inner, iris & ~inner & ~hole_and_rim, within, circle)
-    seen = np.where(through, 1.0 - _fading(highlights & ~inner & ~through, rim_px), 0.0)[..., None]
+    lifted, through = _lift(photo, reflections & ~inner, iris & ~inner & ~hole_and_rim, within, circle)
+    seen = np.where(through, 1.0 - _fading(reflections & ~inner & ~through, rim_px), 0.0)[..., None]
     filled = _fill_unrolled(lifted, (hole_and_rim & (seen[..., 0] < 1)) | ~iris | inner, circle).astype(np.float32)
     filled += (lifted - filled) * seen
     if inner.any():
         soft = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), max(0.7, PUPIL_EDGE * circle.radius))[..., None]
         filled += (_fill_pupil(photo, hole_and_rim, inner) - filled) * soft
     out = photo + (filled - photo) * (alpha * iris)[..., None]
-    return Cleaned(np.clip(out + 0.5, 0, 255).astype(np.uint8), highlights, share)
+    return Cleaned(np.clip(out + 0.5, 0, 255).astype(np.uint8), reflections, share)
 
 
-def _fading(highlights: Mask, rim_px: int) -> NDArray[np.float32]:
-    """1 in the highlights, falling to 0 over a rim around them, in which the photo and the filling cross over."""
-    away = cv2.distanceTransform((~highlights).astype(np.uint8), cv2.DIST_L2, 5)
+def _fading(reflections: Mask, rim_px: int) -> NDArray[np.float32]:
+    """1 in the reflections, falling to 0 over a rim around them, in which the photo and the filling cross over."""
+    away = cv2.distanceTransform((~reflections).astype(np.uint8), cv2.DIST_L2, 5)
     t = np.clip(1.0 - away / rim_px, 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
 
 
-def _glow(photo: Pixels, highlights: Mask, pupil: Mask) -> Mask:
+def _glow(photo: Pixels, reflections: Mask, pupil: Mask) -> Mask:
     """What the lamps in a pupil make lighter around them: without them it is as dark everywhere."""
-    seen = pupil & ~highlights
-    if not seen.any() or not (highlights & pupil).any():
+    seen = pupil & ~reflections
+    if not seen.any() or not (reflections & pupil).any():
         return np.zeros_like(pupil)
     light = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     return np.asarray(pupil & (light > min(np.percentile(light[seen], 25), PUPIL_MAX) + GLOW), bool)
 
 
-def _lift(photo: Pixels, highlights: Mask, clear: Mask, within: Mask, circle: Circle) -> tuple[Pixels, Mask]:
+def _lift(photo: Pixels, reflections: Mask, clear: Mask, within: Mask, circle: Circle) -> tuple[Pixels, Mask]:
     """The photo less the light that reflections add to the iris, and where they leave something to be seen of it.
 
-    `within` is what is not so near to the outline that the white of the eye shines in. Light that goes on beyond what
+    `within` is what is not so near to the outline that the sclera shows. Light that goes on beyond what
     is marked is not cut off at the border.
     """
     usual = _usual_colours(photo, clear, circle)
     if usual is None:
-        return photo, np.zeros_like(highlights)
+        return photo, np.zeros_like(reflections)
     above = photo - usual
     light = cv2.GaussianBlur(above.mean(axis=2), (0, 0), max(0.7, LAMP_SIGMA * circle.radius))
     size = max(1, round(LAMP_RIM * circle.radius)) * 2 + 1
-    hidden = ((light > HIDDEN) & highlights & within).astype(np.uint8)
+    hidden = ((light > HIDDEN) & reflections & within).astype(np.uint8)
     hidden = cv2.dilate(hidden, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    through = np.asarray(highlights & (hidden == 0), bool)
+    through = np.asarray(reflections & (hidden == 0), bool)
     sigma_px = VEIL_SIGMA * circle.radius
-    deep = cv2.distanceTransform(highlights.astype(np.uint8), cv2.DIST_L2, 5)[..., None]
+    deep = cv2.distanceTransform(reflections.astype(np.uint8), cv2.DIST_L2, 5)[..., None]
     goes_on = np.maximum(_mean_around(above, clear & within, sigma_px), 0) * np.exp(deep / (-BORDER * circle.radius))
     added = np.maximum(_mean_around(above, through & within, sigma_px) - goes_on, 0) * through[..., None]
     added = np.minimum(added, np.maximum(photo - DARKEST * usual, 0))  # no dark fringe where a sky ends

@@ -5,19 +5,19 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from orchestrator.inference.contracts import SCALE, Infer
+from orchestrator.inference.protocol import SCALE, Infer
 from orchestrator.pipeline import images
 from orchestrator.pipeline.crop import Crop, crop_iris
-from orchestrator.pipeline.decoding import Decoder
+from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.enhance import calm_pupil, equalise, on_black, upscale
 from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.preview import first_picture
-from orchestrator.pipeline.quality import judge
+from orchestrator.pipeline.quality import assess
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.segment import segment
 
 Report = Callable[[str, int], Awaitable[None]]
-Show = Callable[[Pixels], Awaitable[None]]
+ShowPreview = Callable[[Pixels], Awaitable[None]]
 
 LOADING, SEGMENTING, REMOVING, ENHANCING, SAVING = (
     "loading", "segmenting", "removing_reflections", "enhancing", "saving"
@@ -33,7 +33,7 @@ COMPLETE = "Complete!"
 
 
 @dataclass(frozen=True)
-class Limits:
+class Budget:
     """What one photo may cost."""
 
     max_pixels: int
@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Finished:
+class Result:
     """The encoded result, the same crop as it was photographed, and the mask.
 
     With their facts, and the time of each step in milliseconds.
@@ -73,8 +73,8 @@ class Stopwatch:
 
 
 async def run(
-    data: bytes, infer: Infer, decoder: Decoder, limits: Limits, report: Report, show: Show | None = None
-) -> Finished:
+    data: bytes, infer: Infer, decoder: Decoder, limits: Budget, report: Report, show: ShowPreview | None = None
+) -> Result:
     """Turn the bytes of a photo into the finished picture.
 
     `report(step, progress)` is awaited as work really advances, progress never going down; it may raise to stop.
@@ -96,7 +96,7 @@ async def run(
     await report(REMOVING, 40)
     found = crop.masks
     cleaned = await asyncio.to_thread(remove_reflections, crop.picture, found)
-    score, warnings = judge(crop.picture, found, cleaned.share)
+    score, warnings = assess(crop.picture, found, cleaned.share)
     if crop.shrunk:
         warnings.append(f"The iris was larger than {limits.max_result_px // SCALE} pixels and was reduced to that.")
     watch.lap(REMOVING)
@@ -114,10 +114,10 @@ async def run(
     before = await asyncio.to_thread(images.encode_jpeg, crop.picture)
     watch.lap(ENHANCING)
     height, width = finished.shape[:2]
-    return Finished(jpeg, before, mask_png, width, height, score, warnings, watch.ms)
+    return Result(jpeg, before, mask_png, width, height, score, warnings, watch.ms)
 
 
-async def _find(photo: Pixels, infer: Infer, limits: Limits, show: Show | None) -> tuple[bytes, Crop]:
+async def _find(photo: Pixels, infer: Infer, limits: Budget, show: ShowPreview | None) -> tuple[bytes, Crop]:
     """The encoded mask on the photo's own grid, and the iris cut out; what is full-size is dropped on return."""
     masks = await segment(photo, infer)
     if show and (preview := await first_picture(photo, masks.circle, infer)) is not None:

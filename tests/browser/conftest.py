@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Stack
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from irisvue import AsyncClient, Client, Event, IrisvueError, JobFailed
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
 

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator.app import create_app
-from orchestrator.auth import make_token
+from orchestrator.api.app import create_app
+from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT, Settings
 from orchestrator.embedded.stack import Stack
 

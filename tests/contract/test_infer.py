@@ -10,11 +10,11 @@ from export import eyes
 from orchestrator.config import Settings
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import BadModelOutput, ModelUnavailable
-from orchestrator.inference import contracts
-from orchestrator.inference.contracts import Infer
-from orchestrator.inference.local import LocalInfer
+from orchestrator.inference import checks, protocol
+from orchestrator.inference.onnx import OnnxInfer
+from orchestrator.inference.protocol import Infer
+from orchestrator.inference.provider import open_inference
 from orchestrator.inference.triton import TritonInfer
-from orchestrator.services import open_inference
 
 
 @pytest.fixture(params=["triton", "local"])
@@ -48,13 +48,13 @@ async def test_upscale_is_four_times_as_large_and_looks_alike(infer: Infer, eye:
 
 async def test_versions_and_readiness(infer: Infer) -> None:
     assert await infer.ready()
-    assert infer.versions.keys() == {contracts.SEGMENTER, contracts.ENHANCER}
+    assert infer.versions.keys() == {protocol.SEGMENTER, protocol.ENHANCER}
     assert all(version.isdecimal() for version in infer.versions.values())
 
 
 async def test_providers_agree(config: Settings, stack: Stack) -> None:
     """What Triton answers equals ONNX Runtime's answer, to a rounding."""
-    triton, local = await TritonInfer.connect(config.triton_url, 30), LocalInfer(Path(config.model_repository))
+    triton, local = await TritonInfer.connect(config.triton_url, 30), OnnxInfer(Path(config.model_repository))
     images = batch(local.segment_px)
     remote, here = await triton.segment(images), await local.segment(images)
     assert np.abs(remote.probabilities - here.probabilities).max() < 1e-4
@@ -81,7 +81,7 @@ def test_impossible_values_are_not_trusted(which: int, wrong: float) -> None:
     found = outputs()
     found[which].flat[0] = wrong
     with pytest.raises(BadModelOutput):
-        contracts.checked_segmentation(found, 1, 8)
+        checks.checked_segmentation(found, 1, 8)
 
 
 @pytest.mark.parametrize("which", range(3))
@@ -89,6 +89,6 @@ def test_wrong_shapes_are_not_trusted(which: int) -> None:
     found = outputs()
     found[which] = found[which][..., :0]
     with pytest.raises(BadModelOutput, match="expected"):
-        contracts.checked_segmentation(found, 1, 8)
+        checks.checked_segmentation(found, 1, 8)
     with pytest.raises(BadModelOutput):
-        contracts.checked_tile(np.zeros((1, 8, 8, 3), np.float32), 2)
+        checks.checked_tile(np.zeros((1, 8, 8, 3), np.float32), 2)

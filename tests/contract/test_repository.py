@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.config import ROOT, Settings
 from orchestrator.errors import Conflict, NotFound, SetupError
-from orchestrator.versions.repository import BucketRepository, FolderRepository, Repository, open_repository
+from orchestrator.publishing.repository import BucketRepository, FolderRepository, Repository, open_repository
 
 FILES = ("iris_unet/config.pbtxt", "iris_unet/1/model.onnx", "iris_preview/config.pbtxt", "iris_preview/1/README")
 

@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.config import Settings
 from orchestrator.errors import NotFound, StoreUnavailable
-from orchestrator.storage import Storage, original_key, result_keys
+from orchestrator.object_keys import original_key, result_keys
+from orchestrator.storage import Storage
 
 
 def on_s3(url: str) -> Storage:

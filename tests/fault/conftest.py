@@ -14,16 +14,18 @@ import httpx
 import numpy as np
 import pytest
 
-from orchestrator import photos, queue, store
-from orchestrator.attempt import Context, process
+from orchestrator import db, photos, queue
 from orchestrator.config import Settings
+from orchestrator.db.tables import Job
 from orchestrator.embedded.stack import Options, Stack
-from orchestrator.inference.contracts import Bytes, Infer, Segmentation, checked_segmentation
-from orchestrator.inference.local import LocalInfer
-from orchestrator.pipeline.decoding import Decoder
+from orchestrator.inference.checks import checked_segmentation
+from orchestrator.inference.onnx import OnnxInfer
+from orchestrator.inference.protocol import Bytes, Infer, Segmentation
+from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.services import Services
-from orchestrator.tables import Job
+from orchestrator.worker.attempt import process
+from orchestrator.worker.context import Context
 from tests.conftest import drawn_eye, live_stack
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]
@@ -124,8 +126,8 @@ class Faulty:
 
 
 @pytest.fixture
-def local(services: Services) -> LocalInfer:
-    return LocalInfer(Path(services.settings.model_repository))
+def local(services: Services) -> OnnxInfer:
+    return OnnxInfer(Path(services.settings.model_repository))
 
 
 @pytest.fixture
@@ -139,15 +141,15 @@ async def pending(services: Services, eye_jpeg: bytes) -> AsyncIterator[Job]:
     """A committed job that is not in the queue."""
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
-    async with services.db.begin() as db:
-        (job,) = await store.add_jobs(db, user, [photo.id], "interactive")
+    async with services.db.begin() as session:
+        (job,) = await db.jobs.add_jobs(session, user, [photo.id], "interactive")
     yield job
     await photos.delete_photo(services, user, photo.id)
 
 
 async def row(services: Services, job_id: UUID) -> Job:
-    async with services.db() as db:
-        found = await db.get(Job, job_id)
+    async with services.db() as session:
+        found = await session.get(Job, job_id)
     assert found
     return found
 

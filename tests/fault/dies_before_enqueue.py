@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from orchestrator import jobs
 from orchestrator.config import settings
+from orchestrator.jobs import submission
 from orchestrator.services import open_services
 
 
@@ -29,7 +29,7 @@ async def main() -> None:
     """Submit."""
     async with open_services(settings()) as services:
         dying = replace(services, redis=DiesOnEnqueue())  # type: ignore[arg-type]
-        await jobs.submit(dying, UUID(sys.argv[1]), [UUID(sys.argv[2])], "interactive")
+        await submission.submit(dying, UUID(sys.argv[1]), [UUID(sys.argv[2])], "interactive")
 
 
 asyncio.run(main())

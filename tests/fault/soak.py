@@ -27,9 +27,9 @@ from sqlalchemy import text
 from export import eyes
 from irisvue import AsyncClient, IrisvueError
 from orchestrator import queue
-from orchestrator.cleanup import clean
 from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
 from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.privacy.retention import clean
 from orchestrator.services import Services, open_services
 
 QUICK = {
@@ -165,8 +165,8 @@ async def settle(run: Run, services: Services) -> None:
     left = -1
     while left and time.monotonic() < deadline:
         with suppress(Exception):  # the database may be coming back
-            async with services.db() as db:
-                left = int((await db.execute(unfinished)).scalar_one())
+            async with services.db() as session:
+                left = int((await session.execute(unfinished)).scalar_one())
         await asyncio.sleep(0.5)
     if left:
         run.wrong.append(f"{left} jobs never ended")
@@ -181,10 +181,10 @@ async def settle(run: Run, services: Services) -> None:
 
 
 async def _account(run: Run, services: Services) -> None:
-    async with services.db() as db:
-        rows = {str(i): s for i, s in (await db.execute(text("SELECT id, status FROM jobs"))).all()}
+    async with services.db() as session:
+        rows = {str(i): s for i, s in (await session.execute(text("SELECT id, status FROM jobs"))).all()}
         open_ = text("SELECT count(*) FROM pg_stat_activity WHERE datname = 'irisvue' AND pid <> pg_backend_pid()")
-        connections = int((await db.execute(open_)).scalar_one())
+        connections = int((await session.execute(open_)).scalar_one())
     lost = run.accepted - rows.keys() - run.deleted
     run.wrong += [f"accepted job {i} is gone" for i in lost]
     stored = {i: 0 for i in rows}

@@ -6,14 +6,16 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator import claims, photos, progress, store, sweeper
+from orchestrator import db, photos
 from orchestrator.api.feeds import job_feed
+from orchestrator.db.tables import Job, JobStatus
 from orchestrator.errors import ModelUnavailable, StoreUnavailable, VersionGone
-from orchestrator.hub import Hub
-from orchestrator.inference.local import LocalInfer
-from orchestrator.pipeline.decoding import Decoder
+from orchestrator.inference.onnx import OnnxInfer
+from orchestrator.jobs import lease, recovery
+from orchestrator.pipeline.decoder import Decoder
+from orchestrator.progress import events
+from orchestrator.progress.hub import Hub
 from orchestrator.services import Services
-from orchestrator.tables import Job, JobStatus
 from tests.fault.conftest import Faulty, attempt, queued, row
 from tests.waiting import until
 
@@ -29,7 +31,7 @@ from tests.waiting import until
 )
 async def test_retried_once_then_failed_in_words(
     services: Services,
-    local: LocalInfer,
+    local: OnnxInfer,
     decoder: Decoder,
     pending: Job,
     fault: dict[str, object],
@@ -54,13 +56,11 @@ async def test_retried_once_then_failed_in_words(
 
 async def swept(services: Services, job: Job) -> bool:
     """Whether a sweep has put the second attempt in line."""
-    await sweeper.sweep(services)
+    await recovery.sweep(services)
     return await queued(services, job.id) == [f"{job.id}:2"]
 
 
-async def test_second_attempt_may_succeed(
-    services: Services, local: LocalInfer, decoder: Decoder, pending: Job
-) -> None:
+async def test_second_attempt_may_succeed(services: Services, local: OnnxInfer, decoder: Decoder, pending: Job) -> None:
     infer = Faulty(local, error=ModelUnavailable(), times=1)
     await attempt(services, infer, decoder, pending)
     await attempt(services, infer, decoder, pending)
@@ -69,7 +69,7 @@ async def test_second_attempt_may_succeed(
 
 
 async def test_store_that_fails_at_the_last_write_leaves_no_partial_object(
-    services: Services, local: LocalInfer, decoder: Decoder, pending: Job
+    services: Services, local: OnnxInfer, decoder: Decoder, pending: Job
 ) -> None:
     class Broken(type(services.storage)):  # type: ignore[misc]
         async def put(self, key: str, data: bytes, content_type: str) -> None:
@@ -86,7 +86,7 @@ async def test_store_that_fails_at_the_last_write_leaves_no_partial_object(
 
 
 async def test_a_stopped_worker_hands_its_job_back_at_once(
-    services: Services, local: LocalInfer, decoder: Decoder, pending: Job
+    services: Services, local: OnnxInfer, decoder: Decoder, pending: Job
 ) -> None:
     task = asyncio.create_task(attempt(services, local, decoder, pending))
 
@@ -102,21 +102,21 @@ async def test_a_stopped_worker_hands_its_job_back_at_once(
 
 
 async def test_a_worker_whose_lease_is_gone_changes_nothing(
-    services: Services, local: LocalInfer, decoder: Decoder, pending: Job
+    services: Services, local: OnnxInfer, decoder: Decoder, pending: Job
 ) -> None:
-    zombie = await claims.claim(services, pending.id, {})
+    zombie = await lease.claim(services, pending.id, {})
     assert zombie
-    assert await claims.claim(services, pending.id, {}) is None, "a held job can't be claimed"
-    async with services.db.begin() as db:
-        await store.renew(db, pending.id, zombie.attempt, -1)  # its lease runs out
-    await sweeper.sweep(services)
+    assert await lease.claim(services, pending.id, {}) is None, "a held job can't be claimed"
+    async with services.db.begin() as session:
+        await db.jobs.renew(session, pending.id, zombie.attempt, -1)  # its lease runs out
+    await recovery.sweep(services)
     assert (await row(services, pending.id)).status == JobStatus.PENDING
     await attempt(services, local, decoder, pending)
     done = await row(services, pending.id)
     assert (done.status, done.attempt) == (JobStatus.COMPLETED, 2)
-    assert await claims.complete(services, zombie, result_key="stolen") is None
-    assert not await claims.fail(services, zombie, ModelUnavailable())
-    await claims.hand_back(services, zombie)
+    assert await lease.complete(services, zombie, result_key="stolen") is None
+    assert not await lease.fail(services, zombie, ModelUnavailable())
+    await lease.hand_back(services, zombie)
     after = await row(services, pending.id)
     assert (after.status, after.result_key) == (JobStatus.COMPLETED, done.result_key)
 
@@ -133,7 +133,7 @@ async def test_a_stream_ends_after_its_time_and_says_that_the_job_goes_on(servic
 
 
 async def test_store_that_refuses_the_original_is_our_side(
-    services: Services, local: LocalInfer, decoder: Decoder, pending: Job
+    services: Services, local: OnnxInfer, decoder: Decoder, pending: Job
 ) -> None:
     class Refusing(type(services.storage)):  # type: ignore[misc]
         async def get(self, key: str) -> bytes:
@@ -147,7 +147,7 @@ async def test_store_that_refuses_the_original_is_our_side(
 
 
 async def test_slow_store_is_given_up_in_time(
-    services: Services, local: LocalInfer, decoder: Decoder, pending: Job
+    services: Services, local: OnnxInfer, decoder: Decoder, pending: Job
 ) -> None:
     class Slow(type(services.storage)):  # type: ignore[misc]
         async def put(self, key: str, data: bytes, content_type: str) -> None:
@@ -166,11 +166,11 @@ async def test_slow_store_is_given_up_in_time(
 async def test_sweepers_bring_each_job_back_once(services: Services, eye_jpeg: bytes) -> None:
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
-    async with services.db.begin() as db:
-        lost = await store.add_jobs(db, user, [photo.id] * 12, "interactive")
+    async with services.db.begin() as session:
+        lost = await db.jobs.add_jobs(session, user, [photo.id] * 12, "interactive")
         for job in lost:
-            await store.claim(db, job.id, -1, {})
-    found = await asyncio.gather(*(sweeper.sweep(services) for _ in range(4)))
+            await db.jobs.claim(session, job.id, -1, {})
+    found = await asyncio.gather(*(recovery.sweep(services) for _ in range(4)))
     assert sum(found) >= 12
     for job in lost:
         assert await queued(services, job.id) == [f"{job.id}:2"]
@@ -180,44 +180,44 @@ async def test_sweepers_bring_each_job_back_once(services: Services, eye_jpeg: b
 
 async def test_a_job_that_takes_its_worker_along_every_time_is_given_up(services: Services, pending: Job) -> None:
     for _ in range(services.settings.max_attempts):
-        async with services.db.begin() as db:
-            assert await store.claim(db, pending.id, -1, {})
-        await sweeper.sweep(services)
+        async with services.db.begin() as session:
+            assert await db.jobs.claim(session, pending.id, -1, {})
+        await recovery.sweep(services)
     job = await row(services, pending.id)
     assert (job.status, job.error_type) == (JobStatus.FAILED, "server_error")
     assert job.error_message == "Something went wrong. Please try again later."
-    (last,) = (await progress.replay(services.redis, progress.job_stream(job.id), ""))[-1:]
+    (last,) = (await events.replay(services.redis, events.job_stream(job.id), ""))[-1:]
     assert last.kind == "failed", "whoever watches is told"
 
 
 async def test_nothing_is_heard_of_an_old_attempt_or_after_the_end(services: Services, pending: Job) -> None:
     async def tell(attempt: int, status: str, done: int) -> str:
-        body = progress.message(pending.id, status, done, "x")
-        return await progress.publish(services.redis, pending.user_id, attempt, body)
+        body = events.message(pending.id, status, done, "x")
+        return await events.publish(services.redis, pending.user_id, attempt, body)
 
     assert await tell(1, "processing", 50)
     assert await tell(2, "processing", 5)
     assert not await tell(1, "processing", 60), "a worker that was thought dead"
     assert await tell(2, "completed", 100)
     assert not await tell(2, "completed", 100) and not await tell(3, "processing", 1)
-    kept = await progress.replay(services.redis, progress.job_stream(pending.id), "")
+    kept = await events.replay(services.redis, events.job_stream(pending.id), "")
     assert [e.body["progress"] for e in kept] == [50, 5, 100]
 
 
 async def test_a_job_keeps_its_versions_until_one_is_gone(services: Services, pending: Job) -> None:
-    first = await claims.claim(services, pending.id, {"iris_unet": "1"})
+    first = await lease.claim(services, pending.id, {"iris_unet": "1"})
     assert first and first.versions == {"iris_unet": "1"}
-    assert not await claims.fail(services, first, ModelUnavailable())
-    second = await claims.claim(services, pending.id, {"iris_unet": "2"})
+    assert not await lease.fail(services, first, ModelUnavailable())
+    second = await lease.claim(services, pending.id, {"iris_unet": "2"})
     assert second and (second.attempt, second.versions) == (2, {"iris_unet": "1"}), (
         "a newer one is there, and not taken"
     )
-    await claims.hand_back(services, second)
+    await lease.hand_back(services, second)
     again = replace(services, settings=services.settings.model_copy(update={"max_failures": 3}))
-    third = await claims.claim(services, pending.id, {"iris_unet": "2"})
+    third = await lease.claim(services, pending.id, {"iris_unet": "2"})
     assert third and third.versions == {"iris_unet": "1"}
-    assert not await claims.fail(again, third, VersionGone("iris_unet: version 1 is not found"))
-    fourth = await claims.claim(services, pending.id, {"iris_unet": "2"})
+    assert not await lease.fail(again, third, VersionGone("iris_unet: version 1 is not found"))
+    fourth = await lease.claim(services, pending.id, {"iris_unet": "2"})
     assert fourth and fourth.versions == {"iris_unet": "2"}
-    assert await claims.fail(services, fourth, VersionGone("iris_unet: version 2 is not found"))
+    assert await lease.fail(services, fourth, VersionGone("iris_unet: version 2 is not found"))
     assert (await row(services, pending.id)).error_type == "server_error"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from orchestrator.errors import NotAnImage, ProcessingFailed, Unreadable
-from orchestrator.pipeline.decoding import Decoder
+from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.images import decode, encode_jpeg
 from tests.conftest import drawn_eye
 from tests.waiting import until
@@ -22,7 +22,7 @@ LIMIT = 60_000_000
 
 def decoders() -> list[psutil.Process]:
     found = psutil.Process().children()  # those of a stack that runs are their worker's
-    return [p for p in found if "orchestrator.pipeline.decoding" in " ".join(p.cmdline())]
+    return [p for p in found if "orchestrator.pipeline.decoder" in " ".join(p.cmdline())]
 
 
 def png(width: int, height: int) -> bytes:

@@ -15,10 +15,11 @@ import httpx
 import pytest
 
 from irisvue import AsyncClient
-from orchestrator import jobs, photos, queue, store
+from orchestrator import db, photos, queue
+from orchestrator.db.tables import JobStatus
 from orchestrator.embedded.stack import Stack
+from orchestrator.jobs import submission
 from orchestrator.services import Services
-from orchestrator.tables import JobStatus
 from tests.fault.conftest import StartWorker, queued, row
 from tests.waiting import ended, submitted, until
 
@@ -84,8 +85,8 @@ async def test_api_killed_between_commit_and_enqueue(
     argv = [sys.executable, str(script), str(user), str(photo.id)]
     done = await asyncio.to_thread(subprocess.run, argv, env=os.environ | stack.env, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    async with services.db() as db:
-        (job,), _ = await store.jobs_of(db, user, 10, 0, None, None)
+    async with services.db() as session:
+        (job,), _ = await db.jobs.jobs_of(session, user, 10, 0, None, None)
     assert job.status == JobStatus.PENDING and await queued(services, job.id) == []
     start_worker(**FAST)
 
@@ -101,7 +102,7 @@ async def test_worker_killed_between_the_queue_and_the_claim(
 ) -> None:
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
-    (job,) = await jobs.submit(services, user, [photo.id], "interactive")
+    (job,) = await submission.submit(services, user, [photo.id], "interactive")
     await services.redis.psetex(f"arq:in-progress:{job.id}:1", 600_000, b"1")  # what arq does when it takes a job
     start_worker(**FAST)
 
@@ -252,17 +253,17 @@ async def test_a_clock_that_is_an_hour_ahead_delays_nothing(
 
     from sqlalchemy import func, update
 
-    from orchestrator.tables import Job
+    from orchestrator.db.tables import Job
 
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
-    async with services.db.begin() as db:
-        (job,) = await store.add_jobs(db, user, [photo.id], "background")
+    async with services.db.begin() as session:
+        (job,) = await db.jobs.add_jobs(session, user, [photo.id], "background")
         ahead = update(Job).where(Job.id == job.id).values(created_at=func.now() + timedelta(hours=1)).returning(Job)
-        job = (await db.execute(ahead)).scalar_one()
+        job = (await session.execute(ahead)).scalar_one()
     start_worker(**FAST)
     started = time.monotonic()
-    await jobs.put_in_line(services, job)
+    await submission.enqueue(services, job)
 
     async def completed() -> bool:
         return (await row(services, job.id)).status == JobStatus.COMPLETED

@@ -18,12 +18,12 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from irisvue import AsyncClient
 from orchestrator.config import ROOT
-from orchestrator.embedded import parts
-from orchestrator.embedded.parts import HOST, Part, free_port
+from orchestrator.embedded import servers
 from orchestrator.embedded.ready import triton_ready
+from orchestrator.embedded.servers import HOST, ProcessSpec, free_port
 from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.embedded.supervisor import Process, listens
-from orchestrator.inference.contracts import ENHANCER
+from orchestrator.inference.protocol import ENHANCER
 from tests.waiting import until
 
 USERS, WORKERS = 3, 3
@@ -95,7 +95,7 @@ async def balancer(folder: Path, **ports: int) -> Process:
         pytest.skip("HAProxy is not installed: sudo apt-get install -y haproxy")
     path = folder / "haproxy.cfg"
     path.write_text(CONFIG.format(host=HOST, **ports))
-    return Process(Part("haproxy", [program, "-db", "-f", str(path)], folder / "haproxy.log", port=ports["api"]))
+    return Process(ProcessSpec("haproxy", [program, "-db", "-f", str(path)], folder / "haproxy.log", port=ports["api"]))
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ async def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         tritons = []
         for name in ("triton-1", "triton-2"):
             (tmp_path / name / "logs").mkdir(parents=True)
-            tritons.append(Process(await asyncio.to_thread(parts.triton, tmp_path / name, ROOT / "model_repository")))
+            tritons.append(Process(await asyncio.to_thread(servers.triton, tmp_path / name, ROOT / "model_repository")))
         ready = [partial(triton_ready, f"{HOST}:{process.part.port}") for process in tritons]
         await asyncio.gather(*(running.enter_async_context(kept(p, r)) for p, r in zip(tritons, ready, strict=True)))
         ports = {name: free_port() for name in ("api", "api_1", "api_2", "triton")}
@@ -120,7 +120,7 @@ async def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         keeper = asyncio.create_task(stack.keep_running())
         running.callback(keeper.cancel)
         argv = [sys.executable, "-m", "orchestrator.cli", "api", "--port", str(ports["api_2"])]
-        second = Process(Part("api-2", argv, tmp_path / "api-2.log", stack.env, ports["api_2"]))
+        second = Process(ProcessSpec("api-2", argv, tmp_path / "api-2.log", stack.env, ports["api_2"]))
         second_ready = partial(answers, f"http://{HOST}:{ports['api_2']}")
         await running.enter_async_context(kept(second, second_ready))
         found = Everything(url, stack, tritons)

@@ -13,16 +13,16 @@ import psutil
 import pytest
 from httpx_sse import aconnect_sse
 
-from orchestrator import progress
-from orchestrator.embedded.parts import HOST, free_port
+from orchestrator.db.tables import Job
+from orchestrator.embedded.servers import HOST, free_port
 from orchestrator.embedded.stack import Stack
+from orchestrator.progress import events
 from orchestrator.services import Services
-from orchestrator.tables import Job
 from tests.waiting import until
 
 
 async def test_a_frozen_client_is_dropped_and_holds_nobody_up(stack: Stack, services: Services, pending: Job) -> None:
-    from orchestrator.auth import make_token
+    from orchestrator.auth.tokens import make_token
 
     token = make_token(pending.user_id, stack.env["IRISVUE_JWT_SECRET"])
     path = f"/api/v1/processing/jobs/{pending.id}/events"
@@ -41,15 +41,15 @@ async def test_a_frozen_client_is_dropped_and_holds_nobody_up(stack: Stack, serv
         base_url=stack.url, headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False
     ) as client:
         async with aconnect_sse(client, "GET", path) as source:
-            events = source.aiter_sse()
-            assert (await anext(events)).data
+            received = source.aiter_sse()
+            assert (await anext(received)).data
             assert connected()
             filler = "x" * 20_000  # fills the frozen client's buffers soon
             seen = 0
             for n in range(400):
-                body = progress.message(pending.id, "processing", n % 100, filler)
-                await progress.publish(services.redis, pending.user_id, 1, body)
-                event = await asyncio.wait_for(anext(events), 5)
+                body = events.message(pending.id, "processing", n % 100, filler)
+                await events.publish(services.redis, pending.user_id, 1, body)
+                event = await asyncio.wait_for(anext(received), 5)
                 seen += bool(event.data)
             assert seen == 400, "who reads gets everything at once"
 

@@ -44,7 +44,7 @@ def run(name: str, argv: list[str]) -> None:
         from tests.fuzz import targets
     target = targets.planted if name == "planted" else targets.TARGETS[name]
     if name == "last_event_id":
-        targets.events()
+        targets.a_redis()
     atheris.instrument_func(target)
     atheris.Setup([sys.argv[0], *argv], target)
     atheris.Fuzz()

@@ -15,14 +15,16 @@ import pillow_heif
 from PIL import Image
 from redis.asyncio import Redis
 
-from orchestrator import preflight, progress
+from orchestrator import config_check
 from orchestrator.config import ROOT, Settings, settings
-from orchestrator.embedded import parts
+from orchestrator.embedded import servers
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import IrisvueError, Refused, SetupError
-from orchestrator.inference.contracts import SEGMENTER
+from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.pipeline import images
-from orchestrator.versions.contract import read_contract
+from orchestrator.pipeline.header import MIN_SIDE_PX, inspect
+from orchestrator.progress import events
+from orchestrator.publishing.signature import read_signature
 
 MAX_PIXELS = 1_000_000
 JOB = UUID(int=1)
@@ -31,7 +33,7 @@ JOB = UUID(int=1)
 def photo(data: bytes) -> None:
     """A photo: refused in words, or decoded to what its header promised."""
     try:
-        header = images.inspect(data, MAX_PIXELS)
+        header = inspect(data, MAX_PIXELS)
         pixels = images.decode(data, MAX_PIXELS)
     except IrisvueError as error:
         assert error.detail and error.status in (413, 415, 422), error
@@ -54,9 +56,9 @@ def settings_of_a_process(data: bytes) -> None:
 def said_of(told: dict[str, str]) -> str:
     with environment(told):
         try:
-            preflight.read_settings()
+            config_check.read_settings()
         except SetupError as error:
-            return error.detail + "".join(preflight.unknown_names())
+            return error.detail + "".join(config_check.unknown_names())
     return ""
 
 
@@ -82,7 +84,7 @@ def environment(told: dict[str, str]) -> Iterator[None]:
 def config_pbtxt(data: bytes) -> None:
     """A model's config.pbtxt: a contract, or refused."""
     try:
-        contract = read_contract(SEGMENTER, data)
+        contract = read_signature(SEGMENTER, data)
     except Refused:
         return
     assert contract.filename and "/" not in contract.filename and contract.filename not in (".", "..")
@@ -91,23 +93,23 @@ def config_pbtxt(data: bytes) -> None:
 def last_event_id(data: bytes) -> None:
     """Last-Event-ID, to a real Redis that keeps three events: those after it, in order."""
     given = data.decode("latin-1")[:64]
-    loop, redis, ids = events()
-    found = loop.run_until_complete(progress.replay(redis, progress.job_stream(JOB), given))
+    loop, redis, ids = a_redis()
+    found = loop.run_until_complete(events.replay(redis, events.job_stream(JOB), given))
     after = [event.id for event in found]
     assert after == ids[len(ids) - len(after) :], "the newest, none left out"
-    assert all(progress.order(i) > progress.order(given) for i in after)
+    assert all(events.order(i) > events.order(given) for i in after)
 
 
 @cache
-def events() -> tuple[asyncio.AbstractEventLoop, Redis, list[str]]:
+def a_redis() -> tuple[asyncio.AbstractEventLoop, Redis, list[str]]:
     """A Redis for this process's lifetime."""
     loop, folder = asyncio.new_event_loop(), Path(tempfile.mkdtemp(prefix="irisvue-fuzz-"))
-    part = parts.redis(folder)
+    part = servers.redis(folder)
 
     async def begin() -> tuple[Redis, list[str]]:
         process = Process(part)
         await process.start()
-        redis = Redis.from_url(f"redis://:{parts.secret(folder, 'redis')}@{parts.HOST}:{part.port}/0")
+        redis = Redis.from_url(f"redis://:{servers.secret(folder, 'redis')}@{servers.HOST}:{part.port}/0")
 
         async def ready() -> bool:
             try:
@@ -116,8 +118,8 @@ def events() -> tuple[asyncio.AbstractEventLoop, Redis, list[str]]:
                 return False
 
         await process.until_ready(ready)
-        bodies = [progress.message(JOB, "processing", share, "Working...") for share in (10, 40, 60)]
-        return redis, [await progress.publish(redis, JOB, 1, body) for body in bodies]
+        bodies = [events.message(JOB, "processing", share, "Working...") for share in (10, 40, 60)]
+        return redis, [await events.publish(redis, JOB, 1, body) for body in bodies]
 
     redis, ids = loop.run_until_complete(begin())
     return loop, redis, ids
@@ -142,7 +144,7 @@ def seeds(target: str) -> dict[str, bytes]:
     if target == "photo":
         return _pictures()
     if target == "settings":
-        lines = [f"{name}={example}" for name, example in preflight.EXAMPLES.items()]
+        lines = [f"{name}={example}" for name, example in config_check.EXAMPLES.items()]
         return {"all": "\n".join(lines).encode(), **{line.partition("=")[0]: line.encode() for line in lines}}
     if target == "config_pbtxt":
         return {path.parent.name: path.read_bytes() for path in (ROOT / "model_repository").glob("*/config.pbtxt")}
@@ -153,7 +155,7 @@ def seeds(target: str) -> dict[str, bytes]:
 
 def _pictures() -> dict[str, bytes]:
     pillow_heif.register_heif_opener()
-    pixels = np.random.default_rng(0).integers(0, 256, (images.MIN_SIDE_PX, images.MIN_SIDE_PX, 3)).astype(np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (MIN_SIDE_PX, MIN_SIDE_PX, 3)).astype(np.uint8)
     picture, exif = Image.fromarray(pixels), Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "A phone"
     found = {}

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from irisvue import AsyncClient
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT
-from orchestrator.embedded.parts import POSTGRES, package_folder
+from orchestrator.embedded.servers import POSTGRES, package_folder
 from orchestrator.embedded.stack import Options, Stack
 from tests.conftest import live_stack
 

@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, update
 
-from orchestrator import photos, privacy, storage, store
-from orchestrator.cleanup import clean
+from orchestrator import db, object_keys, photos
+from orchestrator.db.tables import IdempotencyRecord, Job, JobStatus, Photo, Upload
 from orchestrator.embedded.stack import Stack
+from orchestrator.privacy import subject_data
+from orchestrator.privacy.retention import clean
 from orchestrator.services import Services
-from orchestrator.tables import FirstAnswer, Job, JobStatus, Photo, Upload
 from tests.integration.test_cli import run
 
 
@@ -23,23 +24,23 @@ from tests.integration.test_cli import run
 async def user(services: Services) -> AsyncIterator[UUID]:
     user = uuid4()
     yield user
-    async with services.db() as db:
-        rows, _ = await store.photos_of(db, user, 100, 0)
+    async with services.db() as session:
+        rows, _ = await db.photos.photos_of(session, user, 100, 0)
     for photo in rows:
         await photos.delete_photo(services, user, photo.id)
 
 
 async def ended_job(services: Services, user: UUID, photo: UUID, status: JobStatus, days: float) -> Job:
-    async with services.db.begin() as db:
-        (job,) = await store.add_jobs(db, user, [photo], "interactive")
+    async with services.db.begin() as session:
+        (job,) = await db.jobs.add_jobs(session, user, [photo], "interactive")
         ago = func.now() - timedelta(days=days)
         changed = update(Job).where(Job.id == job.id).values(status=status, completed_at=ago).returning(Job)
-        return (await db.execute(changed)).scalar_one()
+        return (await session.execute(changed)).scalar_one()
 
 
 async def there(services: Services, table: type[Job] | type[Photo] | type[Upload], row_id: UUID) -> bool:
-    async with services.db() as db:
-        return await db.get(table, row_id) is not None
+    async with services.db() as session:
+        return await session.get(table, row_id) is not None
 
 
 async def test_failed_and_cancelled_jobs_go_after_a_week(services: Services, user: UUID, eye_jpeg: bytes) -> None:
@@ -61,11 +62,11 @@ async def test_photos_go_after_the_retention_time_if_one_is_set(
     services: Services, user: UUID, eye_jpeg: bytes
 ) -> None:
     old, new = [await photos.add_photo(services, user, eye_jpeg) for _ in range(2)]
-    async with services.db.begin() as db:
+    async with services.db.begin() as session:
         ago = func.now() - timedelta(days=31)
-        await db.execute(update(Photo).where(Photo.id == old.id).values(created_at=ago))
+        await session.execute(update(Photo).where(Photo.id == old.id).values(created_at=ago))
     job = await ended_job(services, user, old.id, JobStatus.COMPLETED, 30)
-    await services.storage.put(storage.result_keys(user, job.id)[0], b"x", "image/jpeg")
+    await services.storage.put(object_keys.result_keys(user, job.id)[0], b"x", "image/jpeg")
     assert str(old.id) not in (await clean(services, dry_run=False)).photos, "kept for ever by default"
     strict = replace(services, settings=services.settings.model_copy(update={"retention_days": 30}))
     assert (await clean(strict, dry_run=False)).photos == [str(old.id)]
@@ -80,15 +81,15 @@ async def test_orphans_are_found_and_owners_keep_theirs(
     photo = await photos.add_photo(services, user, eye_jpeg)
     done = await ended_job(services, user, photo.id, JobStatus.COMPLETED, 0)
     failed = await ended_job(services, user, photo.id, JobStatus.FAILED, 0)
-    owned = {photo.object_key, *storage.result_keys(user, done.id)}
+    owned = {photo.object_key, *object_keys.result_keys(user, done.id)}
     orphans = {
-        storage.original_key(user, uuid4()),
-        storage.upload_key(user, uuid4()),
-        *storage.result_keys(user, uuid4()),
-        *storage.result_keys(user, failed.id),
+        object_keys.original_key(user, uuid4()),
+        object_keys.upload_key(user, uuid4()),
+        *object_keys.result_keys(user, uuid4()),
+        *object_keys.result_keys(user, failed.id),
         f"processed/{user}/not-ours.txt",
     }
-    fresh = storage.original_key(user, uuid4())  # its row may be about to be written
+    fresh = object_keys.original_key(user, uuid4())  # its row may be about to be written
     for key in owned | orphans | {fresh}:
         await services.storage.put(key, b"x", "image/jpeg")
     hours_ago = time.time() - 7200
@@ -107,17 +108,19 @@ async def test_orphans_are_found_and_owners_keep_theirs(
 async def test_uploads_and_keys_whose_time_is_over_go(services: Services, user: UUID, eye_jpeg: bytes) -> None:
     upload = await photos.begin_upload(services, user, "image/jpeg", len(eye_jpeg))
     await services.storage.put(upload.object_key, eye_jpeg, "image/jpeg")
-    async with services.db.begin() as db:
-        await store.first_answer(db, user, "old", "x")
-        await store.first_answer(db, user, "new", "x")
+    async with services.db.begin() as session:
+        await db.idempotency.take_key(session, user, "old", "x")
+        await db.idempotency.take_key(session, user, "new", "x")
         ago = func.now() - timedelta(hours=25)
-        await db.execute(update(FirstAnswer).where(FirstAnswer.key == "old").values(created_at=ago))
-        await db.execute(update(Upload).where(Upload.id == upload.id).values(expires_at=ago))
+        await session.execute(update(IdempotencyRecord).where(IdempotencyRecord.key == "old").values(created_at=ago))
+        await session.execute(update(Upload).where(Upload.id == upload.id).values(expires_at=ago))
     await clean(services, dry_run=False)
     assert not await there(services, Upload, upload.id)
     assert await services.storage.keys(f"uploads/{user}") == []
-    async with services.db() as db:
-        assert await store.seen_answer(db, user, "old") is None and await store.seen_answer(db, user, "new")
+    async with services.db() as session:
+        assert await db.idempotency.look_up(session, user, "old") is None and await db.idempotency.look_up(
+            session, user, "new"
+        )
 
 
 def test_cleanup_without_a_stack_says_so(tmp_path: Path) -> None:
@@ -138,6 +141,6 @@ async def test_what_a_killed_process_has_half_written_goes(services: Services, s
     found = await clean(services, dry_run=False)
     assert str(old.relative_to(stack.folder / "objects")) in found.orphans
     assert not old.exists() and new.exists(), "somebody may be writing it now"
-    left = await privacy.erase(services, user)
+    left = await subject_data.erase(services, user)
     assert left.nothing and not new.exists()
     assert photo.object_key not in await services.storage.keys("originals")

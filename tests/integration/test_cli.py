@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from irisvue import AsyncClient
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
 from orchestrator.cli import app
 from orchestrator.config import settings
 from orchestrator.embedded.stack import Stack

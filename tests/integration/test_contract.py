@@ -14,14 +14,17 @@ from PIL import Image
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from orchestrator import claims, jobs, limits, photos, store, tickets
-from orchestrator.auth import make_token
+from orchestrator import db, limits, photos
+from orchestrator.auth import tickets
+from orchestrator.auth.tokens import make_token
 from orchestrator.config import Settings
+from orchestrator.db.tables import JobStatus
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import TooMany
+from orchestrator.jobs import cancellation, lease, submission
 from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.progress import stream_places
 from orchestrator.services import Services, open_services
-from orchestrator.tables import JobStatus
 from tests.conftest import drawn_eye
 from tests.waiting import ended, submitted, until
 
@@ -183,10 +186,10 @@ async def test_cancel_stops_within_a_tile(somebody: httpx.AsyncClient, stack: St
 async def test_waiting_job_is_cancelled_at_once(services: Services, eye_jpeg: bytes) -> None:
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
-    async with services.db.begin() as db:
-        (job,) = await store.add_jobs(db, user, [photo.id], "background")
-    assert (await jobs.cancel(services, user, job.id)).status == JobStatus.CANCELLED
-    assert await claims.claim(services, job.id, {}) is None, "a worker that takes it out of the queue leaves it alone"
+    async with services.db.begin() as session:
+        (job,) = await db.jobs.add_jobs(session, user, [photo.id], "background")
+    assert (await cancellation.cancel(services, user, job.id)).status == JobStatus.CANCELLED
+    assert await lease.claim(services, job.id, {}) is None, "a worker that takes it out of the queue leaves it alone"
 
 
 async def test_preview_comes_before_the_result(somebody: httpx.AsyncClient, eye_jpeg: bytes) -> None:
@@ -223,13 +226,13 @@ async def test_unfinished_jobs_are_limited_also_at_once(strict: Services, eye_jp
     photo = await photos.add_photo(strict, user, eye_jpeg)
     # Cancelled before a worker takes them: what counts is what has not ended.
     tried = await asyncio.gather(
-        *(jobs.submit(strict, user, [photo.id], "background") for _ in range(8)), return_exceptions=True
+        *(submission.submit(strict, user, [photo.id], "background") for _ in range(8)), return_exceptions=True
     )
     refused = [t for t in tried if isinstance(t, TooMany)]
     assert len(refused) >= 8 - 3 - 2, "at most three at a time, whichever have ended meanwhile"
     assert all(r.retry_after_s > 0 and "3 are allowed" in r.detail for r in refused)
     with pytest.raises(TooMany):
-        await jobs.submit(strict, user, [photo.id] * 4, "interactive")
+        await submission.submit(strict, user, [photo.id] * 4, "interactive")
     await photos.delete_photo(strict, user, photo.id)
 
 
@@ -237,10 +240,10 @@ async def test_overall_limit(strict: Services, config: Settings, eye_jpeg: bytes
     user = uuid4()
     photo = await photos.add_photo(strict, user, eye_jpeg)
     async with open_services(config.model_copy(update={"unfinished_jobs": 1})) as full:
-        async with full.db.begin() as db:
-            await store.add_jobs(db, user, [photo.id], "interactive")
+        async with full.db.begin() as session:
+            await db.jobs.add_jobs(session, user, [photo.id], "interactive")
         with pytest.raises(TooMany, match="very busy"):
-            await jobs.submit(full, user, [photo.id], "interactive")
+            await submission.submit(full, user, [photo.id], "interactive")
     await photos.delete_photo(strict, user, photo.id)
 
 
@@ -260,11 +263,11 @@ async def test_bytes_a_day_are_limited_and_deleting_gives_none_back(strict: Serv
 
 async def test_streams_are_limited_and_places_come_back(strict: Services) -> None:
     user = uuid4()
-    first, second = [await tickets.take_place(strict.redis, user, 2, 600) for _ in range(2)]
-    assert first and second and await tickets.take_place(strict.redis, user, 2, 600) is None
-    await tickets.leave_place(strict.redis, user, first)
-    assert await tickets.take_place(strict.redis, user, 2, -1), "a place whose holder died"
-    assert await tickets.take_place(strict.redis, user, 2, 600), "frees itself"
+    first, second = [await stream_places.take_place(strict.redis, user, 2, 600) for _ in range(2)]
+    assert first and second and await stream_places.take_place(strict.redis, user, 2, 600) is None
+    await stream_places.leave_place(strict.redis, user, first)
+    assert await stream_places.take_place(strict.redis, user, 2, -1), "a place whose holder died"
+    assert await stream_places.take_place(strict.redis, user, 2, 600), "frees itself"
     assert await strict.redis.ttl(f"irisvue:streams:{user}") > 0
 
 

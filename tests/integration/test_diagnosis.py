@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from orchestrator import diagnosis, store
+from orchestrator import db, health
 from orchestrator.config import Settings
 from orchestrator.embedded.stack import Stack
 from orchestrator.services import Services
@@ -84,9 +84,9 @@ def tls_server(folder: Path, days: int, monkeypatch: pytest.MonkeyPatch) -> Iter
 )
 async def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, said: str) -> None:
     with tls_server(tmp_path, days, monkeypatch) as url:
-        assert said in await diagnosis.certificate(url)
-    assert await diagnosis.certificate("http://localhost") == "ok"
-    assert "can't be reached" in await diagnosis.certificate("https://localhost:9")
+        assert said in await health.certificate(url)
+    assert await health.certificate("http://localhost") == "ok"
+    assert "can't be reached" in await health.certificate("https://localhost:9")
 
 
 async def test_a_store_with_a_wrong_certificate_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,20 +107,20 @@ def test_a_full_disk_says_so() -> None:
 
 
 def test_clocks() -> None:
-    assert diagnosis.skew(1000.0, 1004.0) == "ok"
-    assert diagnosis.skew(1000.0, 1030.0).startswith("30 s behind the database's")
-    assert diagnosis.skew(1030.0, 1000.0).startswith("30 s ahead of the database's")
+    assert health.skew(1000.0, 1004.0) == "ok"
+    assert health.skew(1000.0, 1030.0).startswith("30 s behind the database's")
+    assert health.skew(1030.0, 1000.0).startswith("30 s ahead of the database's")
 
 
 async def test_a_clock_that_is_wrong_is_named(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (await diagnosis.database(services))["clock"] == "ok"
-    real = store.clock
+    assert (await health.database(services))["clock"] == "ok"
+    real = db.server.clock
 
-    async def wrong(db: Any) -> float:
-        return await real(db) - 120
+    async def wrong(session: Any) -> float:
+        return await real(session) - 120
 
-    monkeypatch.setattr(store, "clock", wrong)
-    assert "120 s ahead of" in (await diagnosis.database(services))["clock"]
+    monkeypatch.setattr(db.server, "clock", wrong)
+    assert "120 s ahead of" in (await health.database(services))["clock"]
 
 
 def test_doctor_of_a_service_that_is_well(stack: Stack) -> None:

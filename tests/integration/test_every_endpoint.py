@@ -9,8 +9,8 @@ import httpx
 import jwt
 import pytest
 
-from orchestrator.app import create_app
-from orchestrator.auth import make_token
+from orchestrator.api.app import create_app
+from orchestrator.auth.tokens import make_token
 from orchestrator.config import Settings
 from orchestrator.embedded.stack import DEVELOPER, Stack
 from tests.waiting import submitted

@@ -15,10 +15,10 @@ import pytest
 
 from docs.generate import PAGES
 from irisvue import Client
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT, settings
+from orchestrator.config_check import read_settings, unknown_names
 from orchestrator.embedded.stack import Stack
-from orchestrator.preflight import read_settings, unknown_names
 from tests.clients.test_typescript import FOLDER as TYPESCRIPT
 from tests.clients.test_typescript import npm
 

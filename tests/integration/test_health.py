@@ -8,9 +8,9 @@ import pytest
 from asgi_lifespan import LifespanManager
 from sqlalchemy import text
 
-from orchestrator.app import create_app
+from orchestrator.api.app import create_app
 from orchestrator.config import Settings
-from orchestrator.migrations import behind, revisions
+from orchestrator.db.migrations import behind, revisions
 from orchestrator.services import Services
 from orchestrator.storage import Storage
 
@@ -33,13 +33,13 @@ async def test_all_is_well(config: Settings) -> None:
 
 async def test_a_database_that_lacks_migrations(config: Settings, services: Services) -> None:
     newest, before = revisions()[:2]
-    async with services.db.begin() as db:
-        await db.execute(text("UPDATE alembic_version SET version_num = :old"), {"old": before})
+    async with services.db.begin() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = :old"), {"old": before})
     try:
         found = await checks(config)
     finally:
-        async with services.db.begin() as db:
-            await db.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": newest})
+        async with services.db.begin() as session:
+            await session.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": newest})
     assert found["code"] == 503
     assert found["checks"]["migrations"] == f"at {before}, {newest} is needed. Run: irisvue migrate"
 

@@ -9,7 +9,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from irisvue import AsyncClient
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Stack
 from tests.waiting import until
 

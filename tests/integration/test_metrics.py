@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from orchestrator.config import ROOT
-from orchestrator.embedded import parts
+from orchestrator.embedded import servers
 from orchestrator.embedded.stack import Stack
 from tests.waiting import submitted, until
 
@@ -93,7 +93,7 @@ def prometheus(stack: Stack, tmp_path: Path) -> Iterator[str]:
         "scrape_configs": [{"job_name": job, "static_configs": [{"targets": t}]} for job, t in jobs.items()],
     }
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{parts.free_port()}"
+    address = f"127.0.0.1:{servers.free_port()}"
     argv = [tool("prometheus"), f"--config.file={tmp_path / 'prometheus.yml'}", f"--web.listen-address={address}"]
     argv += [f"--storage.tsdb.path={tmp_path / 'data'}", "--log.level=warn"]
     with (tmp_path / "log").open("wb") as log:
@@ -160,7 +160,7 @@ async def test_every_metric_that_a_panel_or_alert_names_is_there(
 def test_what_only_shows_when_something_goes_wrong_exists_in_the_code() -> None:
     from prometheus_client import REGISTRY
 
-    import orchestrator.telemetry  # noqa: F401
+    import orchestrator.observability.metrics  # noqa: F401
 
     families = {f"{m.name}_total" if m.type == "counter" else m.name for m in REGISTRY.collect()}
     assert NOT_IN_A_GOOD_RUN <= families

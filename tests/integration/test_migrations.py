@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from orchestrator.config import Settings
-from orchestrator.tables import Base
+from orchestrator.db.tables import Base
 
 
 async def test_migrations_equal_tables(config: Settings) -> None:

@@ -13,13 +13,15 @@ from sqlalchemy import func, select, update
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from orchestrator import claims, notices, store
-from orchestrator.auth import WEBHOOKS_ALL, make_token
+from orchestrator import db
+from orchestrator.auth.tokens import WEBHOOKS_ALL, make_token
+from orchestrator.db.tables import Delivery, DeliveryStatus, Job, JobStatus
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import NoIrisFound
-from orchestrator.sender import AGAIN_AFTER_S, LEASE_S
+from orchestrator.jobs import lease
+from orchestrator.notifications import outbox
+from orchestrator.notifications.dispatcher import AGAIN_AFTER_S, LEASE_S
 from orchestrator.services import Services
-from orchestrator.tables import Delivery, DeliveryStatus, Job, JobStatus
 from tests.receivers import Firebase, Receiver, receiver
 from tests.waiting import until
 
@@ -95,9 +97,9 @@ async def tried(client: httpx.AsyncClient, hook_id: str, times: int) -> dict[str
 
 async def time_passes(services: Services, delivery_id: str, **values: Any) -> None:
     """As if it were later: the message is due now."""
-    async with services.db.begin() as db:
+    async with services.db.begin() as session:
         row = update(Delivery).where(Delivery.id == UUID(delivery_id))
-        await db.execute(row.values(next_at=func.now() - timedelta(seconds=1), **values))
+        await session.execute(row.values(next_at=func.now() - timedelta(seconds=1), **values))
 
 
 async def test_a_finished_job_is_told_signed_and_without_links(
@@ -139,8 +141,8 @@ async def test_a_receiver_that_fails_is_tried_again_under_the_same_id(
     assert "answered 500" in first["attempts"][0]["error"]
     await time_passes(services, first["id"])
     await tried(me, made["id"], 2)
-    async with services.db() as db:
-        waits: Any = await db.scalar(select(Delivery.next_at - func.now()).where(Delivery.id == UUID(first["id"])))
+    async with services.db() as session:
+        waits: Any = await session.scalar(select(Delivery.next_at - func.now()).where(Delivery.id == UUID(first["id"])))
     assert waits and timedelta(minutes=50) < waits <= timedelta(hours=1), "as long as it asked for"
     await time_passes(services, first["id"])
     last = await tried(me, made["id"], 3)
@@ -186,15 +188,19 @@ async def test_a_worker_that_dies_with_a_message_in_hand_loses_none(
     """The row is there once the job has ended; whoever takes it and falls silent loses it when the lease is over."""
     made = await webhook(me, f"{hook.url}/gone", events=["job.failed"])
     photo = (await me.post("/photos", files={"file": ("a.jpg", eye_jpeg)})).json()
-    async with services.db.begin() as db:
-        job = (await store.add_jobs(db, user, [UUID(photo["id"])], "interactive", False))[0]
-    mine = await claims.claim(services, job.id, {})
+    async with services.db.begin() as session:
+        job = (await db.jobs.add_jobs(session, user, [UUID(photo["id"])], "interactive", False))[0]
+    mine = await lease.claim(services, job.id, {})
     assert mine
-    async with services.db.begin() as db:
-        ended = await store.end(db, job.id, mine.attempt, JobStatus.FAILED, error_message="x")
+    async with services.db.begin() as session:
+        ended = await db.jobs.end(session, job.id, mine.attempt, JobStatus.FAILED, error_message="x")
         assert ended
-        await notices.record(db, ended)
-        taken = [due for due in await store.take_due(db, 100, LEASE_S) if due.delivery.job_id == job.id]
+        await outbox.record(session, ended)
+        taken = [
+            due
+            for due in await db.notifications.take_due_deliveries(session, 100, LEASE_S)
+            if due.delivery.job_id == job.id
+        ]
     assert len(taken) == 1 and not hook.received
     await time_passes(services, str(taken[0].delivery.id))
     found = await tried(me, made["id"], 1)
@@ -207,14 +213,14 @@ async def test_ending_a_job_and_its_notice_are_one_transaction(
 ) -> None:
     made = await webhook(me, hook.url, events=["job.failed"])
     photo = (await me.post("/photos", files={"file": ("a.jpg", eye_jpeg)})).json()
-    async with services.db.begin() as db:
-        job = (await store.add_jobs(db, user, [UUID(photo["id"])], "interactive", False))[0]
-    mine = await claims.claim(services, job.id, {})
-    assert mine and await claims.fail(services, mine, NoIrisFound())
-    async with services.db() as db:
-        rows = (await db.scalars(select(Delivery).where(Delivery.job_id == job.id))).all()
+    async with services.db.begin() as session:
+        job = (await db.jobs.add_jobs(session, user, [UUID(photo["id"])], "interactive", False))[0]
+    mine = await lease.claim(services, job.id, {})
+    assert mine and await lease.fail(services, mine, NoIrisFound())
+    async with services.db() as session:
+        rows = (await session.scalars(select(Delivery).where(Delivery.job_id == job.id))).all()
     assert [str(row.webhook_id) for row in rows] == [made["id"]]
-    await claims.fail(services, mine, NoIrisFound())  # the same write once more, as after a lost answer
+    await lease.fail(services, mine, NoIrisFound())  # the same write once more, as after a lost answer
     found = await tried(me, made["id"], 1)
     body = found["body"]["data"]
     assert body["message"] == "Iris not detected in image" and "better lighting" in body["suggestion"]
@@ -231,8 +237,8 @@ async def test_a_new_secret_signs_beside_the_old_one_for_a_day(
     await tried(me, made["id"], 1)
     for secret in (made["secret"], newer["secret"]):
         Verifier(secret).verify(hook.received[0].body, hook.received[0].headers)
-    async with services.db.begin() as db:
-        await store.change_webhook(db, UUID(made["id"]), old_secret_until=func.now())
+    async with services.db.begin() as session:
+        await db.notifications.change_webhook(session, UUID(made["id"]), old_secret_until=func.now())
     await me.post(f"/webhooks/{made['id']}/test")
     await wait_until(lambda: len(hook.received) == 2, 30)
     with pytest.raises(WebhookVerificationError):
@@ -309,12 +315,12 @@ async def test_old_notices_are_forgotten(services: Services, me: httpx.AsyncClie
     await wait_until(lambda: len(hook.received) == 2, 30)
     old = (await tried(me, made["id"], 1))["id"]
     await time_passes(services, old, created_at=func.now() - timedelta(days=31), status=DeliveryStatus.SENT)
-    async with services.db.begin() as db:
-        await store.forget_old_deliveries(db)
+    async with services.db.begin() as session:
+        await db.notifications.delete_old_deliveries(session)
     left = await log_of(me, made["id"])
     assert len(left) == 1 and left[0]["id"] != old
 
 
 def test_bodies_are_json_that_apps_can_read() -> None:
     job = Job(id=uuid4(), photo_id=uuid4(), user_id=uuid4(), status="cancelled")
-    assert json.loads(json.dumps(notices.body_of(job)))["type"] == "job.cancelled"
+    assert json.loads(json.dumps(outbox.message_body(job)))["type"] == "job.cancelled"

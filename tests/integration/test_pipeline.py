@@ -12,25 +12,25 @@ from hypothesis import strategies as st
 from export import eyes
 from orchestrator.config import ROOT
 from orchestrator.errors import IrisTooSmall, NoIrisFound, QualityIssue
-from orchestrator.inference.contracts import Segmentation
-from orchestrator.inference.local import LocalInfer
+from orchestrator.inference.onnx import OnnxInfer
+from orchestrator.inference.protocol import Segmentation
 from orchestrator.pipeline.crop import crop_iris
-from orchestrator.pipeline.decoding import Decoder
+from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.enhance import calm_pupil, equalise, on_black, upscale
 from orchestrator.pipeline.geometry import Circle
 from orchestrator.pipeline.images import Pixels, decode, encode_jpeg
-from orchestrator.pipeline.quality import judge
-from orchestrator.pipeline.reflections import find_highlights, remove_reflections
-from orchestrator.pipeline.run import WORDS, Limits, run
+from orchestrator.pipeline.quality import assess
+from orchestrator.pipeline.reflections import find_reflections, remove_reflections
+from orchestrator.pipeline.run import WORDS, Budget, run
 from orchestrator.pipeline.segment import IrisMasks, _decided, segment
 from tests.conftest import PHOTOS, drawn_eye
 
-LIMITS = Limits(50_000_000, 4096, 4)
+LIMITS = Budget(50_000_000, 4096, 4)
 
 
 @cache
-def local() -> LocalInfer:
-    return LocalInfer(ROOT / "model_repository")
+def local() -> OnnxInfer:
+    return OnnxInfer(ROOT / "model_repository")
 
 
 def iou(found: np.ndarray, truth: np.ndarray) -> float:
@@ -82,7 +82,7 @@ async def test_portrait_says_move_closer_and_its_eyes_are_found_once_closer() ->
         assert 60 < circle.radius < 160
 
 
-class LosesOneEye(LocalInfer):
+class LosesOneEye(OnnxInfer):
     """The real networks; the first time that they look at an iris closely enough to fill the frame, they see none."""
 
     lost = False
@@ -156,7 +156,7 @@ async def tiled(picture: Pixels, **shape: int) -> Pixels:
     return await upscale(picture, np.ones(picture.shape[:2], bool), local(), 4, done)
 
 
-async def test_a_lamp_and_the_mirrored_sky_that_it_shines_through_go_and_the_fibres_stay() -> None:
+async def test_a_lamp_and_the_sky_that_it_shows_through_go_and_the_fibres_stay() -> None:
     """A ring light in one piece with a sky over half the iris: the lamp hides the fibres, the sky does not."""
     ys, xs = np.mgrid[0:400, 0:400].astype(np.float32)
     r = np.hypot(xs - 200, ys - 200)
@@ -176,7 +176,7 @@ async def test_a_lamp_and_the_mirrored_sky_that_it_shines_through_go_and_the_fib
     assert np.abs(out[under_sky] - clean[under_sky]).mean() < 5, "the sky's 40 levels are gone"
     assert np.corrcoef(out[under_sky][:, 0], clean[under_sky][:, 0])[0, 1] > 0.9, "and the fibres are not"
     rim = (r > 142) & iris & sky
-    assert np.abs(out[rim] - clean[rim]).mean() < 12, "where the white of the eye shines in it stays"
+    assert np.abs(out[rim] - clean[rim]).mean() < 12, "where the sclera shows it stays"
 
 
 def test_the_glow_of_a_lamp_goes_from_the_whole_pupil() -> None:
@@ -285,39 +285,39 @@ def test_black_outside_and_untouched_inside(side: int, share: float) -> None:
 def test_quality_warns_of_what_is_wrong() -> None:
     masks = disc_masks(400, 180)
     sharp = np.random.default_rng(1).integers(60, 200, (400, 400, 3)).astype(np.uint8)
-    good, none = judge(sharp, masks, 0.0)
-    dark, words = judge((sharp // 12).astype(np.uint8), masks, 0.4)
-    blurred, soft = judge(np.asarray(cv2.GaussianBlur(sharp, (0, 0), 9), np.uint8), masks, 0.0)
+    good, none = assess(sharp, masks, 0.0)
+    dark, words = assess((sharp // 12).astype(np.uint8), masks, 0.4)
+    blurred, soft = assess(np.asarray(cv2.GaussianBlur(sharp, (0, 0), 9), np.uint8), masks, 0.0)
     assert none == []
     assert soft == ["The photo is not quite sharp; hold still and tap the eye to focus."] and blurred < good
     assert good > dark
     assert any("dark" in w for w in words) and any("reflections" in w for w in words)
 
 
-def test_a_glimmer_in_the_pupil_goes_and_the_iris_stays() -> None:
+def test_a_glow_in_the_pupil_goes_and_the_iris_stays() -> None:
     ys, xs = np.ogrid[0:400, 0:400]
     away = np.hypot(xs - 200, ys - 200)
     picture = np.random.default_rng(3).integers(60, 190, (400, 400, 3)).astype(np.uint8)  # the iris, full of detail
     pupil = away < 80
     picture[pupil] = 10
-    glimmer = 40 * np.exp(-(((xs - 170) ** 2 + (ys - 180) ** 2) / 400))
-    lit = np.where(pupil[..., None], picture + glimmer[..., None], picture).astype(np.uint8)
+    glow = 40 * np.exp(-(((xs - 170) ** 2 + (ys - 180) ** 2) / 400))
+    lit = np.where(pupil[..., None], picture + glow[..., None], picture).astype(np.uint8)
     calmed = calm_pupil(lit, pupil, 190.0)
     assert lit[pupil].max() > 45 and calmed[away < 70].max() < 18
     assert np.array_equal(calmed[away > 82], lit[away > 82]), "nothing of the iris is touched"
     assert np.array_equal(calm_pupil(lit, np.zeros_like(pupil), 190.0), lit)
 
 
-def test_pale_fibres_are_no_highlights_and_a_clipped_spot_is() -> None:
+def test_pale_fibres_are_no_reflections_and_a_clipped_spot_is() -> None:
     masks = disc_masks(400, 180.0)
     photo = np.full((400, 400, 3), 150, np.uint8)
     photo[:, ::8] = 238  # pale, and lit well
-    assert not find_highlights(photo, masks).any()
+    assert not find_reflections(photo, masks).any()
     photo[200:214, 300:314] = 255
-    found = find_highlights(photo, masks)
+    found = find_reflections(photo, masks)
     assert found[200:214, 300:314].all() and not found[:, :250].any()
     photo[:, ::8] = 255  # overexposed: it is light, not a lamp, and filling it would invent an iris
-    assert not find_highlights(photo, masks).any()
+    assert not find_reflections(photo, masks).any()
 
 
 def test_an_outline_in_doubt_is_no_confidence() -> None:

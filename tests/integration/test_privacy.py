@@ -14,13 +14,13 @@ from sqlalchemy import func, select
 
 from export import eyes
 from irisvue import AsyncClient
-from orchestrator import privacy
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
+from orchestrator.db.subject_data import BELONGS, NOBODYS, tables
+from orchestrator.db.tables import Base
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import NotFound
+from orchestrator.privacy import subject_data
 from orchestrator.services import Services
-from orchestrator.store.privacy import BELONGS, NOBODYS, tables
-from orchestrator.tables import Base
 from tests.integration.test_cli import run
 
 ALL = {table.name: table for table in Base.metadata.sorted_tables}
@@ -54,8 +54,8 @@ async def lived(client: AsyncClient, jpeg: bytes) -> None:
 
 
 async def everybodys(services: Services) -> dict[str, int]:
-    async with services.db() as db:
-        return {name: await db.scalar(select(func.count()).select_from(table)) or 0 for name, table in ALL.items()}
+    async with services.db() as session:
+        return {name: await session.scalar(select(func.count()).select_from(table)) or 0 for name, table in ALL.items()}
 
 
 def test_every_table_is_somebodys_or_nobodys() -> None:
@@ -84,7 +84,7 @@ async def test_export_then_erase_leaves_nothing_of_one_and_all_of_the_others(
         assert {name.split("/")[1] for name in names if "/" in name} == {str(user)}, "nobody else's"
 
         before = await everybodys(services)
-        mine = (await privacy.kept(services, user)).rows
+        mine = (await subject_data.count_held(services, user)).rows
         asked = run("privacy", "erase", "--user", str(user), "--data", stack.folder)
         assert asked.returncode == 1 and "can't be undone" in asked.stdout, "nobody said yes"
         erased = run("privacy", "erase", "--user", str(user), "--yes", "--data", stack.folder, "--json")
@@ -97,9 +97,9 @@ async def test_export_then_erase_leaves_nothing_of_one_and_all_of_the_others(
         assert not [path for path in (stack.folder / "objects").rglob(f"*{user}*/*") if path.is_file()]
         assert (await other.job(others_job.job_id)).status == "completed"
     with pytest.raises(NotFound):
-        await privacy.erase(services, user)
+        await subject_data.erase(services, user)
     with pytest.raises(NotFound):
-        await privacy.export(services, uuid4(), tmp_path / "nobody.zip")
+        await subject_data.export(services, uuid4(), tmp_path / "nobody.zip")
 
 
 async def test_results_carry_nothing_of_the_photos_exif(client: AsyncClient, eye: eyes.Drawn) -> None:

@@ -20,27 +20,27 @@ from sqlalchemy import text
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from orchestrator import guard, routes, store
+from orchestrator import db
 from orchestrator.config import ROOT, Settings
-from orchestrator.embedded import parts
+from orchestrator.embedded import servers
 from orchestrator.embedded.ready import triton_ready
 from orchestrator.embedded.stack import Options, Stack
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import Conflict, ModelUnavailable, Refused
 from orchestrator.inference.channel import CHANNEL
-from orchestrator.inference.contracts import ENHANCER, SEGMENTER
+from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
+from orchestrator.publishing import golden, tuning
+from orchestrator.publishing import publish as publishing
+from orchestrator.publishing.comparison import SEGMENTING
+from orchestrator.publishing.golden import load_golden
+from orchestrator.publishing.publish import Candidate, Publication, publish, restore, withdraw
+from orchestrator.publishing.publisher import Publisher
+from orchestrator.publishing.repository import open_repository
+from orchestrator.publishing.triton_control import CONTROL_HEADER, open_control
+from orchestrator.reporting import ignore_report
+from orchestrator.rollout import guard, routing
 from orchestrator.services import open_services
-from orchestrator.telling import nobody
-from orchestrator.versions import golden
-from orchestrator.versions import publish as publishing
-from orchestrator.versions import sweep as sweeping
-from orchestrator.versions.desk import Desk
-from orchestrator.versions.golden import load_golden
-from orchestrator.versions.judgement import SEGMENTING
-from orchestrator.versions.publish import Candidate, Outcome, publish, restore, withdraw
-from orchestrator.versions.repository import open_repository
-from orchestrator.versions.server import CONTROL_HEADER, open_servers
 from tests import networks
 from tests.conftest import live_stack, settings_for
 from tests.waiting import ended, submitted, until
@@ -63,12 +63,12 @@ def few_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def desk(own: Stack) -> AsyncIterator[Desk]:
+async def publisher(own: Stack) -> AsyncIterator[Publisher]:
     config = settings_for(own)
     await until(partial(triton_ready, config.triton_url))  # a test before this one may have killed it
-    async with open_services(config) as services, open_servers(config.triton_url, config.triton_control_key) as servers:
+    async with open_services(config) as services, open_control(config.triton_url, config.triton_control_key) as control:
         infer = await TritonInfer.connect(config.triton_url, 30)
-        yield Desk(services, open_repository(config.model_repository, config), servers, infer)
+        yield Publisher(services, open_repository(config.model_repository, config), control, infer)
         await infer.aclose()
 
 
@@ -83,9 +83,11 @@ def candidate(data: bytes, model: str = SEGMENTER, filename: str = "model.onnx")
     return Candidate(model, filename, data, "# A candidate\n", "tester")
 
 
-async def put_in(desk: Desk, data: bytes | None = None) -> int:
+async def put_in(publisher: Publisher, data: bytes | None = None) -> int:
     said: list[tuple[str, float]] = []
-    outcome = await publish(desk, candidate(data or networks.other()), UNTIMED, tell=lambda *told: said.append(told))
+    outcome = await publish(
+        publisher, candidate(data or networks.other()), UNTIMED, tell=lambda *told: said.append(told)
+    )
     assert outcome.version, outcome.judgement.checks
     words, shares = zip(*said, strict=True)
     assert words[0] == "Checking the contract" and words[-1] == f"Putting it in as version {outcome.version}"
@@ -93,30 +95,32 @@ async def put_in(desk: Desk, data: bytes | None = None) -> int:
     return outcome.version
 
 
-async def some_version(desk: Desk) -> int:
+async def some_version(publisher: Publisher) -> int:
     """A version that is not the shipped one, published by an earlier test or now."""
-    async with desk.services.db() as db:
-        known = [v.version for v in await store.model_versions(db) if v.name == SEGMENTER and not v.withdrawn_at]
-    return max(known) if max(known, default=1) > 1 else await put_in(desk)
+    async with publisher.services.db() as session:
+        known = [
+            v.version for v in await db.rollout.model_versions(session) if v.name == SEGMENTER and not v.withdrawn_at
+        ]
+    return max(known) if max(known, default=1) > 1 else await put_in(publisher)
 
 
-async def state(desk: Desk) -> tuple[Any, ...]:
+async def state(publisher: Publisher) -> tuple[Any, ...]:
     """The repository, the server and the rows, to be compared before and after."""
-    folder = Path(desk.services.settings.model_repository)
+    folder = Path(publisher.services.settings.model_repository)
     files = sorted(
         (str(path.relative_to(folder)), hashlib.sha256(path.read_bytes()).hexdigest())
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     )
-    client = InferenceServerClient(desk.servers.first, channel_args=CHANNEL)
-    key = desk.services.settings.triton_control_key
+    client = InferenceServerClient(publisher.control.first, channel_args=CHANNEL)
+    key = publisher.services.settings.triton_control_key
     allowed = {CONTROL_HEADER: key.get_secret_value()} if key else None
     index = await client.get_model_repository_index(headers=allowed)
     await client.close()
     loaded = sorted((m.name, m.version) for m in index.models if m.state == "READY")
-    async with desk.services.db() as db:
-        versions = [(v.name, v.version, v.sha256) for v in await store.model_versions(db)]
-        shares = {name: route.shares for name, route in (await store.current_routes(db)).items()}
+    async with publisher.services.db() as session:
+        versions = [(v.name, v.version, v.sha256) for v in await db.rollout.model_versions(session)]
+        shares = {name: route.shares for name, route in (await db.rollout.current_routes(session)).items()}
     return files, loaded, versions, shares
 
 
@@ -128,9 +132,9 @@ async def served_by(client: httpx.AsyncClient, job_id: str) -> dict[str, str]:
 
 
 async def test_a_version_is_published_tried_promoted_and_rolled_back(
-    desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes
+    publisher: Publisher, client: httpx.AsyncClient, eye_jpeg: bytes
 ) -> None:
-    version = await put_in(desk)
+    version = await put_in(publisher)
     assert (await served_by(client, await submitted(client, eye_jpeg)))[SEGMENTER] == "1", "loaded, without traffic"
     found = {m["name"]: m for m in (await client.get("/api/v1/models")).json()["models"]}
     published = found[SEGMENTER]["versions"][-1]
@@ -148,8 +152,8 @@ async def test_a_version_is_published_tried_promoted_and_rolled_back(
     assert (await client.post(f"/api/v1/models/{SEGMENTER}/rollback")).status_code == 409, "there was no other"
 
 
-async def test_first_pictures_never_mix_versions(desk: Desk, own: Stack) -> None:
-    version = await some_version(desk)
+async def test_first_pictures_never_mix_versions(publisher: Publisher, own: Stack) -> None:
+    version = await some_version(publisher)
     infer = await TritonInfer.connect(settings_for(own).triton_url, 30)
     eye = next(p.shown for p in load_golden(SEGMENTER, infer.segment_px) if p.mask is not None)
     for pair in ({SEGMENTER: "1"}, {SEGMENTER: str(version)}):
@@ -159,11 +163,11 @@ async def test_first_pictures_never_mix_versions(desk: Desk, own: Stack) -> None
 
 
 @pytest.mark.parametrize("fault", ["nan", "slow", "blind"])
-async def test_a_bad_candidate_changes_nothing(desk: Desk, fault: str) -> None:
-    pictures = load_golden(SEGMENTER, desk.infer.segment_px)
+async def test_a_bad_candidate_changes_nothing(publisher: Publisher, fault: str) -> None:
+    pictures = load_golden(SEGMENTER, publisher.infer.segment_px)
     data = {"nan": networks.nan_on(pictures[7].shown), "slow": networks.slow(), "blind": networks.blind()}[fault]
-    before = await state(desk)
-    outcome = await publish(desk, candidate(data))
+    before = await state(publisher)
+    outcome = await publish(publisher, candidate(data))
     assert outcome.version is None
     wrong = [check for check in outcome.judgement.checks if not check.good]
     if fault == "nan":
@@ -174,75 +178,75 @@ async def test_a_bad_candidate_changes_nothing(desk: Desk, fault: str) -> None:
     else:
         assert "mean IoU" in [check.what for check in wrong]
     assert outcome.sheet.shape[1] == 4 * 256 and outcome.sheet.std() > 10
-    assert await state(desk) == before
+    assert await state(publisher) == before
 
 
-async def test_files_that_break_the_contract_or_do_not_load_change_nothing(desk: Desk) -> None:
-    before = await state(desk)
+async def test_files_that_break_the_contract_or_do_not_load_change_nothing(publisher: Publisher) -> None:
+    before = await state(publisher)
     enhancer = (ROOT / "model_repository" / "realesrgan" / "1" / "model.onnx").read_bytes()
     for wrong, words in ((enhancer, "no input 'image'"), (b"garbage", "no ONNX model"), (b"", "no ONNX model")):
         with pytest.raises(Refused, match=words):
-            await publish(desk, candidate(wrong))
-    assert await state(desk) == before
+            await publish(publisher, candidate(wrong))
+    assert await state(publisher) == before
 
 
 async def test_a_version_that_the_server_will_not_load_is_taken_back(
-    desk: Desk,
+    publisher: Publisher,
 ) -> None:
     """The server is handed a file that is damaged on its way into the repository."""
-    before = await state(desk)
+    before = await state(publisher)
 
-    class Damaging(type(desk.repository)):  # type: ignore[misc]
+    class Damaging(type(publisher.repository)):  # type: ignore[misc]
         async def place(self, model: str, version: int, filename: str, data: bytes) -> None:
             await super().place(model, version, filename, data[:1000])
 
-    folder = Path(desk.services.settings.model_repository)
-    damaging = Desk(desk.services, Damaging(folder), desk.servers, desk.infer)
+    folder = Path(publisher.services.settings.model_repository)
+    damaging = Publisher(publisher.services, Damaging(folder), publisher.control, publisher.infer)
     with pytest.raises(Refused, match="could not be loaded"):
         await publish(damaging, candidate(networks.other(0.998)), UNTIMED)
-    assert await state(desk) == before
+    assert await state(publisher) == before
 
 
-async def test_a_folder_that_is_half_copied_is_named(desk: Desk) -> None:
-    folder = Path(desk.services.settings.model_repository) / SEGMENTER / "40"
+async def test_a_folder_that_is_half_copied_is_named(publisher: Publisher) -> None:
+    folder = Path(publisher.services.settings.model_repository) / SEGMENTER / "40"
     folder.mkdir()
     (folder / "model.onnx.part").write_bytes(b"half")
-    before = await state(desk)
+    before = await state(publisher)
     try:
         with pytest.raises(Refused, match=r"iris_unet/40 in the repository has no model\.onnx"):
-            await publish(desk, candidate(networks.other()))
-        assert await state(desk) == before
+            await publish(publisher, candidate(networks.other()))
+        assert await state(publisher) == before
     finally:
         (folder / "model.onnx.part").unlink()
         folder.rmdir()
 
 
-async def test_of_two_who_publish_at_once_one_is_told_to_wait(desk: Desk) -> None:
-    calls = [publish(desk, candidate(networks.other(f)), UNTIMED) for f in (0.997, 0.996)]
+async def test_of_two_who_publish_at_once_one_is_told_to_wait(publisher: Publisher) -> None:
+    calls = [publish(publisher, candidate(networks.other(f)), UNTIMED) for f in (0.997, 0.996)]
     found = await asyncio.gather(*calls, return_exceptions=True)
-    assert {type(one) for one in found} == {Outcome, Conflict}, found
+    assert {type(one) for one in found} == {Publication, Conflict}, found
 
 
-async def test_the_server_killed_in_the_middle_leaves_everything_as_it_was(desk: Desk, own: Stack) -> None:
-    before = await state(desk)
+async def test_the_server_killed_in_the_middle_leaves_everything_as_it_was(publisher: Publisher, own: Stack) -> None:
+    before = await state(publisher)
 
     def kill(words: str, done: float) -> None:
         if words.startswith("Putting it in"):
             os.kill(own.processes["triton"].pid, signal.SIGKILL)
 
     with pytest.raises(ModelUnavailable):
-        await publish(desk, candidate(networks.other(0.99)), UNTIMED, tell=kill)
+        await publish(publisher, candidate(networks.other(0.99)), UNTIMED, tell=kill)
 
     async def back() -> bool:
         try:
-            return await state(desk) == before
+            return await state(publisher) == before
         except InferenceServerException:
             return False
 
     await until(back)  # its supervisor starts it again
 
 
-async def test_routes_name_only_what_is_there(desk: Desk, client: httpx.AsyncClient) -> None:
+async def test_routes_name_only_what_is_there(publisher: Publisher, client: httpx.AsyncClient) -> None:
     put = f"/api/v1/models/{SEGMENTER}/route"
     assert (await client.put(put, json={"shares": {"99": 100}})).status_code == 409
     assert (await client.put(put, json={"shares": {"1": 50}})).status_code == 422
@@ -250,48 +254,48 @@ async def test_routes_name_only_what_is_there(desk: Desk, client: httpx.AsyncCli
     assert (await client.put("/api/v1/models/none/route", json={"shares": {"1": 100}})).status_code == 404
 
 
-async def test_unloading_takes_out_what_nobody_needs(desk: Desk) -> None:
-    version = await some_version(desk)
-    whole = routes.Shares({str(version): 100})
-    await routes.set_route(desk.services, SEGMENTER, whole, "tester")
+async def test_unloading_takes_out_what_nobody_needs(publisher: Publisher) -> None:
+    version = await some_version(publisher)
+    whole = routing.Shares({str(version): 100})
+    await routing.set_route(publisher.services, SEGMENTER, whole, "tester")
     with pytest.raises(Conflict, match="is in the route"):
-        await withdraw(desk, SEGMENTER, version)
-    await routes.rollback(desk.services, SEGMENTER, "tester")
+        await withdraw(publisher, SEGMENTER, version)
+    await routing.rollback(publisher.services, SEGMENTER, "tester")
     with pytest.raises(Conflict, match="iris_preview names"):
-        await withdraw(desk, SEGMENTER, 1)
-    await withdraw(desk, SEGMENTER, version)
-    assert await until(lambda: _gone(desk, version))
+        await withdraw(publisher, SEGMENTER, 1)
+    await withdraw(publisher, SEGMENTER, version)
+    assert await until(lambda: _gone(publisher, version))
     with pytest.raises(Conflict):
-        await routes.set_route(desk.services, SEGMENTER, whole, "tester")
-    await restore(desk, SEGMENTER, version)
-    assert await desk.servers.ready(SEGMENTER, version)
-    await routes.set_route(desk.services, SEGMENTER, whole, "tester")
-    await routes.rollback(desk.services, SEGMENTER, "tester")
+        await routing.set_route(publisher.services, SEGMENTER, whole, "tester")
+    await restore(publisher, SEGMENTER, version)
+    assert await publisher.control.ready(SEGMENTER, version)
+    await routing.set_route(publisher.services, SEGMENTER, whole, "tester")
+    await routing.rollback(publisher.services, SEGMENTER, "tester")
 
 
-async def _gone(desk: Desk, version: int) -> bool:
-    return not await desk.servers.ready(SEGMENTER, version)
+async def _gone(publisher: Publisher, version: int) -> bool:
+    return not await publisher.control.ready(SEGMENTER, version)
 
 
 async def test_swapping_versions_under_load_fails_no_job_and_mixes_none(
-    desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes
+    publisher: Publisher, client: httpx.AsyncClient, eye_jpeg: bytes
 ) -> None:
     async def load() -> list[dict[str, Any]]:
         jobs = [await submitted(client, eye_jpeg) for _ in range(12)]
         return [await ended(client, job, 120) for job in jobs]
 
     working = asyncio.create_task(load())
-    version = await put_in(desk)
+    version = await put_in(publisher)
     for shares in ({"1": 50, str(version): 50}, {str(version): 100}):
-        await routes.set_route(desk.services, SEGMENTER, routes.Shares(shares), "tester")
+        await routing.set_route(publisher.services, SEGMENTER, routing.Shares(shares), "tester")
         await asyncio.sleep(1)
     first = await working
     second = await load()
-    await routes.rollback(desk.services, SEGMENTER, "tester")
-    await routes.set_route(desk.services, SEGMENTER, routes.Shares({"1": 100}), "tester")
+    await routing.rollback(publisher.services, SEGMENTER, "tester")
+    await routing.set_route(publisher.services, SEGMENTER, routing.Shares({"1": 100}), "tester")
     working = asyncio.create_task(load())
     await asyncio.sleep(1)
-    await withdraw(desk, SEGMENTER, version)
+    await withdraw(publisher, SEGMENTER, version)
     third = await working
     ends = first + second + third
     assert {job["model_versions"][SEGMENTER] for job in third} == {"1"}
@@ -299,35 +303,37 @@ async def test_swapping_versions_under_load_fails_no_job_and_mixes_none(
     assert {job["model_versions"][SEGMENTER] for job in second} == {str(version)}
 
 
-async def test_a_shadow_is_compared_and_never_shown(desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes) -> None:
-    version = await some_version(desk)
+async def test_a_shadow_is_compared_and_never_shown(
+    publisher: Publisher, client: httpx.AsyncClient, eye_jpeg: bytes
+) -> None:
+    version = await some_version(publisher)
     with pytest.raises(Conflict, match="is shown already"):
-        await routes.set_shadow(desk.services, SEGMENTER, "1", "tester")
-    await routes.set_shadow(desk.services, SEGMENTER, str(version), "tester")
+        await routing.set_shadow(publisher.services, SEGMENTER, "1", "tester")
+    await routing.set_shadow(publisher.services, SEGMENTER, str(version), "tester")
     assert (await served_by(client, await submitted(client, eye_jpeg)))[SEGMENTER] == "1"
 
     async def compared() -> Any:
-        async with desk.services.db() as db:
-            return await store.shadow_runs(db, SEGMENTER, str(version))
+        async with publisher.services.db() as session:
+            return await db.rollout.shadow_runs(session, SEGMENTER, str(version))
 
     run = (await until(compared, 30))[0]
     assert run.shown == "1" and run.error is None and run.likeness > 0.99 and run.ms > 0
-    await routes.set_shadow(desk.services, SEGMENTER, None, "tester")
+    await routing.set_shadow(publisher.services, SEGMENTER, None, "tester")
 
 
-async def test_the_guard_takes_out_a_version_that_fails(desk: Desk) -> None:
-    version = str(await some_version(desk))
-    trial = await routes.set_route(desk.services, SEGMENTER, routes.Shares({"1": 80, version: 20}), "tester")
+async def test_the_guard_takes_out_a_version_that_fails(publisher: Publisher) -> None:
+    version = str(await some_version(publisher))
+    trial = await routing.set_route(publisher.services, SEGMENTER, routing.Shares({"1": 80, version: 20}), "tester")
     assert trial.baseline == "1"
-    async with desk.services.db.begin() as db:  # jobs as workers would have ended them
-        await db.execute(text("INSERT INTO users (id) VALUES (gen_random_uuid())"))
-        await db.execute(
+    async with publisher.services.db.begin() as session:  # jobs as workers would have ended them
+        await session.execute(text("INSERT INTO users (id) VALUES (gen_random_uuid())"))
+        await session.execute(
             text(
                 "INSERT INTO photos (id, user_id, object_key, content_type, size_bytes, width, height) "
                 "SELECT gen_random_uuid(), id, 'k', 'image/jpeg', 1, 1, 1 FROM users ORDER BY created_at DESC LIMIT 1"
             )
         )
-        await db.execute(
+        await session.execute(
             text(
                 "INSERT INTO jobs (id, user_id, photo_id, status, priority, current_step, progress, attempt, "
                 "model_versions, started_at, completed_at, quality_score, processing_time_ms) "
@@ -339,41 +345,41 @@ async def test_the_guard_takes_out_a_version_that_fails(desk: Desk) -> None:
             ),
             {"version": version},
         )
-    taken = await until(lambda: _taken(desk))
+    taken = await until(lambda: _taken(publisher))
     assert taken.shares == {"1": 100} and taken.set_by == "guard"
     assert f"guard took out {version}: 16 of 16 jobs failed" in taken.reason
-    assert await guard.guard(desk.services) == []
+    assert await guard.guard(publisher.services) == []
 
 
-async def _taken(desk: Desk) -> Any:
+async def _taken(publisher: Publisher) -> Any:
     """The route, once some worker's guard (or this one) has changed it."""
-    await guard.guard(desk.services)
-    async with desk.services.db() as db:
-        row = (await store.current_routes(db))[SEGMENTER]
+    await guard.guard(publisher.services)
+    async with publisher.services.db() as session:
+        row = (await db.rollout.current_routes(session))[SEGMENTER]
     return row if row.set_by == "guard" else None
 
 
-async def test_a_sweep_measures_and_writes_what_it_chose(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeping, "DELAYS_US", (0, 3000))
-    monkeypatch.setattr(sweeping, "INSTANCES", (1,))
-    found = await sweeping.sweep(desk, SEGMENTER, nobody, seconds=0.5)
+async def test_a_sweep_measures_and_writes_what_it_chose(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "DELAYS_US", (0, 3000))
+    monkeypatch.setattr(tuning, "INSTANCES", (1,))
+    found = await tuning.measure(publisher, SEGMENTER, ignore_report, seconds=0.5)
     assert [(row.delay_us, row.instances) for row in found] == [(0, 1), (3000, 1)]
     assert all(row.calls_a_second > 1 and row.alone_ms > 1 for row in found)
-    before = await desk.repository.config(SEGMENTER)
-    await sweeping.write(desk, SEGMENTER, sweeping.Setting(3000, 1, 1.0, 1.0, 1.0))
-    assert b"max_queue_delay_microseconds: 3000" in await desk.repository.config(SEGMENTER)
-    assert await desk.servers.ready(SEGMENTER, 1)
-    await desk.repository.place_model(SEGMENTER, before)
-    await desk.servers.reload(SEGMENTER)
+    before = await publisher.repository.config(SEGMENTER)
+    await tuning.apply(publisher, SEGMENTER, tuning.BatchSetting(3000, 1, 1.0, 1.0, 1.0))
+    assert b"max_queue_delay_microseconds: 3000" in await publisher.repository.config(SEGMENTER)
+    assert await publisher.control.ready(SEGMENTER, 1)
+    await publisher.repository.place_model(SEGMENTER, before)
+    await publisher.control.reload(SEGMENTER)
 
 
 def test_the_best_setting_is_the_shortest_answer_among_the_fast() -> None:
     slow, fast, quick = (
-        sweeping.Setting(0, 1, 10.0, 20.0, 90.0),
-        sweeping.Setting(2000, 1, 40.0, 30.0, 60.0),
-        sweeping.Setting(1000, 2, 39.5, 25.0, 70.0),
+        tuning.BatchSetting(0, 1, 10.0, 20.0, 90.0),
+        tuning.BatchSetting(2000, 1, 40.0, 30.0, 60.0),
+        tuning.BatchSetting(1000, 2, 39.5, 25.0, 70.0),
     )
-    assert sweeping.best([slow, fast, quick]) == quick
+    assert tuning.best([slow, fast, quick]) == quick
 
 
 async def test_a_version_is_published_into_a_bucket_and_taken_out_again(
@@ -386,29 +392,29 @@ async def test_a_version_is_published_into_a_bucket_and_taken_out_again(
         if path.is_file() and "__pycache__" not in path.parts:
             s3.put_object(Bucket="models", Key=f"prod/{path.relative_to(shipped)}", Body=path.read_bytes())
     endpoint = str(keys.s3_endpoint).removeprefix("http://")
-    part = await asyncio.to_thread(parts.triton, tmp_path, f"s3://{endpoint}/models/prod")
+    part = await asyncio.to_thread(servers.triton, tmp_path, f"s3://{endpoint}/models/prod")
     access = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
-    key = SecretStr(parts.secret(tmp_path, "triton"))
-    process, url = Process(replace(part, env=part.env | access)), f"{parts.HOST}:{part.port}"
+    key = SecretStr(servers.secret(tmp_path, "triton"))
+    process, url = Process(replace(part, env=part.env | access)), f"{servers.HOST}:{part.port}"
     await process.start()
     try:
         await process.until_ready(partial(triton_ready, url))
-        async with open_services(settings_for(own)) as services, open_servers(url, key) as servers:
+        async with open_services(settings_for(own)) as services, open_control(url, key) as control:
             infer = await TritonInfer.connect(url, 30)
-            desk = Desk(services, open_repository("s3://models/prod", keys), servers, infer)
-            version = await put_in(desk, networks.other(0.99))
-            assert version in await desk.repository.versions(SEGMENTER)
+            publisher = Publisher(services, open_repository("s3://models/prod", keys), control, infer)
+            version = await put_in(publisher, networks.other(0.99))
+            assert version in await publisher.repository.versions(SEGMENTER)
             eye = next(p.shown for p in load_golden(SEGMENTER, infer.segment_px) if p.mask is not None)
             assert await infer.pinned({SEGMENTER: str(version)}).preview(eye) is not None
-            await withdraw(desk, SEGMENTER, version)
-            await until(lambda: _gone(desk, version))
+            await withdraw(publisher, SEGMENTER, version)
+            await until(lambda: _gone(publisher, version))
             await infer.aclose()
     finally:
         await process.stop()
 
 
 async def test_only_operators_may_look_and_change(own: Stack) -> None:
-    from orchestrator.auth import make_token
+    from orchestrator.auth.tokens import make_token
     from orchestrator.embedded.stack import DEVELOPER
 
     token = make_token(DEVELOPER, own.env["IRISVUE_JWT_SECRET"], scope="models:read photos")
@@ -429,10 +435,10 @@ def test_settings_name_a_repository(own: Stack) -> None:
 
 @pytest.mark.parametrize(("page", "count"), [("docs/models.md", 4), ("README.md", 1)])
 async def test_every_command_on_models_runs(
-    own: Stack, desk: Desk, client: httpx.AsyncClient, eye_jpeg: bytes, tmp_path: Path, page: str, count: int
+    own: Stack, publisher: Publisher, client: httpx.AsyncClient, eye_jpeg: bytes, tmp_path: Path, page: str, count: int
 ) -> None:
     """Its blocks are run in order on a stack on which version 2 is not promoted."""
-    await routes.set_route(desk.services, SEGMENTER, routes.Shares({"1": 100}), "tester")
+    await routing.set_route(publisher.services, SEGMENTER, routing.Shares({"1": 100}), "tester")
     (tmp_path / "irisvue-data").symlink_to(own.folder)
     (tmp_path / "candidate").mkdir()
     (tmp_path / "candidate" / "model.onnx").write_bytes(networks.other(0.995))
@@ -445,7 +451,7 @@ async def test_every_command_on_models_runs(
     for after_a_job, block in blocks:
         if after_a_job:
             await ended(client, await submitted(client, eye_jpeg))
-            await until(partial(_ran, desk, version))
+            await until(partial(_ran, publisher, version))
         for line in block.splitlines():
             line = line.partition("#")[0].replace("--card", "--slower 100 --card")
             said = await _run(re.sub(r"(iris_unet (?:1=90 )?)2\b", rf"\g<1>{version or 2}", line), tmp_path)
@@ -455,9 +461,9 @@ async def test_every_command_on_models_runs(
     assert (tmp_path / "shadow.png").exists() == ("shadows" in str(blocks))
 
 
-async def _ran(desk: Desk, version: str) -> bool:
-    async with desk.services.db() as db:
-        return bool(await store.shadow_runs(db, SEGMENTER, version))
+async def _ran(publisher: Publisher, version: str) -> bool:
+    async with publisher.services.db() as session:
+        return bool(await db.rollout.shadow_runs(session, SEGMENTER, version))
 
 
 async def _run(line: str, folder: Path) -> str:
@@ -490,14 +496,14 @@ async def test_a_wrong_command_says_what_to_do(own: Stack, tmp_path: Path, line:
         await _run(line, tmp_path)
 
 
-async def test_only_who_has_the_key_may_load_or_unload(own: Stack, desk: Desk) -> None:
+async def test_only_who_has_the_key_may_load_or_unload(own: Stack, publisher: Publisher) -> None:
     config = settings_for(own)
     assert config.triton_control_key
     for key in (None, SecretStr("0" * 64)):
-        async with open_servers(config.triton_url, key) as servers:
+        async with open_control(config.triton_url, key) as control:
             with pytest.raises(Refused, match="IRISVUE_TRITON_CONTROL_KEY"):
-                await servers.reload(SEGMENTER)
-            assert await servers.ready(SEGMENTER, 1), "who only asks for pictures needs none"
-    await desk.servers.reload(SEGMENTER)
+                await control.reload(SEGMENTER)
+            assert await control.ready(SEGMENTER, 1), "who only asks for pictures needs none"
+    await publisher.control.reload(SEGMENTER)
     worker = Path(f"/proc/{own.processes['worker-1'].pid}/environ").read_bytes()
     assert b"IRISVUE_TRITON_URL" in worker and b"CONTROL_KEY" not in worker

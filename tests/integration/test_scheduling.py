@@ -9,15 +9,15 @@ import httpx
 import numpy as np
 import pytest
 
-from orchestrator import tickets
-from orchestrator.auth import make_token
+from orchestrator import queue
+from orchestrator.auth.tokens import make_token
 from orchestrator.config import Settings
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import ModelUnavailable
-from orchestrator.inference.contracts import SEGMENTER
+from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.inference.triton import TritonInfer
+from orchestrator.publishing.triton_control import open_control
 from orchestrator.services import Services
-from orchestrator.versions.server import open_servers
 from tests.networks import SHIPPED
 
 QUEUE = {"timeout_action": "REJECT", "allow_timeout_override": True, "max_queue_size": 4}
@@ -52,8 +52,8 @@ async def test_a_full_line_is_waited_for_and_said(infer: TritonInfer, config: Se
         heard += 1
 
     async with (
-        open_servers(config.triton_url, config.triton_control_key) as servers,
-        servers.candidate(SEGMENTER, "model.onnx", SHIPPED, dynamic_batching=BATCHING) as name,
+        open_control(config.triton_url, config.triton_control_key) as control,
+        control.candidate(SEGMENTER, "model.onnx", SHIPPED, dynamic_batching=BATCHING) as name,
     ):
         small = copy(infer)
         small.names, small.on_busy = {SEGMENTER: name}, busy
@@ -77,9 +77,9 @@ async def test_submitting_waits_while_the_line_is_full(stack: Stack, services: S
     headers = {"Authorization": f"Bearer {make_token(uuid4(), stack.env['IRISVUE_JWT_SECRET'])}"}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, trust_env=False) as api:
         photo = (await api.post("/api/v1/photos", files={"file": eye_jpeg})).json()["id"]
-        await tickets.say_busy(services.redis)
-        assert 0 < await services.redis.ttl(tickets.BUSY) <= tickets.BUSY_S
+        await queue.report_models_busy(services.redis)
+        assert 0 < await services.redis.ttl(queue.MODELS_BUSY) <= queue.MODELS_BUSY_S
         answer = await api.post("/api/v1/processing/submit", json={"photo_id": photo})
         assert answer.status_code == 429 and answer.headers["retry-after"] == "5", answer.text
-        await services.redis.delete(tickets.BUSY)
+        await services.redis.delete(queue.MODELS_BUSY)
         assert (await api.post("/api/v1/processing/submit", json={"photo_id": photo})).status_code == 202

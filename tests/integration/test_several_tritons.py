@@ -13,12 +13,12 @@ import pytest
 from tritonclient.grpc.aio import InferenceServerClient
 
 from orchestrator.config import ROOT
-from orchestrator.embedded import parts
+from orchestrator.embedded import servers
 from orchestrator.embedded.ready import triton_ready
 from orchestrator.embedded.stack import Options, open_stack
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import ModelUnavailable
-from orchestrator.inference.contracts import SEGMENTER
+from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from tests.waiting import ended, submitted, until
 
@@ -26,18 +26,18 @@ pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[list[Process]]:
+async def tritons(tmp_path: Path) -> AsyncIterator[list[Process]]:
     async with AsyncExitStack() as exits:
         started = []
         for number in range(3):
             folder = tmp_path / str(number)
             (folder / "logs").mkdir(parents=True)
-            process = Process(await asyncio.to_thread(parts.triton, folder, ROOT / "model_repository"))
+            process = Process(await asyncio.to_thread(servers.triton, folder, ROOT / "model_repository"))
             exits.push_async_callback(process.stop)
             await process.start()
             started.append(process)
         for process in started:
-            await process.until_ready(partial(triton_ready, f"{parts.HOST}:{process.part.port}"))
+            await process.until_ready(partial(triton_ready, f"{servers.HOST}:{process.part.port}"))
         yield started
         for process in started:
             with suppress(ProcessLookupError):
@@ -45,10 +45,10 @@ async def servers(tmp_path: Path) -> AsyncIterator[list[Process]]:
 
 
 async def test_one_killed_and_one_frozen_fail_no_job(
-    servers: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eye_jpeg: bytes
+    tritons: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eye_jpeg: bytes
 ) -> None:
     monkeypatch.setenv("IRISVUE_TRITON_TRY_S", "3")
-    triton = ",".join(f"{parts.HOST}:{process.part.port}" for process in servers)
+    triton = ",".join(f"{servers.HOST}:{process.part.port}" for process in tritons)
     async with open_stack(Options(tmp_path / "stack", triton=triton)) as stack:
         headers = {"Authorization": f"Bearer {stack.token}"}
         async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=60, trust_env=False) as api:
@@ -59,27 +59,27 @@ async def test_one_killed_and_one_frozen_fail_no_job(
                     assert job["status"] == "completed" and job["attempt_count"] <= 2, job
 
             await four()
-            assert all([await served(process) for process in servers]), "all three had a part in it"
+            assert all([await served(process) for process in tritons]), "all three had a part in it"
             working = asyncio.create_task(four())
-            os.kill(servers[0].pid, signal.SIGKILL)
+            os.kill(tritons[0].pid, signal.SIGKILL)
             await working
             working = asyncio.create_task(four())
-            os.kill(servers[1].pid, signal.SIGSTOP)
+            os.kill(tritons[1].pid, signal.SIGSTOP)
             await working
             await four()
-            os.kill(servers[1].pid, signal.SIGCONT)
-            before = await served(servers[1])
+            os.kill(tritons[1].pid, signal.SIGCONT)
+            before = await served(tritons[1])
 
             async def again() -> bool:
                 await four()
-                return await served(servers[1]) > before
+                return await served(tritons[1]) > before
 
             await until(again)
 
 
 async def served(process: Process) -> int:
     """How many looks this server has answered."""
-    client = InferenceServerClient(f"{parts.HOST}:{process.part.port}")
+    client = InferenceServerClient(f"{servers.HOST}:{process.part.port}")
     found = await client.get_inference_statistics(SEGMENTER, as_json=True)
     await client.close()
     return int(found["model_stats"][0].get("inference_count", 0))

@@ -9,11 +9,12 @@ from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
 from irisvue import AsyncClient, IrisvueError
-from orchestrator import store, trail
-from orchestrator.auth import make_token
+from orchestrator import db
+from orchestrator.auth.tokens import make_token
+from orchestrator.db.tables import AuditEntry
 from orchestrator.embedded.stack import Stack
+from orchestrator.privacy import audit_log
 from orchestrator.services import Services
-from orchestrator.tables import Opening
 from tests.integration.test_cli import run
 from tests.waiting import until
 
@@ -23,8 +24,8 @@ def token_of(stack: Stack, user: UUID) -> str:
 
 
 async def lines(services: Services, user: UUID) -> dict[tuple[str, str, str], int]:
-    async with services.db() as db:
-        return {(row.actor, row.action, row.object): row.times for row in await store.openings_of(db, user)}
+    async with services.db() as session:
+        return {(row.actor, row.action, row.object): row.times for row in await db.audit_log.accesses_of(session, user)}
 
 
 async def test_every_way_to_a_picture_is_noted(stack: Stack, services: Services, eye_jpeg: bytes) -> None:
@@ -62,11 +63,11 @@ async def test_a_trail_that_cant_be_written_is_a_log_line_and_holds_nobody_up(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = uuid4()
-    monkeypatch.setattr(trail, "NOTE_S", 0.3)
-    async with services.db.begin() as db:
-        await db.execute(text("LOCK TABLE openings IN EXCLUSIVE MODE"))
+    monkeypatch.setattr(audit_log, "NOTE_S", 0.3)
+    async with services.db.begin() as session:
+        await session.execute(text("LOCK TABLE openings IN EXCLUSIVE MODE"))
         with capture_logs() as logs:
-            await trail.opened(services, user, "file", "originals/x", by=trail.BY_LINK)
+            await audit_log.record(services, user, "file", "originals/x", by=audit_log.BY_LINK)
     assert logs[0]["event"] == "opened" and logs[0]["user_id"] == str(user) and logs[0]["actor"] == "link"
     await until(lambda: noted(services, user))
 
@@ -77,13 +78,13 @@ async def noted(services: Services, user: UUID) -> bool:
 
 async def test_old_lines_go(services: Services) -> None:
     user = uuid4()
-    await trail.opened(services, user, "job", uuid4())
-    await trail.opened(services, user, "jobs")
-    async with services.db.begin() as db:
-        await db.execute(
-            update(Opening)
-            .where(Opening.user_id == user, Opening.action == "job")
+    await audit_log.record(services, user, "job", uuid4())
+    await audit_log.record(services, user, "jobs")
+    async with services.db.begin() as session:
+        await session.execute(
+            update(AuditEntry)
+            .where(AuditEntry.user_id == user, AuditEntry.action == "job")
             .values(last_at=text("now() - interval '400 days'"))
         )
-        await store.forget_old_openings(db, services.settings.trail_days)
+        await db.audit_log.delete_old_entries(session, services.settings.trail_days)
     assert set(await lines(services, user)) == {(str(user), "jobs", "*")}

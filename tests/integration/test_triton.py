@@ -12,8 +12,8 @@ from tritonclient.utils import InferenceServerException
 from export import eyes
 from orchestrator.config import Settings
 from orchestrator.inference.channel import CHANNEL
-from orchestrator.inference.contracts import ENHANCER, SEGMENTER
-from orchestrator.inference.local import LocalInfer
+from orchestrator.inference.onnx import OnnxInfer
+from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from tests.waiting import until
 
@@ -26,7 +26,7 @@ async def batches(client: InferenceServerClient, model: str) -> dict[int, int]:
 
 
 async def test_concurrent_requests_share_batches_and_answers_stay_right(config: Settings) -> None:
-    infer, local = await TritonInfer.connect(config.triton_url, 60), LocalInfer(Path(config.model_repository))
+    infer, local = await TritonInfer.connect(config.triton_url, 60), OnnxInfer(Path(config.model_repository))
     client = InferenceServerClient(config.triton_url)
     before = await batches(client, SEGMENTER)
     rng = np.random.default_rng(5)

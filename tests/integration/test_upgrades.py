@@ -17,10 +17,10 @@ import pytest
 from sqlalchemy import Connection, Engine, MetaData, Table, event, insert, select, text, types
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from orchestrator import migrations
 from orchestrator.config import Settings
+from orchestrator.db import migrations
+from orchestrator.db.migrations import FIRST_RELEASE, revisions, upgrade
 from orchestrator.errors import SetupError
-from orchestrator.migrations import FIRST_RELEASE, revisions, upgrade
 
 RELEASED = [revision for revision in reversed(revisions()) if revision >= FIRST_RELEASE]
 Row = dict[str, Any]
@@ -169,7 +169,7 @@ def test_the_linter_would_say_so(statement: str, rule: str, tmp_path: Path) -> N
 
 async def test_two_migrators_at_once(config: Settings) -> None:
     async with database(config) as (url, engine):
-        argv = [sys.executable, "-c", f"from orchestrator.migrations import upgrade; upgrade({url!r})"]
+        argv = [sys.executable, "-c", f"from orchestrator.db.migrations import upgrade; upgrade({url!r})"]
         both = [await asyncio.create_subprocess_exec(*argv) for _ in range(2)]
         assert [await process.wait() for process in both] == [0, 0]
         async with engine.connect() as connection:

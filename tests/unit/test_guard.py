@@ -5,22 +5,22 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from orchestrator.guard import verdict
-from orchestrator.store.routes import Outcome
+from orchestrator.db.rollout import JobOutcome
+from orchestrator.rollout.guard import verdict
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def jobs(
     seed: int, count: int, every_s: float = 1.0, failing: float = 0.03, quality: float = 0.8, slower: float = 1.0
-) -> list[Outcome]:
+) -> list[JobOutcome]:
     """Ended jobs of one version: a share fails, the others have scores and times like real ones."""
     rng = np.random.default_rng(seed)
     ended = []
     for n in range(count):
         at, failed = START + timedelta(seconds=(n + 1) * every_s), bool(rng.random() < failing)
         score = None if failed else float(np.clip(rng.normal(quality, 0.08), 0, 1))
-        ended.append(Outcome(at, failed, score, None if failed else int(rng.lognormal(8, 0.4) * slower)))
+        ended.append(JobOutcome(at, failed, score, None if failed else int(rng.lognormal(8, 0.4) * slower)))
     return ended
 
 

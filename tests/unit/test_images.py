@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from orchestrator.errors import IrisvueError, NotAnImage, TooLarge, Unreadable
-from orchestrator.pipeline.images import decode, encode_jpeg, encode_mask, inspect
+from orchestrator.pipeline.header import inspect
+from orchestrator.pipeline.images import decode, encode_jpeg, encode_mask
 
 LIMIT = 50_000_000
 

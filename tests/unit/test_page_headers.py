@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from orchestrator.api.app import create_app
 from orchestrator.api.page import headers
-from orchestrator.app import create_app
 from orchestrator.config import Settings
 
 SECRET = "s" * 40

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.config import settings
+from orchestrator.config_check import read_settings, unknown_names
 from orchestrator.errors import SetupError
-from orchestrator.preflight import read_settings, unknown_names
 
 SECRET = "s" * 40
 GOOD = {"JWT_SECRET": SECRET, "LINK_SECRET": SECRET}

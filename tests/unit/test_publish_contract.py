@@ -8,13 +8,13 @@ from onnx import TensorProto, helper
 
 from orchestrator.config import ROOT
 from orchestrator.errors import Refused
-from orchestrator.versions.contract import Contract, check_file, read_contract
+from orchestrator.publishing.signature import Signature, check_file, read_signature
 
 REPOSITORY = ROOT / "model_repository"
 
 
-def contract(model: str = "realesrgan") -> Contract:
-    return read_contract(model, (REPOSITORY / model / "config.pbtxt").read_bytes())
+def contract(model: str = "realesrgan") -> Signature:
+    return read_signature(model, (REPOSITORY / model / "config.pbtxt").read_bytes())
 
 
 def network(
@@ -70,7 +70,7 @@ def test_parts_that_are_no_networks_have_no_versions() -> None:
     with pytest.raises(Refused, match="no network"):
         contract("iris_preview")
     with pytest.raises(Refused, match="can't be read"):
-        read_contract("x", b"name: [")
+        read_signature("x", b"name: [")
 
 
 def test_onnx_is_what_the_test_thinks(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from orchestrator.db.tables import ModelRoute
 from orchestrator.errors import Invalid
-from orchestrator.routes import Shares, versions_for
-from orchestrator.tables import ModelRoute
+from orchestrator.rollout.routing import Shares, versions_for
 
 
 @pytest.mark.parametrize(

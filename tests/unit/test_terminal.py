@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from orchestrator import terminal
+from orchestrator.cli import terminal
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, **how: bool) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import ROOT
-from orchestrator.versions.contract import read_contract
-from orchestrator.versions.server import CONTROL_HEADER
+from orchestrator.publishing.signature import read_signature
+from orchestrator.publishing.triton_control import CONTROL_HEADER
 
 REPOSITORY = ROOT / "model_repository"
 NETWORKS = ("iris_unet", "realesrgan")
@@ -85,9 +85,9 @@ def test_without_a_gpu_it_says_so_and_a_cpu_needs_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gpu_settings_keep_the_contract(name: str) -> None:
-    cpu = read_contract(name, (REPOSITORY / name / "config.pbtxt").read_bytes())
+    cpu = read_signature(name, (REPOSITORY / name / "config.pbtxt").read_bytes())
     for kind, filename in (("gpu", "model.plan"), ("gpu-onnx", "model.onnx")):
-        gpu = read_contract(name, (REPOSITORY / name / "configs" / f"{kind}.pbtxt").read_bytes())
+        gpu = read_signature(name, (REPOSITORY / name / "configs" / f"{kind}.pbtxt").read_bytes())
         assert (gpu.inputs, gpu.outputs, gpu.max_batch) == (cpu.inputs, cpu.outputs, cpu.max_batch)
         assert gpu.filename == filename
 

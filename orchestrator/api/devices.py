@@ -1,0 +1,36 @@
+"""Devices: who gets a push notification when a job ends."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from orchestrator import db
+from orchestrator.api.dependencies import CurrentUser, Open
+from orchestrator.api.schemas.common import problems
+from orchestrator.api.schemas.devices import DeviceList, DeviceRequest, DeviceResponse
+from orchestrator.errors import NotFound
+from orchestrator.notifications import subscriptions
+
+router = APIRouter(prefix="/api/v1", tags=["notices"], responses=problems(401, 421))
+
+
+@router.post("/devices", status_code=201, responses=problems(409))
+async def add_device(services: Open, user: CurrentUser, body: DeviceRequest) -> DeviceResponse:
+    """Register a phone for push notices, or tell that it is still there. A token belongs to one user at a time."""
+    return DeviceResponse.of(services, await subscriptions.add_device(services, user, body.token, body.platform))
+
+
+@router.get("/devices")
+async def list_devices(services: Open, user: CurrentUser) -> DeviceList:
+    """The caller's devices."""
+    async with services.db() as session:
+        rows = await db.notifications.devices_of(session, user)
+    return DeviceList(devices=[DeviceResponse.of(services, row) for row in rows])
+
+
+@router.delete("/devices/{device_id}", status_code=204, responses=problems(404))
+async def delete_device(services: Open, user: CurrentUser, device_id: UUID) -> None:
+    """Send nothing more to a phone, as when somebody signs out."""
+    async with services.db.begin() as session:
+        if not await db.notifications.delete_device(session, user, device_id):
+            raise NotFound

@@ -1,0 +1,1 @@
+"""The JSON of the HTTP contract. Fields may be added, never removed or renamed."""

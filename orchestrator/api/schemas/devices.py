@@ -1,0 +1,39 @@
+"""Devices that get push notifications."""
+
+from datetime import datetime
+from typing import Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from orchestrator.api.dependencies import Open
+from orchestrator.db.tables import Device
+
+
+class DeviceRequest(BaseModel):
+    """A device's registration token from Firebase Cloud Messaging."""
+
+    token: str = Field(min_length=1, max_length=4096, pattern=r"^[!-~]+$")
+    platform: Literal["android", "ios", "web"]
+
+
+class DeviceResponse(BaseModel):
+    """A device. Its token is not shown again."""
+
+    id: UUID
+    platform: str
+    created_at: datetime
+    seen_at: datetime
+    push_enabled: bool = Field(description="Whether this service is set up to send push notices at all.")
+
+    @classmethod
+    def of(cls, services: Open, row: Device) -> Self:
+        """Build the answer."""
+        values = {name: getattr(row, name) for name in ("id", "platform", "created_at", "seen_at")}
+        return cls(**values, push_enabled=services.settings.fcm_credentials is not None)
+
+
+class DeviceList(BaseModel):
+    """All of the caller's devices, oldest first."""
+
+    devices: list[DeviceResponse]

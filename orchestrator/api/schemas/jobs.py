@@ -1,0 +1,127 @@
+"""The JSON of the contract. Fields may be added, never removed or renamed."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from orchestrator.db.tables import Job, JobStatus
+from orchestrator.services import Services
+
+WAITING = "Waiting in line..."
+
+
+class SubmitRequest(BaseModel):
+    """Which photo, how urgent, and whether a first picture is wanted early."""
+
+    photo_id: UUID
+    preview: bool = False
+    priority: Literal["interactive", "background"] = "interactive"
+
+
+class BatchRequest(BaseModel):
+    """Up to ten photos; earlier ones are processed first."""
+
+    photo_ids: list[UUID] = Field(min_length=1, max_length=10)
+
+
+class JobResponse(BaseModel):
+    """An accepted job and where to watch it."""
+
+    job_id: UUID
+    photo_id: UUID
+    status: JobStatus
+    current_step: str
+    progress: int
+    created_at: datetime
+    websocket_url: str
+    events_url: str
+
+    @classmethod
+    def of(cls, services: Services, job: Job) -> "JobResponse":
+        """Build the answer to a submission: how the job stood then, also when the answer is given again."""
+        fresh = {"status": JobStatus.PENDING, "current_step": WAITING, "progress": 0}
+        return JobResponse(**_common(services, job) | fresh)
+
+
+class JobStatusResponse(JobResponse):
+    """Everything about a job. Addresses are signed and live for minutes."""
+
+    error_type: str | None = None
+    error_message: str | None = None
+    suggestion: str | None = None
+    attempt_count: int
+    result_url: str | None = None
+    original_url: str
+    mask_url: str | None = None
+    before_url: str | None = Field(default=None, description="The result's own crop, as it was photographed.")
+    preview_url: str | None = None
+    processing_time_ms: int | None = None
+    step_ms: dict[str, int] | None = None
+    result_width: int | None = None
+    result_height: int | None = None
+    quality_score: float | None = None
+    quality_warnings: list[str] | None = None
+    model_versions: dict[str, str] | None = None
+    provider: str | None = None
+    updated_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+    @classmethod
+    async def of_full(cls, services: Services, job: Job, original_key: str) -> Self:
+        """Build the whole answer, with fresh links."""
+        link = services.storage.link
+        return cls(
+            **_common(services, job),
+            error_type=job.error_type,
+            error_message=job.error_message,
+            suggestion=job.suggestion,
+            attempt_count=job.attempt,
+            result_url=await link(job.result_key) if job.result_key else None,
+            mask_url=await link(job.mask_key) if job.mask_key else None,
+            before_url=await link(job.before_key) if job.before_key else None,
+            preview_url=await link(job.preview_key) if job.preview_key else None,
+            original_url=await link(original_key),
+            processing_time_ms=job.processing_time_ms,
+            step_ms=job.step_ms,
+            result_width=job.result_width,
+            result_height=job.result_height,
+            quality_score=job.quality_score,
+            quality_warnings=job.quality_warnings,
+            model_versions=job.model_versions,
+            provider=job.provider,
+            updated_at=job.updated_at,
+            started_at=job.started_at,
+            completed_at=job.completed_at,
+        )
+
+
+def _common(services: Services, job: Job) -> dict[str, Any]:
+    base = services.settings.public_url.rstrip("/")
+    return {
+        "job_id": job.id,
+        "photo_id": job.photo_id,
+        "status": JobStatus(job.status),
+        "current_step": job.current_step,
+        "progress": job.progress,
+        "created_at": job.created_at,
+        "websocket_url": f"{base.replace('http', 'ws', 1)}/ws/jobs/{job.id}",
+        "events_url": f"{base}/api/v1/processing/jobs/{job.id}/events",
+    }
+
+
+class BatchResponse(BaseModel):
+    """The jobs in the order of their photos."""
+
+    jobs: list[JobResponse]
+
+
+class JobList(BaseModel):
+    """One page of jobs, newest first."""
+
+    jobs: list[JobStatusResponse]
+    total: int
+    page: int
+    page_size: int

@@ -1,0 +1,57 @@
+"""Tickets, and the messages of progress streams."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from orchestrator.db.tables import JobStatus
+
+
+class TicketRequest(BaseModel):
+    """For which stream: a job's, or (without one) that of all of the caller's jobs."""
+
+    job_id: UUID | None = None
+
+
+class TicketResponse(BaseModel):
+    """A ticket for one use within `expires_in` seconds."""
+
+    ticket: str
+    job_id: UUID | None
+    expires_in: int
+
+
+class ProgressMessage(BaseModel):
+    """One message of a progress stream; some fields come only with `completed`, `failed` or previews."""
+
+    job_id: UUID
+    status: JobStatus
+    progress: int = Field(ge=0, le=100)
+    step: str
+    timestamp: datetime
+    result_url: str | None = None
+    processing_time_ms: int | None = None
+    result_width: int | None = None
+    result_height: int | None = None
+    error_type: Literal["quality_issue", "transient_error", "server_error"] | None = None
+    message: str | None = None
+    suggestion: str | None = None
+    preview_url: str | None = None
+    event_id: str | None = Field(default=None, description="WebSocket only: what SSE has as `id`.")
+
+
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "For Last-Event-ID."},
+        "event": {"enum": ["progress", "completed", "failed", "cancelled"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/ProgressMessage"},
+        },
+    },
+}

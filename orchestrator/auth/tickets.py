@@ -1,0 +1,30 @@
+"""One-use tickets that open a stream, for clients that can't send headers.
+
+Redis keys: `irisvue:ticket:{hash}` (gone after TICKET_S). Losing one costs a client one more request.
+"""
+
+import hashlib
+import secrets
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+TICKET_S = 60
+
+
+def _key(ticket: str) -> str:
+    return f"irisvue:ticket:{hashlib.sha256(ticket.encode()).hexdigest()}"
+
+
+async def issue(redis: Redis, user: UUID, job_id: UUID | None) -> str:
+    """A ticket that opens one stream, of this job or (without one) of all of the user's jobs, within TICKET_S."""
+    ticket = secrets.token_urlsafe(32)
+    await redis.set(_key(ticket), f"{user} {job_id or '*'}", ex=TICKET_S)
+    return ticket
+
+
+async def redeem(redis: Redis, ticket: str, job_id: UUID | None) -> UUID | None:
+    """The user of an unused ticket for this stream; the ticket is used up, also by a wrong job."""
+    found = await redis.getdel(_key(ticket))
+    user, _, bound = (found or b"").decode().partition(" ")
+    return UUID(user) if user and bound == str(job_id or "*") else None

@@ -1,0 +1,75 @@
+"""Bearer tokens: who is calling. HS256 with a shared secret, or RS256/ES256 with keys from a JWKS address."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import jwt
+
+from orchestrator.auth.jwks import keys_at
+from orchestrator.config import Settings
+from orchestrator.errors import SetupError, Unauthorized, WrongRegion
+
+MODELS_WRITE = "models:write"
+WEBHOOKS_ALL = "webhooks:all"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who is calling, and what else than their own photos they may touch."""
+
+    user: UUID
+    scopes: frozenset[str]
+
+
+def user_of(token: str, settings: Settings) -> UUID:
+    """The user id in `token`; see `caller_of`."""
+    return caller_of(token, settings).user
+
+
+def caller_of(token: str, settings: Settings) -> Caller:
+    """The user id and the scopes (RFC 8693: one string, blanks between) in `token`.
+
+    May ask the JWKS address, so call it off the event loop where one is configured.
+
+    Raises:
+        Unauthorized: missing, expired, forged, or its subject is no UUID. Says which.
+        KeysUnavailable: the JWKS address has not answered for too long.
+        WrongRegion: the token's claim `region` names another installation than this one.
+    """
+    try:
+        if settings.jwks_url:
+            key: object = keys_at(settings.jwks_url).of(token).key
+            algorithms = ["RS256", "ES256"]
+        elif settings.jwt_secret:
+            key, algorithms = settings.jwt_secret.get_secret_value(), ["HS256"]
+        else:
+            raise SetupError("Set IRISVUE_JWT_SECRET or IRISVUE_JWKS_URL.")
+        claims = jwt.decode(
+            token,
+            key,  # type: ignore[arg-type]
+            algorithms=algorithms,
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            options={"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
+        )
+        if settings.region and claims.get("region", settings.region) != settings.region:
+            raise WrongRegion(_elsewhere(str(claims["region"]), settings))
+        return Caller(UUID(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
+    except jwt.ExpiredSignatureError as error:
+        raise Unauthorized("The token has expired.") from error
+    except jwt.PyJWTError as error:
+        raise Unauthorized("The token is not valid.") from error
+    except ValueError as error:
+        raise Unauthorized("The token's subject must be a user id (UUID).") from error
+
+
+def _elsewhere(region: str, settings: Settings) -> str | None:
+    there = settings.regions.get(region)
+    return f"Your data is kept in the region {region}. Call {there}" if there else None
+
+
+def make_token(user: UUID, secret: str, lifetime: timedelta = timedelta(days=30), scope: str = "") -> str:
+    """Sign a token for `user` with the shared secret (development and tests)."""
+    claims = {"sub": str(user), "exp": datetime.now(UTC) + lifetime} | ({"scope": scope} if scope else {})
+    return jwt.encode(claims, secret, algorithm="HS256")

@@ -1,0 +1,7 @@
+"""`python -m orchestrator.cli`."""
+
+import sys
+
+from orchestrator.cli import app
+
+sys.exit(app())

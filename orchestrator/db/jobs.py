@@ -1,0 +1,214 @@
+"""Jobs: accept, claim, hold, end, find lost ones. Every change of state is a conditional UPDATE."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, CursorResult, and_, cast, func, insert, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from orchestrator.db.tables import ENDED, Job, JobStatus, Photo, states_before
+
+
+async def add_jobs(
+    session: AsyncSession,
+    user: UUID,
+    photo_ids: Sequence[UUID],
+    priority: str,
+    preview: bool = False,
+    trace: str | None = None,
+) -> list[Job]:
+    """Insert one pending job a photo, in this order."""
+    jobs = []
+    for photo_id in photo_ids:
+        values = {"user_id": user, "photo_id": photo_id, "priority": priority, "preview": preview, "trace": trace}
+        jobs.append((await session.execute(insert(Job).values(**values).returning(Job))).scalar_one())
+    return jobs
+
+
+async def jobs_by_id(session: AsyncSession, job_ids: Sequence[UUID]) -> list[Job]:
+    """These jobs in this order; those that are gone are left out."""
+    rows = {job.id: job for job in await session.scalars(select(Job).where(Job.id.in_(job_ids)))}
+    return [rows[i] for i in job_ids if i in rows]
+
+
+async def unfinished_of(session: AsyncSession, user: UUID) -> Sequence[Job]:
+    """The user's jobs that have not ended, oldest first."""
+    query = select(Job).where(Job.user_id == user, Job.status.not_in(ENDED)).order_by(Job.created_at)
+    return (await session.scalars(query)).all()
+
+
+async def job_of(session: AsyncSession, user: UUID, job_id: UUID) -> Job | None:
+    """The user's job; somebody else's is as good as none."""
+    query = select(Job).where(Job.id == job_id, Job.user_id == user)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def jobs_of(
+    session: AsyncSession, user: UUID, limit: int, offset: int, status: str | None, photo_id: UUID | None
+) -> tuple[Sequence[Job], int]:
+    """One page of the user's jobs, newest first, and how many match."""
+    wanted: list[ColumnElement[bool]] = [Job.user_id == user]
+    if status:
+        wanted.append(Job.status == status)
+    if photo_id:
+        wanted.append(Job.photo_id == photo_id)
+    page = select(Job).where(*wanted).order_by(Job.created_at.desc(), Job.id).limit(limit).offset(offset)
+    rows = await session.scalars(page)
+    total = await session.scalar(select(func.count()).select_from(Job).where(*wanted))
+    return rows.all(), total or 0
+
+
+async def claim(
+    session: AsyncSession, job_id: UUID, lease_s: float, versions: dict[str, str]
+) -> tuple[Job, Photo] | None:
+    """Take a pending job: sets processing, counts the attempt, starts the lease. None if it is not pending.
+
+    The first attempt gives the job its versions of the models; those that follow keep them.
+    """
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.PENDING)
+        .values(
+            status=JobStatus.PROCESSING,
+            attempt=Job.attempt + 1,
+            progress=0,
+            retry_at=None,
+            lease_until=func.now() + timedelta(seconds=lease_s),
+            started_at=func.coalesce(Job.started_at, func.now()),
+            model_versions=func.coalesce(Job.model_versions, cast(versions, JSONB)),
+        )
+        .returning(Job)
+    )
+    job = (await session.execute(statement)).scalar_one_or_none()
+    photo = await session.get(Photo, job.photo_id) if job else None
+    return (job, photo) if job and photo else None
+
+
+def _held(job_id: UUID, attempt: int) -> ColumnElement[bool]:
+    return and_(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.PROCESSING)
+
+
+async def renew(session: AsyncSession, job_id: UUID, attempt: int, lease_s: float) -> bool:
+    """Prolong the lease; False if this attempt no longer holds the job."""
+    lease = func.now() + timedelta(seconds=lease_s)
+    return await _changed(session, update(Job).where(_held(job_id, attempt)).values(lease_until=lease))
+
+
+async def advance(session: AsyncSession, job_id: UUID, attempt: int, **values: Any) -> bool:
+    """Write down how far this attempt is (progress, current_step, preview_key); False if it no longer holds the job."""
+    return await _changed(session, update(Job).where(_held(job_id, attempt)).values(**values))
+
+
+async def hand_back(session: AsyncSession, job_id: UUID, attempt: int) -> bool:
+    """Processing → pending, for another attempt at once; False if this attempt no longer holds the job."""
+    change = update(Job).where(_held(job_id, attempt)).values(status=JobStatus.PENDING, lease_until=None)
+    return await _changed(session, change)
+
+
+async def retry_later(
+    session: AsyncSession, job_id: UUID, attempt: int, max_failures: int, delay_s: float, other_versions: bool = False
+) -> bool:
+    """Processing → pending after an error, not before `delay_s`; False if this was one error too many.
+
+    With `other_versions` the next attempt is given versions of the models anew.
+    """
+    more = {"model_versions": null()} if other_versions else {}
+    change = (
+        update(Job)
+        .where(_held(job_id, attempt), Job.failures + 1 < max_failures)
+        .values(
+            status=JobStatus.PENDING,
+            lease_until=None,
+            failures=Job.failures + 1,
+            retry_at=func.now() + timedelta(seconds=delay_s),
+            **more,
+        )
+    )
+    return await _changed(session, change)
+
+
+async def due_retries(session: AsyncSession, limit: int = 100) -> Sequence[Job]:
+    """Clear the waiting time of jobs whose retry is due, and return them."""
+    due = and_(Job.status == JobStatus.PENDING, Job.retry_at < func.now())
+    found = select(Job.id).where(due).limit(limit).with_for_update(skip_locked=True)
+    statement = update(Job).where(Job.id.in_(found.scalar_subquery()), due).values(retry_at=None).returning(Job)
+    return (await session.scalars(statement)).all()
+
+
+async def end(session: AsyncSession, job_id: UUID, attempt: int, status: JobStatus, **values: Any) -> Job | None:
+    """The final write, fenced by the attempt; None if this attempt no longer holds the job."""
+    statement = (
+        update(Job)
+        .where(_held(job_id, attempt), Job.status.in_(states_before(status)))
+        .values(status=status, lease_until=None, completed_at=func.now(), **values)
+        .returning(Job)
+    )
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def ended_by(session: AsyncSession, job_id: UUID, attempt: int, status: JobStatus) -> Job | None:
+    """The job, if exactly this attempt has ended it so."""
+    query = select(Job).where(Job.id == job_id, Job.attempt == attempt, Job.status == status)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def cancel(session: AsyncSession, job_ids: Sequence[UUID]) -> Sequence[Job]:
+    """End what has not ended of these jobs as cancelled, whoever holds them; returns the jobs that this ended."""
+    statement = (
+        update(Job)
+        .where(Job.id.in_(job_ids), Job.status.in_(states_before(JobStatus.CANCELLED)))
+        .values(status=JobStatus.CANCELLED, lease_until=None, completed_at=func.now(), current_step="Cancelled")
+        .returning(Job)
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def take_back_expired(session: AsyncSession, limit: int = 100) -> Sequence[Job]:
+    """Make jobs pending whose lease ran out. Rows that another sweeper looks at are skipped."""
+    expired = and_(Job.status == JobStatus.PROCESSING, Job.lease_until < func.now())
+    found = select(Job.id).where(expired).order_by(Job.created_at).limit(limit).with_for_update(skip_locked=True)
+    statement = (
+        update(Job)
+        .where(Job.id.in_(found.scalar_subquery()), expired)
+        .values(status=JobStatus.PENDING, lease_until=None)
+        .returning(Job)
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def end_exhausted(
+    session: AsyncSession, job_ids: Sequence[UUID], max_attempts: int, **values: Any
+) -> Sequence[Job]:
+    """Fail those of these pending jobs that have had all their attempts."""
+    statement = (
+        update(Job)
+        .where(Job.id.in_(job_ids), Job.status == JobStatus.PENDING, Job.attempt >= max_attempts)
+        .values(status=JobStatus.FAILED, completed_at=func.now(), **values)
+        .returning(Job)
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def waiting_since(session: AsyncSession, seconds: float, limit: int = 10_000) -> Sequence[Job]:
+    """Pending jobs that nothing has happened to for so long, longest first: the queue may have lost them."""
+    silent = Job.updated_at < func.now() - timedelta(seconds=seconds)
+    query = (
+        select(Job)
+        .where(Job.status == JobStatus.PENDING, Job.retry_at.is_(None), silent)
+        .order_by(Job.updated_at)
+        .limit(limit)
+    )
+    return (await session.scalars(query)).all()
+
+
+def has_ended(job: Job) -> bool:
+    """Whether the job is in one of its last states."""
+    return JobStatus(job.status) in ENDED
+
+
+async def _changed(session: AsyncSession, statement: Any) -> bool:
+    result = await session.execute(statement)
+    return isinstance(result, CursorResult) and result.rowcount == 1

@@ -1,0 +1,79 @@
+"""Photos and signed uploads."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from orchestrator.db.tables import Job, JobStatus, Photo, Upload
+
+
+async def add_photo(session: AsyncSession, **values: Any) -> Photo:
+    """Insert a photo whose bytes are already in the object store."""
+    return (await session.execute(insert(Photo).values(**values).returning(Photo))).scalar_one()
+
+
+async def photo_of(session: AsyncSession, user: UUID, photo_id: UUID, lock: bool = False) -> Photo | None:
+    """The user's photo; somebody else's is as good as none."""
+    query = select(Photo).where(Photo.id == photo_id, Photo.user_id == user)
+    return (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+
+
+async def photos_of(session: AsyncSession, user: UUID, limit: int, offset: int) -> tuple[Sequence[Photo], int]:
+    """One page of the user's photos, newest first, and how many there are."""
+    mine = Photo.user_id == user
+    rows = await session.scalars(
+        select(Photo).where(mine).order_by(Photo.created_at.desc(), Photo.id).limit(limit).offset(offset)
+    )
+    total = await session.scalar(select(func.count()).select_from(Photo).where(mine))
+    return rows.all(), total or 0
+
+
+async def latest_ended_jobs(session: AsyncSession, photo_ids: Sequence[UUID]) -> dict[UUID, Job]:
+    """For each photo its latest job that completed or failed."""
+    rows = await session.scalars(
+        select(Job)
+        .where(Job.photo_id.in_(photo_ids), Job.status.in_([JobStatus.COMPLETED, JobStatus.FAILED]))
+        .distinct(Job.photo_id)
+        .order_by(Job.photo_id, Job.completed_at.desc())
+    )
+    return {job.photo_id: job for job in rows}
+
+
+async def job_ids_of_photo(session: AsyncSession, photo_id: UUID) -> list[UUID]:
+    """All jobs of a photo, ended or not."""
+    return list(await session.scalars(select(Job.id).where(Job.photo_id == photo_id)))
+
+
+async def delete_photo(session: AsyncSession, photo_id: UUID) -> bool:
+    """Delete the photo's row and, by cascade, its jobs'; False if it was gone."""
+    return bool((await session.scalars(delete(Photo).where(Photo.id == photo_id).returning(Photo.id))).all())
+
+
+# Signed uploads
+async def add_upload(session: AsyncSession, lifetime_s: float, **values: Any) -> Upload:
+    """Insert an upload that may be completed for so long."""
+    expires_at = func.now() + timedelta(seconds=lifetime_s)
+    return (
+        await session.execute(insert(Upload).values(expires_at=expires_at, **values).returning(Upload))
+    ).scalar_one()
+
+
+async def upload_of(session: AsyncSession, user: UUID, upload_id: UUID, lock: bool = False) -> Upload | None:
+    """The user's upload that is not complete yet; somebody else's is as good as none."""
+    query = select(Upload).where(Upload.id == upload_id, Upload.user_id == user)
+    return (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+
+
+async def open_upload(session: AsyncSession, upload_id: UUID) -> Upload | None:
+    """An upload that is not complete and has not expired, whoever's; the caller has a signed address for it."""
+    query = select(Upload).where(Upload.id == upload_id, Upload.expires_at > func.now())
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def delete_upload(session: AsyncSession, upload_id: UUID) -> None:
+    """Delete the upload's row."""
+    await session.execute(delete(Upload).where(Upload.id == upload_id))

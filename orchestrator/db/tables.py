@@ -1,0 +1,329 @@
+"""Rows, and the changes of state that a job may make."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    MetaData,
+    UniqueConstraint,
+    false,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    PENDING = "pending"  # accepted and committed; nobody works on it
+    PROCESSING = "processing"  # a worker holds its lease
+    COMPLETED = "completed"  # the result is in the store
+    FAILED = "failed"  # ended with an error_type and words for the user
+    CANCELLED = "cancelled"  # ended by the user, or with its photo
+
+
+ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+# pending ← processing: a retry, a worker that hands back at shutdown, or the sweeper after a lost lease.
+TRANSITIONS: dict[JobStatus, tuple[JobStatus, ...]] = {
+    JobStatus.PENDING: (JobStatus.PROCESSING, JobStatus.FAILED, JobStatus.CANCELLED),
+    JobStatus.PROCESSING: (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.PENDING),
+    JobStatus.COMPLETED: (),
+    JobStatus.FAILED: (),
+    JobStatus.CANCELLED: (),
+}
+
+
+def states_before(target: JobStatus) -> list[JobStatus]:
+    """The states from which a job may go to `target`; conditional UPDATEs name them."""
+    return [state for state, following in TRANSITIONS.items() if target in following]
+
+
+UNFINISHED = "status IN ('pending', 'processing')"
+
+
+TYPES: dict[Any, Any] = {
+    datetime: DateTime(timezone=True),
+    dict[str, Any]: JSONB,
+    dict[str, int]: JSONB,
+    list[str]: JSONB,
+}
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = TYPES
+
+
+def values_of(row: Base) -> dict[str, Any]:
+    """A row's columns by name."""
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns}
+
+
+class User(Base):
+    """Somebody who has called once; the id is the token's subject."""
+
+    __tablename__ = "users"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Photo(Base):
+    """An uploaded original. Width and height are those of the upright picture, in pixels."""
+
+    __tablename__ = "photos"
+    __table_args__ = (Index(None, "user_id", "created_at"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    object_key: Mapped[str]
+    content_type: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    width: Mapped[int]
+    height: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Upload(Base):
+    """A signed address that somebody may put a photo to; becomes a photo with the same id when it is complete."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (Index(None, "expires_at"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    object_key: Mapped[str]
+    content_type: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime]
+
+
+class DailyBytes(Base):
+    """How many bytes a user has uploaded on a day (UTC); deleting photos does not give them back."""
+
+    __tablename__ = "daily_bytes"
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class IdempotencyRecord(Base):
+    """What the first request with an Idempotency-Key made: the ids of its photo, upload or jobs."""
+
+    __tablename__ = "first_answers"
+    __table_args__ = (Index(None, "created_at"),)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    made: Mapped[list[str]] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Job(Base):
+    """One run of one photo. `attempt` fences: a write that names an older attempt changes nothing."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(None, "user_id", "created_at"),
+        Index(None, "photo_id"),
+        Index("ix_jobs_unfinished", "status", "lease_until", postgresql_where=UNFINISHED),
+        Index("ix_jobs_user_unfinished", "user_id", postgresql_where=UNFINISHED),
+        Index(None, "completed_at"),
+        Index("ix_jobs_ended", "completed_at", postgresql_where="status IN ('failed', 'cancelled')"),
+        CheckConstraint(f"status IN ({', '.join(repr(s.value) for s in JobStatus)})", name="status"),
+        CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    photo_id: Mapped[UUID] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(default=JobStatus.PENDING.value)
+    priority: Mapped[str] = mapped_column(default="interactive")
+    current_step: Mapped[str] = mapped_column(default="Waiting in line...")
+    progress: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")  # attempts that ended in an error
+    retry_at: Mapped[datetime | None]  # pending, but not before this
+    lease_until: Mapped[datetime | None]
+    error_type: Mapped[str | None]
+    error_message: Mapped[str | None]
+    suggestion: Mapped[str | None]
+    preview: Mapped[bool] = mapped_column(default=False, server_default=false())
+    preview_key: Mapped[str | None]
+    result_key: Mapped[str | None]
+    mask_key: Mapped[str | None]
+    before_key: Mapped[str | None]  # the crop that became the result, as it was photographed
+    result_width: Mapped[int | None]
+    result_height: Mapped[int | None]
+    processing_time_ms: Mapped[int | None]
+    step_ms: Mapped[dict[str, Any] | None]
+    quality_score: Mapped[float | None]
+    quality_warnings: Mapped[list[str] | None]
+    model_versions: Mapped[dict[str, Any] | None]
+    provider: Mapped[str | None]
+    trace: Mapped[str | None]  # W3C traceparent of the request that made it
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+
+
+class ModelVersion(Base):
+    """A version of a model, in the repository unless it was withdrawn; routes may name it then no more."""
+
+    __tablename__ = "model_versions"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str | None]
+    card: Mapped[str | None]
+    scores: Mapped[dict[str, Any] | None]
+    published_by: Mapped[str]
+    published_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    withdrawn_at: Mapped[datetime | None]
+
+
+class ModelRoute(Base):
+    """Which versions serve which percent of a model's jobs; the newest row of a model is in force.
+
+    `baseline` is the version that the others are judged by; `restores` the row that a rollback went back to.
+    """
+
+    __tablename__ = "model_routes"
+    __table_args__ = (Index(None, "name", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    shares: Mapped[dict[str, int]]
+    shadow: Mapped[str | None]
+    baseline: Mapped[str]
+    set_by: Mapped[str]
+    set_at: Mapped[datetime]
+    reason: Mapped[str]
+    restores: Mapped[int | None]
+
+
+class ShadowRun(Base):
+    """A version that ran beside the one that was shown, on one job: how alike they were (IoU, or PSNR in dB)."""
+
+    __tablename__ = "shadow_runs"
+    __table_args__ = (Index(None, "name", "version", "at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    version: Mapped[str]
+    shown: Mapped[str]
+    likeness: Mapped[float | None]
+    error: Mapped[str | None]
+    ms: Mapped[int]
+    shown_ms: Mapped[int]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class DeliveryStatus(StrEnum):
+    """Where a notice stands."""
+
+    PENDING = "pending"  # to be sent, at `next_at`
+    SENT = "sent"  # the other side has taken it
+    DEAD = "dead"  # given up; it can be redelivered
+
+
+class Webhook(Base):
+    """An address that is told how jobs end: its user's, or with `all_users` everybody's."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (
+        Index(None, "user_id"),
+        Index("ix_webhooks_all_users", "all_users", postgresql_where="all_users"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    url: Mapped[str]
+    events: Mapped[list[str]]
+    all_users: Mapped[bool] = mapped_column(default=False)
+    secret: Mapped[str]
+    old_secret: Mapped[str | None]  # signs too until `old_secret_until`, while the receiver changes over
+    old_secret_until: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]  # it has answered 410 Gone
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Device(Base):
+    """A phone that gets push notices; its token belongs to whoever registered it last."""
+
+    __tablename__ = "devices"
+    __table_args__ = (Index(None, "user_id"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    token: Mapped[str] = mapped_column(unique=True)
+    platform: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Delivery(Base):
+    """One notice for one webhook or one device, written in the transaction that ends the job."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("job_id", "webhook_id"),
+        UniqueConstraint("job_id", "device_id"),
+        Index("ix_deliveries_due", "next_at", postgresql_where="status = 'pending'"),
+        Index(None, "webhook_id", "created_at"),
+        Index(None, "device_id"),
+        CheckConstraint("(webhook_id IS NULL) <> (device_id IS NULL)", name="one_receiver"),
+        CheckConstraint(f"status IN ({', '.join(repr(s.value) for s in DeliveryStatus)})", name="status"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    webhook_id: Mapped[UUID | None] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    device_id: Mapped[UUID | None] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"))
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    body: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(default=DeliveryStatus.PENDING.value, server_default="pending")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class DeliveryAttempt(Base):
+    """One try to deliver: the answer's HTTP status, or why there was none."""
+
+    __tablename__ = "delivery_attempts"
+    __table_args__ = (Index(None, "delivery_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    answer: Mapped[int | None]
+    error: Mapped[str | None]
+    ms: Mapped[int]
+
+
+class AuditEntry(Base):
+    """Who opened what of a user, in which way: one row a day, with the first and the last time.
+
+    `actor` is the caller's id, `link` for whoever held a signed link, or `operator:NAME`. No foreign key: a row may be
+    about what has been deleted since.
+    """
+
+    __tablename__ = "openings"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    actor: Mapped[str] = mapped_column(primary_key=True)
+    action: Mapped[str] = mapped_column(primary_key=True)
+    object: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int] = mapped_column(BigInteger, default=1)
+    first_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,58 @@
+"""Ending jobs before they are done: by their user, or with their photo."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from orchestrator import db, object_keys
+from orchestrator.db.tables import Job, JobStatus
+from orchestrator.errors import Conflict, IrisvueError, NotFound
+from orchestrator.jobs.announce import current_message, publish
+from orchestrator.notifications import outbox
+from orchestrator.observability.logs import log
+from orchestrator.observability.metrics import JOBS_ENDED
+from orchestrator.progress import events
+from orchestrator.progress.events import UNREACHABLE
+from orchestrator.services import Services
+
+
+# Cancelling
+async def cancel(services: Services, user: UUID, job_id: UUID) -> Job:
+    """End the user's job as cancelled. Raises NotFound; Conflict if it has already ended."""
+    async with services.db() as session:
+        job = await db.jobs.job_of(session, user, job_id)
+    if job is None:
+        raise NotFound
+    cancelled = await cancel_all(services, [job_id])
+    if not cancelled:
+        raise Conflict("This job has already ended.")
+    await remove_objects(services, cancelled[0])
+    return cancelled[0]
+
+
+async def cancel_all(services: Services, job_ids: Sequence[UUID]) -> Sequence[Job]:
+    """End those of these jobs that have not ended; workers stop within a tile. Returns the jobs that this ended."""
+    async with services.db.begin() as session:
+        cancelled = await db.jobs.cancel(session, job_ids)
+        for job in cancelled:
+            await outbox.record(session, job)
+    await announce_cancelled(services, cancelled)
+    return cancelled
+
+
+async def announce_cancelled(services: Services, cancelled: Sequence[Job]) -> None:
+    """Stop the work on jobs that were just cancelled, and tell their watchers."""
+    try:
+        await events.stop(services.redis, [job.id for job in cancelled])
+    except UNREACHABLE as error:
+        log.warning("workers will find the job cancelled by themselves", error=type(error).__name__)
+    for job in cancelled:
+        JOBS_ENDED.labels(JobStatus.CANCELLED.value, "").inc()
+        await publish(services, job, await current_message(services, job))
+
+
+async def remove_objects(services: Services, job: Job) -> None:
+    """Delete what attempts may have saved; where the store is away, the cleanup does it later."""
+    try:
+        await services.storage.delete(object_keys.result_keys(job.user_id, job.id))
+    except IrisvueError as error:
+        log.warning("objects left to the cleanup", job_id=str(job.id), error=error.code)

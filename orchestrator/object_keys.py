@@ -1,0 +1,42 @@
+"""The names of objects in the store."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    pass
+
+
+def original_key(user: UUID, photo_id: UUID) -> str:
+    """Where a photo's bytes lie."""
+    return f"originals/{user}/{photo_id}"
+
+
+def upload_key(user: UUID, photo_id: UUID) -> str:
+    """Where a client puts a photo itself; once complete it is copied, so that nobody can change it later."""
+    return f"uploads/{user}/{photo_id}"
+
+
+def result_keys(user: UUID, job_id: UUID) -> tuple[str, str, str, str]:
+    """Where a job's picture, mask, preview and the same crop before lie.
+
+    The same for every attempt: a second overwrites the first.
+    """
+    stem = f"processed/{user}/{job_id}"
+    return f"{stem}.jpg", f"{stem}.mask.png", f"{stem}.preview.jpg", f"{stem}.before.jpg"
+
+
+def id_in(key: str) -> UUID | None:
+    """The photo's or the job's id in a key; None for a key that is not one of ours."""
+    try:
+        return UUID(key.rpartition("/")[2].partition(".")[0])
+    except ValueError:
+        return None
+
+
+def user_in(key: str) -> UUID | None:
+    """The owner's id in a key; None for a key that is not one of ours."""
+    try:
+        return UUID(key.split("/")[1])
+    except (ValueError, IndexError):
+        return None

@@ -1,0 +1,200 @@
+"""Fan-out: one connection to Redis a process, one bounded queue a client.
+
+A client subscribes first, replays second and drops what it has seen by id, so nothing is missed or repeated. No client
+waits for another: whoever does not read has its queue emptied and is told to replay.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from redis.asyncio import Redis
+
+from orchestrator.observability.logs import log
+from orchestrator.observability.metrics import DELIVERY_SECONDS
+from orchestrator.progress.events import (
+    CHANNEL,
+    LAST_STATES,
+    UNREACHABLE,
+    Event,
+    job_stream,
+    order,
+    replay,
+    user_stream,
+)
+
+CLIENT_QUEUE = 200
+PAUSE_S = 0.2
+
+
+class Mark(Enum):
+    """What a client's queue may hold beside events."""
+
+    REPLAY = "there is a gap: replay"
+    DRAIN = "this process ends: connect again"
+    GONE = "the client has gone"
+
+
+Watch = asyncio.Queue[Event | Mark]
+
+
+class Draining(Exception):
+    """This process is about to end; the stream goes on in another."""
+
+
+async def listen(redis: Redis, channel: str, begun: Callable[[], None], heard: Callable[[bytes], None]) -> None:
+    """Hand every message of a channel on; `begun` is called after each (re)connection, when there may be a gap."""
+    while True:
+        try:
+            async with redis.pubsub(ignore_subscribe_messages=False) as source:
+                await source.subscribe(channel)
+                async for item in source.listen():
+                    if item["type"] == "subscribe":
+                        begun()
+                    elif item["type"] == "message":
+                        heard(item["data"])
+        except UNREACHABLE as error:
+            log.warning("channel lost", channel=channel, error=type(error).__name__)
+        await asyncio.sleep(PAUSE_S)
+
+
+class Hub:
+    """The one connection of a process to the event channel, and its clients' queues."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._watches: dict[str, set[Watch]] = {}
+        self._listener: asyncio.Task[None] | None = None
+        self._listening = asyncio.Event()
+        self.draining = False
+        self.open_streams = 0
+
+    async def open(self) -> None:
+        """Start to listen."""
+        self._listener = asyncio.create_task(listen(self._redis, CHANNEL, self._begun, self._deliver))
+
+    async def aclose(self) -> None:
+        """End the listener and every client's stream."""
+        self.drain()
+        if self._listener:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+
+    def drain(self) -> None:
+        """End every stream, also those to come, with the hint to connect again."""
+        self.draining = True
+        self._push_all(Mark.DRAIN)
+
+    @contextmanager
+    def watch(self, stream: str) -> Iterator[Watch]:
+        """A queue of the stream's events from now on."""
+        queue: Watch = asyncio.Queue(CLIENT_QUEUE)
+        self._watches.setdefault(stream, set()).add(queue)
+        try:
+            yield queue
+        finally:
+            self._watches[stream].discard(queue)
+            if not self._watches[stream]:
+                del self._watches[stream]
+
+    async def ready(self) -> None:
+        """Wait until events arrive here."""
+        await self._listening.wait()
+
+    def _begun(self) -> None:
+        if self._listening.is_set():
+            self._push_all(Mark.REPLAY)  # the connection was lost in between
+        self._listening.set()
+
+    def _deliver(self, data: bytes) -> None:
+        event_id, user, text = data.decode().split(" ", 2)
+        event = Event(event_id, text)
+        DELIVERY_SECONDS.observe(max(time.time() - event.order[0] / 1000, 0.0))  # the id is Redis's clock
+        for stream in (job_stream(event.body["job_id"]), user_stream(user)):
+            for queue in self._watches.get(stream, ()):
+                push(queue, event)
+
+    def _push_all(self, mark: Mark) -> None:
+        for queue in [q for watches in self._watches.values() for q in watches]:
+            push(queue, mark)
+
+
+def push(queue: Watch, item: Event | Mark) -> None:
+    """Append; where there is no room, all that waits gives way to the mark that there is a gap."""
+    if queue.full():
+        while not queue.empty():
+            queue.get_nowait()
+        item = item if isinstance(item, Mark) else Mark.REPLAY
+    queue.put_nowait(item)
+
+
+async def _next(queue: Watch, wait_s: float) -> Event | Mark | None:
+    try:
+        async with asyncio.timeout(wait_s):
+            return await queue.get()
+    except TimeoutError:
+        return None
+
+
+async def follow(
+    redis: Redis,
+    hub: Hub,
+    stream: str,
+    after: str,
+    *,
+    beat_s: Callable[[], float] = lambda: 15.0,
+    missed: Callable[[], Awaitable[Event | None]] | None = None,
+    opened: Callable[[Watch], None] = lambda watch: None,
+) -> AsyncGenerator[Event | None, None]:
+    """The stream's events after the id `after`, kept ones first; a job's stream ends with its last event.
+
+    Yields None whenever nothing has happened for `beat_s()` seconds. `missed` is asked after a gap for a last event
+    that may never have reached Redis. `opened` gets the queue, so that others may put a Mark into it.
+
+    Raises:
+        Draining: this process is about to end.
+    """
+    seen, gap, one_job = order(after), False, stream.startswith("irisvue:progress:")
+
+    def news(event: Event) -> bool:
+        nonlocal seen
+        if event.order <= seen:
+            return False
+        seen = event.order
+        return True
+
+    while not hub.draining:
+        await hub.ready()
+        with hub.watch(stream) as queue:
+            opened(queue)
+            kept = [event for event in await _replay(redis, stream, seen) if news(event)]
+            if gap and missed and not any(e.kind in LAST_STATES for e in kept) and (last := await missed()):
+                kept.append(last)
+            for event in kept:
+                yield event
+                if one_job and event.kind in LAST_STATES:
+                    return
+            while (live := await _next(queue, beat_s())) is not Mark.REPLAY:
+                if live is Mark.GONE:
+                    return
+                if live is Mark.DRAIN:
+                    raise Draining
+                if live is None:
+                    yield None
+                elif isinstance(live, Event) and news(live):
+                    yield live
+                    if one_job and live.kind in LAST_STATES:
+                        return
+        gap = True
+    raise Draining
+
+
+async def _replay(redis: Redis, stream: str, seen: tuple[int, int]) -> list[Event]:
+    """What is kept; waits where Redis is away, because what happens meanwhile must not be skipped."""
+    while True:
+        try:
+            return await replay(redis, stream, "-".join(map(str, seen)))
+        except UNREACHABLE:
+            await asyncio.sleep(PAUSE_S)

@@ -1,0 +1,140 @@
+"""Triton's model control, on every server that serves the repository."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+from pydantic import SecretStr
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from orchestrator.errors import ModelUnavailable, Refused
+from orchestrator.inference.channel import CHANNEL, GONE, addresses
+
+CONTROL_HEADER = "triton-grpc-protocol-irisvue"
+CANDIDATE = ".check-"  # part of the name under which a candidate is served while it is looked at
+POLL_S = 0.1
+
+
+class TritonControl:
+    """`async with open_servers(url) as servers: …`. Calls go to all servers; what one refuses is refused."""
+
+    def __init__(self, clients: dict[str, InferenceServerClient], timeout_s: float, key: str | None = None) -> None:
+        self._clients, self._timeout_s = clients, timeout_s
+        self._allowed = {CONTROL_HEADER: key} if key else None
+
+    @property
+    def first(self) -> str:
+        """The address of the server on which candidates are looked at."""
+        return next(iter(self._clients))
+
+    async def reload(self, model: str) -> None:
+        """Read the model's folder again: versions that are new are loaded, those that are gone are unloaded.
+
+        Raises Refused with the server's reason, ModelUnavailable.
+        """
+        for address, client in self._clients.items():
+            try:
+                await client.load_model(model, headers=self._allowed, client_timeout=self._timeout_s)
+            except InferenceServerException as error:
+                raise _translated(f"{model} on {address}", error) from error
+
+    async def unload(self, model: str) -> None:
+        """Unload a whole model; nothing where it is not loaded."""
+        for client in self._clients.values():
+            try:
+                await client.unload_model(model, headers=self._allowed, client_timeout=self._timeout_s)
+            except InferenceServerException as error:
+                if error.status() in GONE:
+                    raise _translated(model, error) from error
+
+    async def ready(self, model: str, version: int) -> bool:
+        """Whether every server serves this version."""
+        calls = [c.is_model_ready(model, str(version), client_timeout=self._timeout_s) for c in self._clients.values()]
+        try:
+            return all(await asyncio.gather(*calls))
+        except InferenceServerException as error:
+            raise _translated(model, error) from error
+
+    @asynccontextmanager
+    async def candidate(self, model: str, filename: str, data: bytes, **changes: Any) -> AsyncIterator[str]:
+        """Serve a file beside the model, under a name of its own that is yielded, with the model's own settings.
+
+        `changes` are put in the place of some of them. Only the first server does so, and its repository is not
+        touched. Raises Refused where it can't be loaded.
+        """
+        name, client = f"{model}{CANDIDATE}{uuid4().hex[:8]}", self._clients[self.first]
+        config = await self._config(client, model) | {"name": name, "version_policy": {"all": {}}} | changes
+        try:
+            await self._load(client, name, config, {f"file:1/{filename}": data})
+            yield name
+        finally:
+            await self._away(client, name)
+
+    @asynccontextmanager
+    async def ensemble(self, model: str, steps: dict[str, str]) -> AsyncIterator[str]:
+        """Serve an ensemble beside `model` in which other models take the place of its own; yields its name."""
+        name, client = f"{model}{CANDIDATE}{uuid4().hex[:8]}", self._clients[self.first]
+        config = await self._config(client, model) | {"name": name}
+        for step in config["ensemble_scheduling"]["step"]:
+            if step["model_name"] in steps:
+                step |= {"model_name": steps[step["model_name"]], "model_version": -1}
+        try:
+            await self._load(client, name, config, {"file:1/README": b"An ensemble has no file.\n"})
+            yield name
+        finally:
+            await self._away(client, name)
+
+    async def _config(self, client: InferenceServerClient, model: str) -> dict[str, Any]:
+        try:
+            found = await client.get_model_config(model, as_json=True, client_timeout=self._timeout_s)
+        except InferenceServerException as error:
+            raise _translated(model, error) from error
+        config: dict[str, Any] = found["config"]
+        return config
+
+    async def _load(
+        self, client: InferenceServerClient, name: str, config: dict[str, Any], files: dict[str, bytes]
+    ) -> None:
+        try:
+            told = {"config": json.dumps(config), "files": files, "headers": self._allowed}
+            await client.load_model(name, **told, client_timeout=self._timeout_s)
+        except InferenceServerException as error:
+            # 2.51 loads an ensemble over a model that is in no repository, and then says that it has not.
+            if "failed to poll" not in error.message() or not await client.is_model_ready(name):
+                raise _translated(name.partition(CANDIDATE)[0], error) from error
+
+    async def _away(self, client: InferenceServerClient, name: str) -> None:
+        """Unload a candidate and wait until it is gone."""
+        try:
+            await client.unload_model(name, headers=self._allowed, client_timeout=self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                while await client.is_model_ready(name):  # noqa: ASYNC110  nobody tells when it is gone
+                    await asyncio.sleep(POLL_S)
+        except (InferenceServerException, TimeoutError):
+            pass  # the server is away, and the candidate with it
+
+
+@asynccontextmanager
+async def open_control(
+    url: str, key: SecretStr | None = None, timeout_s: float = 120.0
+) -> AsyncIterator[TritonControl]:
+    """A client for each server that the setting names; `key` is what they ask for before they load or unload."""
+    clients = {address: InferenceServerClient(address, channel_args=CHANNEL) for address in await addresses(url)}
+    try:
+        yield TritonControl(clients, timeout_s, key.get_secret_value() if key else None)
+    finally:
+        for client in clients.values():
+            await client.close()
+
+
+def _translated(what: str, error: InferenceServerException) -> Exception:
+    if "protocol is restricted" in error.message():
+        return Refused(f"{what}: this Triton asks for a key before it loads anything. Set IRISVUE_TRITON_CONTROL_KEY.")
+    if error.status() in GONE:
+        return ModelUnavailable(f"{what}: the model server does not answer.")
+    reason = error.message().split("\n")[0].removeprefix(f"load failed for model '{what.split()[0]}': ")
+    return Refused(f"{what} could not be loaded: {reason}")
