@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from orchestrator import db, object_keys, photos, queue
+from orchestrator import db, object_keys, photos
 from orchestrator.db.tables import Job
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import CLEANED
@@ -37,11 +37,10 @@ class CleanupReport:
         return {name: len(getattr(self, name)) for name in ("jobs", "photos", "uploads", "orphans")}
 
 
-async def clean_in_turn(services: Services) -> None:
-    """`clean`, unless another process has just done it."""
-    if await queue.lead(services.redis, "cleanup", services.settings.cleanup_every_s * 0.9):
-        found = await clean(services, dry_run=False)
-        log.info("cleaned", **found.counts(), orphan_bytes=found.orphan_bytes)
+async def clean_and_log(services: Services) -> None:
+    """`clean`, with its counts in the log."""
+    report = await clean(services, dry_run=False)
+    log.info("cleaned", **report.counts(), orphan_bytes=report.orphan_bytes)
 
 
 async def clean(services: Services, dry_run: bool, tell: Report = ignore_report) -> CleanupReport:
