@@ -3,9 +3,13 @@
 import io
 from dataclasses import dataclass
 
+import pillow_heif
 from PIL import Image, UnidentifiedImageError
 
 from orchestrator.errors import NotAnImage, TooLarge, Unreadable
+
+pillow_heif.register_heif_opener()
+Image.MAX_IMAGE_PIXELS = None  # `open_image` checks the size itself, with a clear message
 
 CONTENT_TYPES = {
     "JPEG": "image/jpeg",

@@ -4,7 +4,6 @@ import io
 
 import cv2
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
@@ -14,8 +13,6 @@ from orchestrator.pipeline.header import ORIENTATION, open_image, orientation
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-pillow_heif.register_heif_opener()
-Image.MAX_IMAGE_PIXELS = None  # we check the size ourselves, with a clear message
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -52,6 +54,23 @@ def test_reads_heic(picture: Image.Image) -> None:
     pillow_heif.from_pillow(picture).save(out, quality=90)
     assert inspect(out.getvalue(), LIMIT).content_type == "image/heic"
     assert is_upright(decode(out.getvalue(), LIMIT))
+
+
+def test_the_header_alone_reads_every_format_without_the_libraries_for_pixels() -> None:
+    """The API process imports `header` but not `images`, and must know HEIC and refuse a huge photo all the same."""
+    program = (
+        "import io, sys; from PIL import Image; from orchestrator.errors import IrisvueError\n"
+        "from orchestrator.pipeline.header import inspect\n"
+        "heic = io.BytesIO(); Image.new('RGB', (96, 64)).save(heic, 'HEIF')\n"
+        "print(inspect(heic.getvalue(), 10**6).content_type)\n"
+        "for data in (b'text', sys.stdin.buffer.read()):\n"
+        "    try: inspect(data, 10**6)\n"
+        "    except IrisvueError as error: print(error.code)\n"
+        "print(*{'cv2', 'numpy', 'onnxruntime'} & set(sys.modules))"
+    )
+    argv = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(argv, input=bomb(20_000, 20_000), capture_output=True, check=True)
+    assert done.stdout.decode().split() == ["image/heic", "not_an_image", "too_large"]
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
