@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from orchestrator.errors import IrisvueError, NotAnImage, TooLarge, Unreadable
-from orchestrator.pipeline.header import inspect
+from orchestrator.pipeline.header import read_header
 from orchestrator.pipeline.images import decode, encode_jpeg, encode_mask
 
 LIMIT = 50_000_000
@@ -44,7 +44,7 @@ def is_upright(pixels: np.ndarray) -> bool:
 )
 def test_reads_the_common_kinds(picture: Image.Image, kind: str, content_type: str) -> None:
     data = coded(picture, kind)
-    assert inspect(data, LIMIT).content_type == content_type
+    assert read_header(data, LIMIT).content_type == content_type
     assert decode(data, LIMIT).shape == (64, 96, 3)
     assert is_upright(decode(data, LIMIT))
 
@@ -52,7 +52,7 @@ def test_reads_the_common_kinds(picture: Image.Image, kind: str, content_type: s
 def test_reads_heic(picture: Image.Image) -> None:
     out = io.BytesIO()
     pillow_heif.from_pillow(picture).save(out, quality=90)
-    assert inspect(out.getvalue(), LIMIT).content_type == "image/heic"
+    assert read_header(out.getvalue(), LIMIT).content_type == "image/heic"
     assert is_upright(decode(out.getvalue(), LIMIT))
 
 
@@ -60,11 +60,11 @@ def test_the_header_alone_reads_every_format_without_the_libraries_for_pixels() 
     """The API process imports `header` but not `images`, and must know HEIC and refuse a huge photo all the same."""
     program = (
         "import io, sys; from PIL import Image; from orchestrator.errors import IrisvueError\n"
-        "from orchestrator.pipeline.header import inspect\n"
+        "from orchestrator.pipeline.header import read_header\n"
         "heic = io.BytesIO(); Image.new('RGB', (96, 64)).save(heic, 'HEIF')\n"
-        "print(inspect(heic.getvalue(), 10**6).content_type)\n"
+        "print(read_header(heic.getvalue(), 10**6).content_type)\n"
         "for data in (b'text', sys.stdin.buffer.read()):\n"
-        "    try: inspect(data, 10**6)\n"
+        "    try: read_header(data, 10**6)\n"
         "    except IrisvueError as error: print(error.code)\n"
         "print(*{'cv2', 'numpy', 'onnxruntime'} & set(sys.modules))"
     )
@@ -80,7 +80,7 @@ def test_exif_turn_is_undone(picture: Image.Image, turn: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = turn
     data = coded(stored, "JPEG", exif=exif, quality=95)
-    header = inspect(data, LIMIT)
+    header = read_header(data, LIMIT)
     pixels = decode(data, LIMIT)
     assert (header.height, header.width) == pixels.shape[:2] == (64, 96)
     assert is_upright(pixels)
@@ -154,13 +154,13 @@ def bomb(width: int, height: int) -> bytes:
 )
 def test_refused_with_a_reason(data: bytes, error: type[IrisvueError]) -> None:
     with pytest.raises((error, NotAnImage)) as caught:
-        inspect(data, LIMIT)
+        read_header(data, LIMIT)
     assert caught.value.detail
     assert caught.value.error_type == "quality_issue"
 
 
 def test_file_that_stops_in_the_middle(eye_jpeg: bytes) -> None:
-    assert inspect(eye_jpeg[: len(eye_jpeg) // 2], LIMIT).width == 480
+    assert read_header(eye_jpeg[: len(eye_jpeg) // 2], LIMIT).width == 480
     with pytest.raises(Unreadable):
         decode(eye_jpeg[: len(eye_jpeg) // 2], LIMIT)
 
