@@ -147,8 +147,8 @@ def _local_mean(values: NDArray[np.float32], mask: Mask, sigma_px: float) -> NDA
     weight = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     weighted = cv2.resize(values * mask[..., None], size, interpolation=cv2.INTER_AREA)
     sigma = max(0.7, sigma_px / 4)
-    weight = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-4)[..., None]
-    mean = cv2.GaussianBlur(weighted, (0, 0), sigma) / weight
+    mean_weight = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-4)[..., None]
+    mean = cv2.GaussianBlur(weighted, (0, 0), sigma) / mean_weight
     return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
