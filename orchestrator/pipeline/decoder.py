@@ -87,7 +87,7 @@ class Decoder:
         self._changed = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
-        """Start nothing yet."""
+        """Processes start when first needed."""
         return self
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

@@ -64,8 +64,8 @@ def enclosing_square(photo: Pixels) -> Square:
 class Circle:
     """A circle in pixels, fitted to a mask.
 
-    `outline_share`, 0–1: how much of the mask's outline lies on the circle; `mask_share`, 0–1: how much of the mask
-    lies in it.
+    `outline_share`, 0–1: how much of the mask's outline is on the circle; `mask_share`, 0–1: how much of the mask is
+    inside it.
     """
 
     x: float
@@ -88,8 +88,8 @@ def largest_piece(mask: Mask) -> Mask:
 def fit_circle(mask: Mask) -> Circle | None:
     """The circle that most of the mask's outline follows; lids that cut it off do not shrink it.
 
-    Tries circles through three outline points each (fixed seed) and keeps the one that the outline follows for the
-    longest way, within 2.5 % of its radius, while little of the outline lies beyond it: RANSAC (Fischler & Bolles
+    Tries circles through three outline points each (fixed seed) and keeps the one that the outline follows around most
+    of its circumference, within 2.5 % of its radius, with little of the outline beyond it: RANSAC (Fischler & Bolles
     1981). None where the mask is too small or not round at all.
     """
     points = _outline_points(mask)

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.segment import IrisMasks
 
-# A factor below its threshold lowers the score and gives a warning.
-MIN_RADIUS_PX = 120
-MIN_SHARPNESS = 4.0
-MIN_BRIGHTNESS = 28.0  # grey levels
-MIN_VISIBLE = 0.6  # share of the iris that no lid covers
-MAX_REFLECTION = 0.15  # share of the iris
+# Short of these values the score is lower and there is a warning.
+GOOD_RADIUS_PX = 120
+GOOD_SHARPNESS = 4.0
+GOOD_BRIGHTNESS = 28.0  # grey levels
+GOOD_VISIBLE = 0.6  # share of the iris that no lid covers
+GOOD_REFLECTION = 0.15  # share of the iris; more is worse
 NORMAL_PX = 256  # side at which sharpness is measured
 
 
@@ -30,12 +30,12 @@ def assess(picture: Pixels, masks: IrisMasks, reflection_share: float) -> tuple[
     visible = float(masks.iris.sum() / (np.pi * masks.circle.radius**2))
     sharpness = _sharpness(grey, fibres)
     factors = {
-        "The iris is small in the photo; move closer for more detail.": masks.circle.radius / MIN_RADIUS_PX,
-        "The photo is not quite sharp; hold still and tap the eye to focus.": sharpness / MIN_SHARPNESS,
-        "The photo is dark; use more light.": brightness / MIN_BRIGHTNESS,
-        "The lids cover part of the iris; open the eye wide.": visible / MIN_VISIBLE,
+        "The iris is small in the photo; move closer for more detail.": masks.circle.radius / GOOD_RADIUS_PX,
+        "The photo is not quite sharp; hold still and tap the eye to focus.": sharpness / GOOD_SHARPNESS,
+        "The photo is dark; use more light.": brightness / GOOD_BRIGHTNESS,
+        "The lids cover part of the iris; open the eye wide.": visible / GOOD_VISIBLE,
         "Large reflections cover the iris; turn away from windows and lamps.": (
-            MAX_REFLECTION / max(reflection_share, 1e-6)
+            GOOD_REFLECTION / max(reflection_share, 1e-6)
         ),
     }
     warnings = [words for words, factor in factors.items() if factor < 1.0]
