@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from orchestrator.inference.protocol import ENHANCER, PREVIEW, SEGMENTER, preview_of
+from orchestrator.inference.protocol import ENHANCER, PREVIEW, SEGMENTER, preview_ensemble
 from orchestrator.publishing.publisher import Publisher
 
 
@@ -21,7 +21,7 @@ async def add_ensembles(publisher: Publisher, model: str, version: int) -> list[
             versions = {model: version, other: beside}
             if versions == shipped:
                 continue
-            name = preview_of(str(versions[SEGMENTER]), str(versions[ENHANCER]))
+            name = preview_ensemble(str(versions[SEGMENTER]), str(versions[ENHANCER]))
             made.append(name)
             await publisher.repository.place_model(name, _ensemble_of(config, name, versions))
             await publisher.control.reload(name)

@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 
 from orchestrator.errors import Refused
-from orchestrator.inference.protocol import SEGMENTER, Bytes
+from orchestrator.inference.protocol import SEGMENTER, Pixels
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.publishing.publisher import Publisher, version_in_use
 from orchestrator.publishing.signature import read_signature
@@ -68,7 +68,7 @@ async def _measure(infer: TritonInfer, model: str, delay_us: int, instances: int
     return BatchSetting(delay_us, instances, round(len(together) / took, 2), *middle)
 
 
-async def _calls(infer: TritonInfer, model: str, picture: Bytes, at_once: int, seconds: float) -> list[float]:
+async def _calls(infer: TritonInfer, model: str, picture: Pixels, at_once: int, seconds: float) -> list[float]:
     """How long each call took, with so many callers who call again and again."""
     times: list[float] = []
     deadline = time.perf_counter() + seconds

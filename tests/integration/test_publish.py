@@ -27,7 +27,7 @@ from orchestrator.embedded.ready import triton_ready
 from orchestrator.embedded.stack import Options, Stack
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import Conflict, ModelUnavailable, Refused
-from orchestrator.inference.channel import CHANNEL
+from orchestrator.inference.channel import CHANNEL_OPTIONS
 from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.publishing import golden, tuning
@@ -112,7 +112,7 @@ async def state(publisher: Publisher) -> tuple[Any, ...]:
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     )
-    client = InferenceServerClient(publisher.control.first, channel_args=CHANNEL)
+    client = InferenceServerClient(publisher.control.first, channel_args=CHANNEL_OPTIONS)
     key = publisher.services.settings.triton_control_key
     allowed = {CONTROL_HEADER: key.get_secret_value()} if key else None
     index = await client.get_model_repository_index(headers=allowed)
