@@ -10,6 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from opentelemetry.trace import SpanKind
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_fixed,
+)
 from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
@@ -94,24 +101,34 @@ class TritonInfer:
         """Call one model; until the deadline, try another server if one fails, and wait while the queue is full."""
         tensor = InferInput(input_name, list(batch.shape), np_to_triton_dtype(batch.dtype))
         tensor.set_data_from_numpy(np.ascontiguousarray(batch))
-        loop = asyncio.get_running_loop()
-        deadline, tries = loop.time() + self._timeout_s, TRIES
-        while True:
-            left_s = max(0.001, deadline - loop.time())
-            try:
-                with CALLS_IN_FLIGHT.labels(model).track_inprogress(), _span(model, self.versions.get(model, "")):
-                    return await self._infer(model, tensor, outputs, min(left_s, self._try_s or left_s))
-            except ModelsBusy:
-                self.on_busy()
-                if loop.time() + BUSY_PAUSE_S > deadline:
-                    raise
-                await asyncio.sleep(BUSY_PAUSE_S)
-            except ModelUnavailable:
-                tries -= 1
-                if not tries or loop.time() > deadline:
-                    raise
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        while_busy = AsyncRetrying(
+            retry=retry_if_exception_type(ModelsBusy),
+            wait=wait_fixed(BUSY_PAUSE_S),
+            stop=stop_before_delay(self._timeout_s),
+            after=lambda _: self.on_busy(),
+            reraise=True,
+        )
+        return await while_busy(self._call_some_server, model, tensor, outputs, deadline)
+
+    async def _call_some_server(
+        self, model: str, tensor: InferInput, outputs: list[str], deadline: float
+    ) -> list[NDArray[np.generic]]:
+        elsewhere = AsyncRetrying(
+            retry=retry_if_exception_type(ModelUnavailable),
+            stop=stop_after_attempt(TRIES),
+            reraise=True,
+        )
+        return await elsewhere(self._infer, model, tensor, outputs, deadline)
 
     async def _infer(
+        self, model: str, tensor: InferInput, outputs: list[str], deadline: float
+    ) -> list[NDArray[np.generic]]:
+        left_s = max(0.001, deadline - asyncio.get_running_loop().time())
+        with CALLS_IN_FLIGHT.labels(model).track_inprogress(), _span(model, self.versions.get(model, "")):
+            return await self._infer_once(model, tensor, outputs, min(left_s, self._try_s or left_s))
+
+    async def _infer_once(
         self, model: str, tensor: InferInput, outputs: list[str], timeout_s: float
     ) -> list[NDArray[np.generic]]:
         name = self.names.get(model, model)
