@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.drawing.light import soften
-from export.drawing.noise import Field, Rng
+from export.drawing.fields import Field, Rng, soften
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What the cornea mirrors: windows, ring lights, flashes, screens, skies; and how the scene is lit."""
 
-import cv2
 import numpy as np
 
-from export.drawing.noise import Field, Rng, edge, smooth
+from export.drawing.fields import Field, Rng, edge
+from export.drawing.noise import smooth
 
 
 def _window(rng: Rng, u: Field, v: Field) -> Field:
@@ -91,8 +91,3 @@ def coloured(rng: Rng, lit: Field) -> Field:
     first, second = 1.0 - rng.uniform(0.0, 0.7, (2, 3)) * rng.random((2, 1))
     meet = edge(smooth(rng, height, width, 1.5), rng.uniform(0.3, 2.0))[..., None]
     return np.asarray(lit[..., None] * (first + (second - first) * meet), np.float32)
-
-
-def soften(field: Field, sigma_px: float) -> Field:
-    """Gaussian blur; returns the field itself where the blur is too small to matter."""
-    return field if sigma_px < 0.25 else np.asarray(cv2.GaussianBlur(field, (0, 0), sigma_px), np.float32)

@@ -3,8 +3,10 @@
 import cv2
 import numpy as np
 
-from export.drawing.face import HAIR, Lids, hairs
-from export.drawing.noise import Field, Rng, blend, edge, smooth, stretched
+from export.drawing.fields import Field, Rng, blend, edge
+from export.drawing.hair import HAIR, hairs
+from export.drawing.lids import Lids
+from export.drawing.noise import smooth, stretched
 
 
 def relief(rng: Rng, u: Field, v: Field, lids: Lids) -> Field:
@@ -47,34 +49,6 @@ def wrinkles(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Fiel
     return np.asarray(cv2.GaussianBlur(lines, (0, 0), max(0.6, width_px * 0.4)), np.float32)
 
 
-def brow(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Field:
-    """(H, W) opacity of an eyebrow, from a few hairs far above the lid to a dense band right over it."""
-    count = int(rng.integers(120, 700))
-    lift = -lids.upper - rng.uniform(0.5, 3.2)
-    reach, bend = lids.half_width * rng.uniform(1.05, 1.5), rng.uniform(0.1, 0.8)
-    thick = rng.uniform(0.12, 0.45)
-    along = rng.uniform(-1, 1, count)
-    spread = rng.normal(0, thick, count) * (1 - 0.5 * np.abs(along))
-    roots = np.stack([along * reach, lift + bend * along**2 + spread], axis=1)
-    lean = rng.choice([-1, 1]) * rng.uniform(0.6, 1.4) + rng.normal(0, 0.25, count)
-    directions = np.stack([np.sin(lean), -np.cos(lean)], axis=1)
-    strands = hairs(rng, u, v, roots, directions, rng.uniform(0.3, 0.8), 0.0, radius_px * rng.uniform(0.012, 0.035))
-    t = u / np.float32(reach)
-    band = np.exp(-(((v - lift - bend * t * t) / (1.3 * thick)) ** 2)) * edge(1.0 - np.abs(t), 0.3)
-    return np.asarray(np.maximum(strands, rng.uniform(0.0, 0.9) * band), np.float32)
-
-
-def strands(rng: Rng, u: Field, v: Field, radius_px: float) -> Field:
-    """(H, W) opacity of a few long hairs that hang across the frame."""
-    count = int(rng.integers(2, 14))
-    roots = np.stack([rng.normal(rng.uniform(-3, 3), 0.6, count), np.full(count, -5.0)], axis=1)
-    lean = rng.normal(0, 0.35) + rng.normal(0, 0.08, count)
-    directions = np.stack([np.sin(lean), np.cos(lean)], axis=1)
-    return hairs(
-        rng, u, v, roots, directions, rng.uniform(6, 14), rng.uniform(-3, 3), radius_px * rng.uniform(0.015, 0.05)
-    )
-
-
 def beyond(rng: Rng, skin: Field, u: Field, v: Field, lids: Lids) -> None:
     """The face ends within the frame: hair, a wall or something bright or out of focus behind, painted into `skin`."""
     height, width = u.shape
@@ -96,3 +70,15 @@ def beyond(rng: Rng, skin: Field, u: Field, v: Field, lids: Lids) -> None:
             + (second - first) * edge(smooth(rng, height, width, rng.uniform(1, 6)), rng.uniform(0.2, 2))[..., None]
         )
     blend(skin, np.asarray(behind, np.float32), mask)
+
+
+def glasses(rng: Rng, picture: Field, u: Field, v: Field) -> None:
+    """The rim of one glass round the eye, and glare on it, painted into `picture`."""
+    x, y = u + rng.normal(0, 0.5), v + rng.normal(0, 0.4)
+    r = np.hypot(x / rng.uniform(3.0, 5.5), y / rng.uniform(2.0, 3.6))
+    upper = np.where(y < 0, 1.0, rng.uniform(0.1, 1.0))  # many rims are stronger above
+    rim = (1.0 - edge(np.abs(r - 1.0) - rng.uniform(0.015, 0.07), 0.02)) * upper
+    blend(picture, rng.uniform(0, 0.5) * rng.uniform(0.4, 1.0, 3), np.asarray(rim, np.float32))
+    spot = np.hypot(x - rng.uniform(-2.5, 2.5), (y - rng.uniform(-1.8, 1.8)) * rng.uniform(1, 3))
+    glare = (1.0 - edge(spot - rng.uniform(0.1, 0.6), 0.2)) * (np.hypot(u, v) > 1.2) * rng.uniform(0, 0.9)
+    blend(picture, np.ones(3), np.asarray(glare, np.float32))

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from export.drawing.fields import Rng
 from export.drawing.light import lamp
-from export.drawing.noise import Rng, fractal
+from export.drawing.noise import fractal
 
 OVERSAMPLING = 2
 LEAST_PX = 3.0

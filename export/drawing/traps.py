@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from export.drawing.face import SKIN
-from export.drawing.noise import Field, Rng, blend, edge, fractal, smooth
+from export.drawing.fields import Field, Rng, blend, edge
+from export.drawing.noise import fractal, smooth
+from export.drawing.skin import SKIN
 
 
 def _surface(rng: Rng, height: int, width: int) -> Field:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import eyes
+from export.drawing import eyes
 from orchestrator.config import ROOT
 from orchestrator.errors import IrisTooSmall, NoIrisFound, QualityIssue
 from orchestrator.inference.onnx import OnnxInfer
