@@ -17,7 +17,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Write overlays to look at into this folder.")] = None,
     repository: Path = REPOSITORY,
 ) -> None:
-    """Run the whole segmentation over a folder: refusals, confidence and, where there is a truth, IoU."""
+    """Segment a folder of photos as the service does: refusals, confidence and, where there is a truth, IoU."""
     from export.evaluation.photos import evaluate_photos
 
     evaluate_photos(photos, truth, out, repository)
@@ -29,7 +29,7 @@ def evaluate_drawn(
     failures: Annotated[Path | None, typer.Option(help="Write the eyes that come out worst to this picture.")] = None,
     repository: Path = REPOSITORY,
 ) -> None:
-    """Score the whole segmentation and the removal of reflections on held-out drawn pictures."""
+    """Score the segmentation and the removal of reflections on held-out drawn pictures."""
     from export.evaluation import drawn_eyes
 
     drawn_eyes.evaluate_drawn(count, repository, failures)

@@ -1,4 +1,4 @@
-"""Fields are arrays (H, W) or (H, W, 3) of floats: edges, blending, blur, and where a field lies in pixels."""
+"""Fields, arrays (H, W) or (H, W, 3) of floats: edges, blending, blur, and the map from (u, v) to pixels."""
 
 from typing import Any
 

@@ -36,7 +36,7 @@ def hairs(
 
 
 def _thick_hairs(canvas: np.ndarray, places: np.ndarray, width_px: float) -> Field:
-    """Hairs wide enough to see their taper: each one outline from its root to its tip."""
+    """Hairs wide enough to show their taper: each is an outline from its root to its tip."""
     along = np.gradient(places, axis=1)
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-6)

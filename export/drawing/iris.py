@@ -46,7 +46,7 @@ def _palette(rng: Rng) -> Field:
 
 
 def _fibres(rng: Rng, rows: int, columns: int) -> Field:
-    """Radial strands: noise much finer along the angle than along the radius, bent sideways a little."""
+    """Radial strands: noise that is much finer round the iris than along its radius, bent sideways a little."""
     total = np.zeros((rows, columns), np.float32)
     weight = 1.0
     for around, along in ((36, 3), (80, 5), (170, 7), (340, 10), (700, 16)):
@@ -126,7 +126,7 @@ def draw_iris(rng: Rng, u: Field, v: Field, radius_px: float) -> Iris:
     t = np.clip((pupil_r - 1.0) * dilation / (1.0 - dilation), 0.0, 1.0)
     angle = (np.arctan2(v, u) / (2 * np.pi) + 0.5) * (columns - 1)
     colour = cv2.remap(texture, angle, (t * (rows - 1)).astype(np.float32), cv2.INTER_LINEAR)
-    facing = rng.uniform(0, 2 * np.pi)  # light falls through the cornea on the far side
+    facing = rng.uniform(0, 2 * np.pi)  # light that comes in through the cornea falls on the far side
     colour = colour * (1.0 + rng.uniform(0.0, 0.3) * (u * np.cos(facing) + v * np.sin(facing)))[..., None]
     pixel = 1.5 / radius_px
     disc = 1.0 - edge(r - 1.0, rng.uniform(0.02, 0.14) + pixel)

@@ -1,4 +1,4 @@
-"""The lid opening: its shape, in which the eyeball shows."""
+"""The shape of the lid opening, through which the eyeball shows."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a frame shows round an eye: the form of the socket, wrinkles, the brow, hair, what lies beyond the face."""
+"""What a frame shows round an eye: the form of the socket, wrinkles, glasses, what is beyond the face."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from export.drawing.noise import smooth, stretched
 def relief(rng: Rng, u: Field, v: Field, lids: Lids) -> Field:
     """(H, W) brightness of the skin from its form: a deep socket, the bridge of the nose, the ridge under the brow."""
     height, width = u.shape
-    small = (max(width // 4, 8), max(height // 4, 8))  # nothing here is fine
+    small = (max(width // 4, 8), max(height // 4, 8))  # the form has no fine detail
     x, y = (np.asarray(cv2.resize(f, small), np.float32) / lids.half_width for f in (u, v))
     nose = rng.choice([-1.0, 1.0]) * x  # 1 at the inner corner
     shade = 1.0 - rng.uniform(0.0, 0.5) * np.exp(-((x / 1.2) ** 2 + ((y + 0.25) / 0.7) ** 2))
@@ -22,7 +22,7 @@ def relief(rng: Rng, u: Field, v: Field, lids: Lids) -> Field:
     )
     shade += rng.uniform(0.0, 0.2) * np.exp(-(((y + rng.uniform(0.7, 1.3) - 0.3 * np.minimum(x * x, 1.5)) / 0.25) ** 2))
     shade += rng.uniform(-0.1, 0.25) * edge(y - rng.uniform(0.6, 1.0) - 0.2 * x, rng.uniform(0.4, 1.0))
-    if rng.random() < 0.3:  # lamp on one side only
+    if rng.random() < 0.3:  # the lamp is on one side only
         turn = rng.uniform(0, 2 * np.pi)
         shade *= 1.0 - rng.uniform(0.2, 0.75) * edge(x * np.cos(turn) + y * np.sin(turn) - rng.normal(0, 0.7), 1.2)
     return np.asarray(cv2.resize(np.clip(shade, 0.12, 1.8), (width, height), interpolation=cv2.INTER_LINEAR))
@@ -50,7 +50,7 @@ def wrinkles(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Fiel
 
 
 def beyond(rng: Rng, skin: Field, u: Field, v: Field, lids: Lids) -> None:
-    """The face ends within the frame: hair, a wall or something bright or out of focus behind, painted into `skin`."""
+    """The end of the face within the frame, painted into `skin`: hair, or a blurred background behind it."""
     height, width = u.shape
     turn = rng.normal(0, 0.35) + (np.pi if rng.random() < 0.5 else 0.0)
     if rng.random() < 0.2:
@@ -73,10 +73,10 @@ def beyond(rng: Rng, skin: Field, u: Field, v: Field, lids: Lids) -> None:
 
 
 def glasses(rng: Rng, picture: Field, u: Field, v: Field) -> None:
-    """The rim of one glass round the eye, and glare on it, painted into `picture`."""
+    """The rim of a lens round the eye, and glare on it, painted into `picture`."""
     x, y = u + rng.normal(0, 0.5), v + rng.normal(0, 0.4)
     r = np.hypot(x / rng.uniform(3.0, 5.5), y / rng.uniform(2.0, 3.6))
-    upper = np.where(y < 0, 1.0, rng.uniform(0.1, 1.0))  # many rims are stronger above
+    upper = np.where(y < 0, 1.0, rng.uniform(0.1, 1.0))  # many rims are thicker above
     rim = (1.0 - edge(np.abs(r - 1.0) - rng.uniform(0.015, 0.07), 0.02)) * upper
     blend(picture, rng.uniform(0, 0.5) * rng.uniform(0.4, 1.0, 3), np.asarray(rim, np.float32))
     spot = np.hypot(x - rng.uniform(-2.5, 2.5), (y - rng.uniform(-1.8, 1.8)) * rng.uniform(1, 3))

@@ -1,4 +1,4 @@
-"""The scores of one drawn picture. Each function runs in a process of its own pool and gets a seed."""
+"""The scores of one drawn picture, by its seed. `drawn_eyes` calls these functions in several processes at once."""
 
 import asyncio
 from dataclasses import dataclass

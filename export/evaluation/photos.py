@@ -1,4 +1,4 @@
-"""Scores the whole segmentation (all passes, all checks) on a folder of photos."""
+"""Scores the segmentation with all its passes and checks on a folder of photos."""
 
 import asyncio
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 def bicubic_phases() -> Tensor:
     """(48, 1, 5, 5): bicubic ×4 as a grouped convolution before a pixel shuffle, equal to torch's `interpolate`.
 
-    ONNX Runtime's Resize took half of the whole network's time on a CPU; this takes next to none.
+    ONNX Runtime's Resize took half of the network's time on a CPU; this takes next to none.
     """
     impulse = torch.zeros(1, 1, 9, 9)
     impulse[..., 4, 4] = 1.0
@@ -53,7 +53,7 @@ class SRVGGNetCompact(nn.Module):
 
 
 class _DenseBlock(nn.Module):
-    """Five convolutions, each of which sees what all before it made."""
+    """Five convolutions, each of which gets the outputs of all before it."""
 
     def __init__(self, num_feat: int, num_grow_ch: int) -> None:
         super().__init__()

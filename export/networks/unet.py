@@ -18,7 +18,7 @@ class _Block(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """Ronneberger's U-Net behind a pixel-unshuffle by 2, with a second head: is an open human eye here.
+    """Ronneberger's U-Net behind a pixel-unshuffle by 2, with a second head for whether there is an open human eye.
 
     In: (N, 3, S, S) float, S a multiple of 32, any range (each picture is normalised by its own mean and spread).
     Out: class logits (N, classes, S, S), reflection logits (N, S, S) and presence logits (N, 1).
@@ -30,7 +30,7 @@ class UNet(nn.Module):
         self.stem = nn.PixelUnshuffle(2)
         self.down = nn.ModuleList(_Block(a, b) for a, b in zip([12, *widths[:-1]], widths, strict=True))
         self.up = nn.ModuleList(_Block(a + b, b) for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.head = nn.Conv2d(base, (classes + 1) * 4, 1)  # the last map says: a reflection covers this pixel
+        self.head = nn.Conv2d(base, (classes + 1) * 4, 1)  # the last map is of reflections
         self.presence = nn.Sequential(nn.Linear(widths[-1] * 2, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
