@@ -19,7 +19,7 @@ import httpx
 import psutil
 from sqlalchemy import text
 
-from export import eyes
+from export.drawing import eyes
 from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
 from orchestrator.pipeline.images import encode_jpeg

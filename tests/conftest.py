@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from export import eyes
+from export.drawing import eyes
 from orchestrator.config import Settings
 from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg

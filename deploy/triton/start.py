@@ -1,15 +1,15 @@
 """Starts tritonserver in its container: on a GPU builds the networks' TensorRT plans first, and keeps them.
 
-export/tensorrt.py says how; nothing but the standard library is needed. Environment: MODEL_REPOSITORY (/models; or
-s3://…), PLANS (/plans, keep it on a volume), PROFILE (cpu, gpu, gpu-onnx), OTLP_ENDPOINT (a collector of traces,
-http://host:4318), CONTROL_KEY (what whoever loads models must send).
+export/conversion/tensorrt.py builds them; nothing but the standard library is needed. Environment: MODEL_REPOSITORY
+(/models; or s3://…), PLANS (/plans, keep it on a volume), PROFILE (cpu, gpu, gpu-onnx), OTLP_ENDPOINT (a collector of
+traces, http://host:4318), CONTROL_KEY (sent with every call that loads or unloads models).
 """
 
 import os
 import sys
 from pathlib import Path
 
-from export.tensorrt import CannotBuild, prepare
+from export.conversion.tensorrt import CannotBuild, prepare
 
 
 def command(repository: Path | str, profile: str) -> list[str]:

@@ -1,1 +1,1 @@
-"""The parts of a drawn eye picture: noise, iris, face, light, camera and the things that are no eye."""
+"""Draws eyes, textures and pictures without an eye. `eyes.draw` begins a picture; the other modules draw its parts."""

@@ -7,13 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.drawing.light import soften
-from export.drawing.noise import Field, Rng
+from export.drawing.fields import Field, Rng, soften
 
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera's habits, drawn once so that two versions of a scene are taken alike. Sigmas in pixels, rest 0–1."""
+    """The settings and faults of one camera, so that two versions of a scene are taken alike. Sigmas are in pixels."""
 
     gain: float
     gamma: float
@@ -32,7 +31,7 @@ class Camera:
 
 
 def random_camera(rng: Rng, radius_px: float, mild: bool = False) -> Camera:
-    """Mostly decent phone pictures, some dim, blurred, noisy, tinted or squeezed; `mild` is a good camera."""
+    """Mostly decent phone pictures, some dim, blurred, noisy, tinted or compressed; `mild` is a good camera."""
     wild = 0.0 if mild else 1.0
     soft = rng.gamma(1.2, 0.012) * radius_px if rng.random() < 0.7 * wild else 0.0
     cast = np.exp(rng.normal(0, 0.09 if rng.random() < 0.8 else 0.22, 3) * wild)
@@ -56,7 +55,7 @@ def random_camera(rng: Rng, radius_px: float, mild: bool = False) -> Camera:
 
 
 def _shrink(rng: Rng, radius_px: float) -> float:
-    """Mostly somewhat coarse; now and then a few pixels enlarged, but never less than an iris 7 pixels wide."""
+    """Mostly somewhat coarse, now and then very coarse; but an iris stays at least 7 pixels wide."""
     coarse = rng.uniform(0.1, 0.4) if rng.random() < 0.35 else rng.uniform(0.35, 0.8)
     return float(min(max(coarse, 3.5 / radius_px), 1.0))
 
@@ -64,8 +63,8 @@ def _shrink(rng: Rng, radius_px: float) -> float:
 def take(scene: Field, camera: Camera) -> NDArray[np.uint8]:
     """Photograph `scene` (H, W, 3) float 0–1 sRGB; returns (H, W, 3) uint8."""
     height, width = scene.shape[:2]
-    kept = 0.0 if camera.grey else camera.saturation
-    colours = kept * np.eye(3) + (1.0 - kept) * np.array([0.299, 0.587, 0.114])
+    saturation = 0.0 if camera.grey else camera.saturation
+    colours = saturation * np.eye(3) + (1.0 - saturation) * np.array([0.299, 0.587, 0.114])
     x = cv2.pow(np.clip(scene, 0.0, 1.0), camera.gamma)
     x = cv2.transform(x, (colours * camera.cast * camera.gain).astype(np.float32))
     x = soften(np.asarray(x, np.float32), camera.focus_sigma)
@@ -93,7 +92,7 @@ def take(scene: Field, camera: Camera) -> NDArray[np.uint8]:
 
 
 def through_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """What is left of an sRGB picture after JPEG."""
+    """An sRGB picture after it was written as JPEG and read again."""
     coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.ascontiguousarray(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
 

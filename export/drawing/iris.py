@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from export.drawing.noise import Field, Rng, edge, stretched
+from export.drawing.fields import Field, Rng, edge
+from export.drawing.noise import stretched
 
 # sRGB in 0–1: the deep stroma, its middle, its lightest fibres, the zone round the pupil.
 PALETTES = np.array(
@@ -45,7 +46,7 @@ def _palette(rng: Rng) -> Field:
 
 
 def _fibres(rng: Rng, rows: int, columns: int) -> Field:
-    """Radial strands: noise much finer along the angle than along the radius, bent sideways a little."""
+    """Radial strands: noise that is much finer round the iris than along its radius, bent sideways a little."""
     total = np.zeros((rows, columns), np.float32)
     weight = 1.0
     for around, along in ((36, 3), (80, 5), (170, 7), (340, 10), (700, 16)):
@@ -63,24 +64,9 @@ def _fibres(rng: Rng, rows: int, columns: int) -> Field:
 def polar_texture(rng: Rng, rows: int, columns: int) -> Field:
     """(rows, columns, 3) iris colours: rows from the pupil's edge to the limbus, columns round the clock."""
     deep, mid, light, core = _palette(rng)
-    darkness = float(1.0 - mid.mean())
     radius = np.linspace(0.0, 1.0, rows, dtype=np.float32)[:, None]
     around = np.linspace(0.0, 2 * np.pi, columns, dtype=np.float32)[None, :]
-    tone = 0.5 + rng.uniform(0.2, 0.55) * _fibres(rng, rows, columns)
-    collarette = rng.uniform(0.16, 0.42) + 0.05 * stretched(rng, 1, columns, 2, 26, wrap=True)
-    ridge = np.exp(-(((radius - collarette) / rng.uniform(0.03, 0.09)) ** 2))
-    tone += rng.uniform(0.0, 0.45) * ridge
-    if rng.random() < 0.7:  # crypts: dark openings beside the collarette
-        holes = stretched(rng, rows, columns, 6, 42, wrap=True) + 0.35 * stretched(
-            rng, rows, columns, 14, 130, wrap=True
-        )
-        tone -= (
-            rng.uniform(0.3, 0.9) * edge(holes - 0.62, rng.uniform(0.3, 0.9)) * np.exp(-(((radius - 0.45) / 0.28) ** 2))
-        )
-    if rng.random() < 0.3 + 0.4 * darkness:  # contraction furrows: arcs near the limbus
-        wave = radius * rng.uniform(25, 45) + 1.5 * stretched(rng, rows, columns, 3, 9, wrap=True)
-        patch = stretched(rng, rows, columns, 3, 7, wrap=True)
-        tone += 0.18 * np.sin(wave) * edge(radius - 0.55, 0.3) * np.clip(0.6 + patch, 0, 1)
+    tone, collarette = _tone(rng, radius, columns, darkness=float(1.0 - mid.mean()))
     low = np.clip(tone * 2.0, 0.0, 1.0)[..., None]
     high = np.clip(tone * 2.0 - 1.0, 0.0, 1.0)[..., None]
     colour = deep + (mid - deep) * low + (light - mid) * high
@@ -88,17 +74,41 @@ def polar_texture(rng: Rng, rows: int, columns: int) -> Field:
     zone = reach * (1.0 - edge(radius - collarette * rng.uniform(0.9, 1.5), 0.35))
     zone = zone * (0.75 + 0.4 * stretched(rng, rows, columns, 3, 40, wrap=True))
     colour += (core * (0.55 + 0.8 * tone[..., None]) - colour) * np.clip(zone, 0, 0.9)[..., None]
-    if rng.random() < 0.07:  # a sector of another colour
-        other = _palette(rng)[1]
-        span = edge(np.cos(around - rng.uniform(0, 6.3)) - rng.uniform(0.6, 0.95), 0.1)
-        colour += (other * (0.5 + tone[..., None]) - colour) * (0.85 * span * np.ones_like(radius))[..., None]
-    for _ in range(int(rng.integers(0, 6)) if rng.random() < 0.25 else 0):  # freckles
-        dot = np.hypot((radius - rng.uniform(0.3, 0.95)) * 1.2, np.sin((around - rng.uniform(0, 6.3)) / 2) * 2)
-        colour *= 1.0 - 0.6 * (1.0 - edge(dot - rng.uniform(0.02, 0.07), 0.03))[..., None]
+    _marks(rng, colour, tone, radius, around)
     limbus = rng.uniform(0.1, 0.85) * edge(radius - rng.uniform(0.8, 0.95), rng.uniform(0.12, 0.35))
     colour *= 1.0 - limbus[..., None]
     colour *= 1.0 - (rng.uniform(0.0, 0.5) * np.exp(-radius / 0.03))[..., None]
     return np.asarray(np.clip(colour, 0.0, 1.0), np.float32)
+
+
+def _tone(rng: Rng, radius: Field, columns: int, darkness: float) -> tuple[Field, Field]:
+    """How light the tissue is, (rows, columns), about 0.5; and the radius of the collarette, (1, columns)."""
+    rows = len(radius)
+    tone = 0.5 + rng.uniform(0.2, 0.55) * _fibres(rng, rows, columns)
+    collarette = rng.uniform(0.16, 0.42) + 0.05 * stretched(rng, 1, columns, 2, 26, wrap=True)
+    ridge = np.exp(-(((radius - collarette) / rng.uniform(0.03, 0.09)) ** 2))
+    tone += rng.uniform(0.0, 0.45) * ridge
+    if rng.random() < 0.7:  # crypts: dark openings beside the collarette
+        holes = stretched(rng, rows, columns, 6, 42, wrap=True)
+        holes = holes + 0.35 * stretched(rng, rows, columns, 14, 130, wrap=True)
+        crypts = rng.uniform(0.3, 0.9) * edge(holes - 0.62, rng.uniform(0.3, 0.9))
+        tone -= crypts * np.exp(-(((radius - 0.45) / 0.28) ** 2))
+    if rng.random() < 0.3 + 0.4 * darkness:  # contraction furrows: arcs near the limbus
+        wave = radius * rng.uniform(25, 45) + 1.5 * stretched(rng, rows, columns, 3, 9, wrap=True)
+        patch = stretched(rng, rows, columns, 3, 7, wrap=True)
+        tone += 0.18 * np.sin(wave) * edge(radius - 0.55, 0.3) * np.clip(0.6 + patch, 0, 1)
+    return tone, collarette
+
+
+def _marks(rng: Rng, colour: Field, tone: Field, radius: Field, around: Field) -> None:
+    """A sector of another colour and freckles, now and then, painted into `colour` (rows, columns, 3)."""
+    if rng.random() < 0.07:
+        other = _palette(rng)[1]
+        span = edge(np.cos(around - rng.uniform(0, 6.3)) - rng.uniform(0.6, 0.95), 0.1)
+        colour += (other * (0.5 + tone[..., None]) - colour) * (0.85 * span * np.ones_like(radius))[..., None]
+    for _ in range(int(rng.integers(0, 6)) if rng.random() < 0.25 else 0):
+        freckle = np.hypot((radius - rng.uniform(0.3, 0.95)) * 1.2, np.sin((around - rng.uniform(0, 6.3)) / 2) * 2)
+        colour *= 1.0 - 0.6 * (1.0 - edge(freckle - rng.uniform(0.02, 0.07), 0.03))[..., None]
 
 
 def draw_iris(rng: Rng, u: Field, v: Field, radius_px: float) -> Iris:
@@ -116,7 +126,7 @@ def draw_iris(rng: Rng, u: Field, v: Field, radius_px: float) -> Iris:
     t = np.clip((pupil_r - 1.0) * dilation / (1.0 - dilation), 0.0, 1.0)
     angle = (np.arctan2(v, u) / (2 * np.pi) + 0.5) * (columns - 1)
     colour = cv2.remap(texture, angle, (t * (rows - 1)).astype(np.float32), cv2.INTER_LINEAR)
-    facing = rng.uniform(0, 2 * np.pi)  # light falls through the cornea on the far side
+    facing = rng.uniform(0, 2 * np.pi)  # light that comes in through the cornea falls on the far side
     colour = colour * (1.0 + rng.uniform(0.0, 0.3) * (u * np.cos(facing) + v * np.sin(facing)))[..., None]
     pixel = 1.5 / radius_px
     disc = 1.0 - edge(r - 1.0, rng.uniform(0.02, 0.14) + pixel)

@@ -1,13 +1,13 @@
-"""What the cornea mirrors: windows, ring lights, flashes, screens, skies; and how the scene is lit."""
+"""Reflections on the cornea: windows, ring lights, flashes, screens, skies; and how the scene is lit."""
 
-import cv2
 import numpy as np
 
-from export.drawing.noise import Field, Rng, edge, smooth
+from export.drawing.fields import Field, Rng, edge
+from export.drawing.noise import smooth
 
 
 def _window(rng: Rng, u: Field, v: Field) -> Field:
-    """A bright rectangle bent by the cornea, sometimes with bars and somebody's dark outline in it."""
+    """A bright rectangle bent by the cornea, sometimes with bars or dark shapes in it."""
     centre = rng.uniform(-0.5, 0.5, 2)
     angle = rng.normal(0, 0.25)
     x = (u - centre[0]) * np.cos(angle) + (v - centre[1]) * np.sin(angle)
@@ -58,7 +58,7 @@ def _sky(rng: Rng, u: Field, v: Field) -> Field:
 
 
 def reflections(rng: Rng, u: Field, v: Field) -> Field:
-    """Draw what a cornea at the origin (radius 1) mirrors: (H, W, 3) light to add."""
+    """The reflections on a cornea at the origin (radius 1): (H, W, 3) light to add."""
     light = np.zeros((u.shape[0], u.shape[1], 3), np.float32)
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.12, 0.50, 0.28, 0.10]))):
         kind = rng.choice(4, p=[0.38, 0.14, 0.34, 0.14])
@@ -84,15 +84,10 @@ def lamp(rng: Rng, height: int, width: int) -> Field:
 
 
 def coloured(rng: Rng, lit: Field) -> Field:
-    """(H, W, 3) light: `lit` alone, or now and then two lamps of different colours that meet in the frame."""
+    """(H, W, 3) or, of one colour, (H, W, 1): `lit` alone, or now and then two lamps of different colours."""
     if rng.random() > 0.12:
         return lit[..., None]
     height, width = lit.shape
     first, second = 1.0 - rng.uniform(0.0, 0.7, (2, 3)) * rng.random((2, 1))
     meet = edge(smooth(rng, height, width, 1.5), rng.uniform(0.3, 2.0))[..., None]
     return np.asarray(lit[..., None] * (first + (second - first) * meet), np.float32)
-
-
-def soften(field: Field, sigma_px: float) -> Field:
-    """Gaussian blur; returns the field itself where the blur is too small to matter."""
-    return field if sigma_px < 0.25 else np.asarray(cv2.GaussianBlur(field, (0, 0), sigma_px), np.float32)

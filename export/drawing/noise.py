@@ -1,13 +1,9 @@
 """Smooth random fields, the raw material of every surface in a drawn picture."""
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Field = NDArray[np.floating[Any]]
-Rng = np.random.Generator
+from export.drawing.fields import Field, Rng
 
 
 def smooth(rng: Rng, height: int, width: int, cells: float, wrap: bool = False) -> Field:
@@ -40,21 +36,3 @@ def fractal(rng: Rng, height: int, width: int, cells: float, octaves: int, gain:
         total += weight * smooth(rng, height, width, cells * 2**octave)
         weight *= gain
     return total
-
-
-def edge(distance: Field, softness: float) -> Field:
-    """0 where `distance` < -softness/2, 1 where it is > softness/2, a smooth ramp between."""
-    t = np.clip(distance / max(softness, 1e-6) + 0.5, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
-
-
-def blend(below: Field, above: Field | NDArray[np.float64] | float, alpha: Field) -> Field:
-    """`above` laid over `below` (H, W, 3) with the (H, W) opacity `alpha`, in place."""
-    rows = np.flatnonzero(alpha.max(axis=1) > 1 / 512)
-    if len(rows) == 0:
-        return below
-    span = slice(rows[0], rows[-1] + 1)
-    a = alpha[span, :, None]
-    layer = np.asarray(above, np.float32)
-    below[span] += ((layer[span] if layer.shape == below.shape else layer) - below[span]) * a
-    return below

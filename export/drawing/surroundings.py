@@ -1,16 +1,18 @@
-"""What a frame shows round an eye: the form of the socket, wrinkles, the brow, hair, what lies beyond the face."""
+"""What a frame shows round an eye: the form of the socket, wrinkles, glasses, what is beyond the face."""
 
 import cv2
 import numpy as np
 
-from export.drawing.face import HAIR, Lids, hairs
-from export.drawing.noise import Field, Rng, blend, edge, smooth, stretched
+from export.drawing.fields import Field, Rng, blend, edge
+from export.drawing.hair import HAIR, hairs
+from export.drawing.lids import Lids
+from export.drawing.noise import smooth, stretched
 
 
 def relief(rng: Rng, u: Field, v: Field, lids: Lids) -> Field:
     """(H, W) brightness of the skin from its form: a deep socket, the bridge of the nose, the ridge under the brow."""
     height, width = u.shape
-    small = (max(width // 4, 8), max(height // 4, 8))  # nothing here is fine
+    small = (max(width // 4, 8), max(height // 4, 8))  # the form has no fine detail
     x, y = (np.asarray(cv2.resize(f, small), np.float32) / lids.half_width for f in (u, v))
     nose = rng.choice([-1.0, 1.0]) * x  # 1 at the inner corner
     shade = 1.0 - rng.uniform(0.0, 0.5) * np.exp(-((x / 1.2) ** 2 + ((y + 0.25) / 0.7) ** 2))
@@ -20,7 +22,7 @@ def relief(rng: Rng, u: Field, v: Field, lids: Lids) -> Field:
     )
     shade += rng.uniform(0.0, 0.2) * np.exp(-(((y + rng.uniform(0.7, 1.3) - 0.3 * np.minimum(x * x, 1.5)) / 0.25) ** 2))
     shade += rng.uniform(-0.1, 0.25) * edge(y - rng.uniform(0.6, 1.0) - 0.2 * x, rng.uniform(0.4, 1.0))
-    if rng.random() < 0.3:  # lamp on one side only
+    if rng.random() < 0.3:  # the lamp is on one side only
         turn = rng.uniform(0, 2 * np.pi)
         shade *= 1.0 - rng.uniform(0.2, 0.75) * edge(x * np.cos(turn) + y * np.sin(turn) - rng.normal(0, 0.7), 1.2)
     return np.asarray(cv2.resize(np.clip(shade, 0.12, 1.8), (width, height), interpolation=cv2.INTER_LINEAR))
@@ -47,36 +49,8 @@ def wrinkles(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Fiel
     return np.asarray(cv2.GaussianBlur(lines, (0, 0), max(0.6, width_px * 0.4)), np.float32)
 
 
-def brow(rng: Rng, u: Field, v: Field, lids: Lids, radius_px: float) -> Field:
-    """(H, W) opacity of an eyebrow, from a few hairs far above the lid to a dense band right over it."""
-    count = int(rng.integers(120, 700))
-    lift = -lids.upper - rng.uniform(0.5, 3.2)
-    reach, bend = lids.half_width * rng.uniform(1.05, 1.5), rng.uniform(0.1, 0.8)
-    thick = rng.uniform(0.12, 0.45)
-    along = rng.uniform(-1, 1, count)
-    spread = rng.normal(0, thick, count) * (1 - 0.5 * np.abs(along))
-    roots = np.stack([along * reach, lift + bend * along**2 + spread], axis=1)
-    lean = rng.choice([-1, 1]) * rng.uniform(0.6, 1.4) + rng.normal(0, 0.25, count)
-    directions = np.stack([np.sin(lean), -np.cos(lean)], axis=1)
-    strands = hairs(rng, u, v, roots, directions, rng.uniform(0.3, 0.8), 0.0, radius_px * rng.uniform(0.012, 0.035))
-    t = u / np.float32(reach)
-    band = np.exp(-(((v - lift - bend * t * t) / (1.3 * thick)) ** 2)) * edge(1.0 - np.abs(t), 0.3)
-    return np.asarray(np.maximum(strands, rng.uniform(0.0, 0.9) * band), np.float32)
-
-
-def strands(rng: Rng, u: Field, v: Field, radius_px: float) -> Field:
-    """(H, W) opacity of a few long hairs that hang across the frame."""
-    count = int(rng.integers(2, 14))
-    roots = np.stack([rng.normal(rng.uniform(-3, 3), 0.6, count), np.full(count, -5.0)], axis=1)
-    lean = rng.normal(0, 0.35) + rng.normal(0, 0.08, count)
-    directions = np.stack([np.sin(lean), np.cos(lean)], axis=1)
-    return hairs(
-        rng, u, v, roots, directions, rng.uniform(6, 14), rng.uniform(-3, 3), radius_px * rng.uniform(0.015, 0.05)
-    )
-
-
 def beyond(rng: Rng, skin: Field, u: Field, v: Field, lids: Lids) -> None:
-    """The face ends within the frame: hair, a wall or something bright or out of focus behind, painted into `skin`."""
+    """The end of the face within the frame, painted into `skin`: hair, or a blurred background behind it."""
     height, width = u.shape
     turn = rng.normal(0, 0.35) + (np.pi if rng.random() < 0.5 else 0.0)
     if rng.random() < 0.2:
@@ -96,3 +70,15 @@ def beyond(rng: Rng, skin: Field, u: Field, v: Field, lids: Lids) -> None:
             + (second - first) * edge(smooth(rng, height, width, rng.uniform(1, 6)), rng.uniform(0.2, 2))[..., None]
         )
     blend(skin, np.asarray(behind, np.float32), mask)
+
+
+def glasses(rng: Rng, picture: Field, u: Field, v: Field) -> None:
+    """The rim of a lens round the eye, and glare on it, painted into `picture`."""
+    x, y = u + rng.normal(0, 0.5), v + rng.normal(0, 0.4)
+    r = np.hypot(x / rng.uniform(3.0, 5.5), y / rng.uniform(2.0, 3.6))
+    upper = np.where(y < 0, 1.0, rng.uniform(0.1, 1.0))  # many rims are thicker above
+    rim = (1.0 - edge(np.abs(r - 1.0) - rng.uniform(0.015, 0.07), 0.02)) * upper
+    blend(picture, rng.uniform(0, 0.5) * rng.uniform(0.4, 1.0, 3), np.asarray(rim, np.float32))
+    spot = np.hypot(x - rng.uniform(-2.5, 2.5), (y - rng.uniform(-1.8, 1.8)) * rng.uniform(1, 3))
+    glare = (1.0 - edge(spot - rng.uniform(0.1, 0.6), 0.2)) * (np.hypot(u, v) > 1.2) * rng.uniform(0, 0.9)
+    blend(picture, np.ones(3), np.asarray(glare, np.float32))

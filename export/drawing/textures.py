@@ -1,16 +1,17 @@
-"""Pictures of nothing in particular: leaves upon leaves of all sizes, so that the enhancer meets any edge and grain.
+"""Pictures of nothing in particular: leaves upon leaves of all sizes, so that the enhancer sees every edge and grain.
 
 Dead leaves (Matheron 1968; Lee, Mumford & Huang 2001) have the statistics of photos: hard edges at every scale that
 hide one another. Networks that restore photos learn from them nearly what they learn from photos (Achddou, Gousseau &
-Ladjal 2021), and they are free of anybody's rights.
+Ladjal 2021), and they are free of rights.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from export.drawing.fields import Rng
 from export.drawing.light import lamp
-from export.drawing.noise import Rng, fractal
+from export.drawing.noise import fractal
 
 OVERSAMPLING = 2
 LEAST_PX = 3.0
@@ -24,7 +25,7 @@ def draw_texture(seed: int, side_px: int) -> NDArray[np.uint8]:
     palette = _palette(rng)
     canvas = palette[0] + rng.uniform(0.1, 1.0) * (_material(rng, side) - 0.5)
     radii = _radii(rng, LEAST_PX * rng.uniform(0.7, 4.0), rng.uniform(0.1, 0.5) * side, int(rng.integers(400, 1600)))
-    focus = int(rng.integers(0, MATERIALS)) if rng.random() < 0.4 else 0  # what lies below is out of focus
+    focus = int(rng.integers(0, MATERIALS)) if rng.random() < 0.4 else 0  # layers below this one are out of focus
     for layer in range(MATERIALS):
         leaf_of = np.zeros((side, side), np.uint8)
         for radius in radii[layer::MATERIALS]:
@@ -39,7 +40,7 @@ def draw_texture(seed: int, side_px: int) -> NDArray[np.uint8]:
 
 
 def _radii(rng: Rng, least: float, largest: float, count: int) -> NDArray[np.float64]:
-    """`count` radii between two lengths, with density ~ radius^-e; e = 3 is the same at any zoom."""
+    """`count` radii between two lengths, with density ~ radius^-e; e = 3 looks the same at any zoom."""
     power = 1.0 - rng.uniform(1.6, 3.0)
     u = rng.random(count)
     return np.asarray((least**power * (1 - u) + largest**power * u) ** (1 / power))
@@ -57,7 +58,7 @@ def _palette(rng: Rng) -> NDArray[np.float32]:
 def _material(rng: Rng, side: int) -> NDArray[np.float32]:
     """(side, side, 3) about 0.5: fur or fibres in one direction, or any roughness from cloud to sand."""
     field = _fibres(rng, side) if rng.random() < 0.5 else _rough(rng, side)
-    if rng.random() < 0.4:  # tufts: here more, there less
+    if rng.random() < 0.4:  # tufts: denser in some places than in others
         field = field * np.clip(0.6 + 0.6 * fractal(rng, side, side, rng.uniform(3, 20), 3), 0, 2)
     field = field / max(float(field.std()), 1e-6) * rng.uniform(0.02, 0.16)
     tint = 1.0 + rng.normal(0, 0.12, 3)
@@ -65,7 +66,7 @@ def _material(rng: Rng, side: int) -> NDArray[np.float32]:
 
 
 def _fibres(rng: Rng, side: int) -> NDArray[np.float32]:
-    """Noise drawn out along a line, several times as coarse, as hairs lie over one another."""
+    """Noise stretched along a line, in several layers each twice as coarse, like hairs over one another."""
     total, angle = np.zeros((side, side), np.float32), rng.uniform(0, 180)
     for octave in range(int(rng.integers(1, 4))):
         size = max(side >> octave, 8)
@@ -82,7 +83,7 @@ def _fibres(rng: Rng, side: int) -> NDArray[np.float32]:
 
 
 def _rough(rng: Rng, side: int) -> NDArray[np.float32]:
-    """Noise with a spectrum ~ 1 / frequency^e, drawn out one way, sometimes folded into ridges."""
+    """Noise with a spectrum ~ 1 / frequency^e, stretched in one direction, sometimes folded into ridges."""
     frequency = np.fft.fftfreq(side).astype(np.float32)
     angle, squeeze = rng.uniform(0, np.pi), np.exp(rng.uniform(0, 1.2))
     fx, fy = frequency[None, : side // 2 + 1], frequency[:, None]
@@ -96,7 +97,7 @@ def _rough(rng: Rng, side: int) -> NDArray[np.float32]:
 def _leaf(
     rng: Rng, canvas: NDArray[np.float32], leaf_of: NDArray[np.uint8], radius: float, colour: NDArray[np.float32]
 ) -> None:
-    """One leaf: an ellipse, a polygon or a strand of one colour, over what lies there already."""
+    """One leaf: an ellipse, a polygon or a strand of one colour, over the leaves before it."""
     side = len(canvas)
     centre = rng.uniform(0, side, 2)
     kind = rng.choice(3, p=[0.4, 0.4, 0.2])

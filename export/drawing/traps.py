@@ -1,11 +1,12 @@
-"""Pictures without an eye, round ones above all: cups, moons, lenses, buttons, wheels, plain textures."""
+"""Pictures without an eye, most of them of round things: cups, moons, lenses, buttons, wheels, plain textures."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from export.drawing.face import SKIN
-from export.drawing.noise import Field, Rng, blend, edge, fractal, smooth
+from export.drawing.fields import Field, Rng, blend, edge
+from export.drawing.noise import fractal, smooth
+from export.drawing.skin import SKIN
 
 
 def _surface(rng: Rng, height: int, width: int) -> Field:
@@ -44,15 +45,15 @@ def _moon(rng: Rng, u: Field, v: Field, scene: Field) -> None:
         r = np.hypot(x, y)
         dust = dust + 0.25 * np.exp(-(((r - 1.0) / 0.2) ** 2)) * (x + y) * 0.7 - 0.15 * (1 - edge(r - 0.9, 0.3))
     colour = dust[..., None] * (np.ones(3) + rng.normal(0, 0.05, 3))
-    whole = rng.random() < 0.5
-    disc = 1.0 - edge(np.hypot(u, v) - rng.uniform(1.0, 2.0), 0.03) if whole else np.ones_like(u)
-    if whole:
+    one_disc = rng.random() < 0.5
+    disc = 1.0 - edge(np.hypot(u, v) - rng.uniform(1.0, 2.0), 0.03) if one_disc else np.ones_like(u)
+    if one_disc:
         scene *= rng.uniform(0, 0.3)
     blend(scene, np.asarray(colour, np.float32), disc)
 
 
 def _rings(rng: Rng, u: Field, v: Field, scene: Field) -> None:
-    """Lens, wheel, plate, clock or target: rings of plain tones, with spokes or teeth, a highlight on glass."""
+    """Lens, wheel, plate, clock or target: rings of plain tones, with spokes or teeth, or a reflection on glass."""
     r = np.hypot(u, v * rng.uniform(0.9, 1.3))
     around = np.arctan2(v, u)
     count = int(rng.integers(2, 8))

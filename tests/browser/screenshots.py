@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from export import eyes
+from export.drawing import eyes
 from orchestrator.config import ROOT
 from orchestrator.embedded.stack import Options, open_stack
 from orchestrator.pipeline.images import encode_jpeg

@@ -14,7 +14,7 @@ from axe_playwright_python.async_playwright import Axe
 from PIL import Image
 from playwright.async_api import Browser, Page, Response, Route, expect
 
-from export import eyes
+from export.drawing import eyes
 from irisvue import AsyncClient
 from orchestrator.embedded.stack import Stack
 from tests.conftest import PHOTOS, drawn_eye

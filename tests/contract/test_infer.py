@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import eyes
+from export.drawing import eyes
 from orchestrator.config import Settings
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import BadModelOutput, ModelUnavailable

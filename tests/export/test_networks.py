@@ -1,9 +1,9 @@
-"""Training and export, with torch: the layout of the networks, their ONNX, a few steps of each training command."""
+"""Training and export, with torch: the layout of the networks, their ONNX, a few steps of each training."""
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,9 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="make test-export installs torch")
 
-from export import dataset, onnx, train_enhancer, train_unet  # noqa: E402
-from export.architectures import SRVGGNetCompact, UNet  # noqa: E402
-from export.train_unet import Stage  # noqa: E402
+from export.conversion import onnx  # noqa: E402
+from export.networks.enhancers import SRVGGNetCompact  # noqa: E402
+from export.networks.unet import UNet  # noqa: E402
+from export.networks.weights import mean_weights, read_weights  # noqa: E402
+from export.training import enhancer, segmenter  # noqa: E402
 
 
 def test_compact_enhancer_has_the_official_names_and_size() -> None:
@@ -26,15 +28,15 @@ def test_compact_enhancer_has_the_official_names_and_size() -> None:
 
 
 def test_enhancer_sees_eighteen_pixels_far() -> None:
-    """What the tiling relies on: beyond the discarded rim nothing depends on what lies outside the tile."""
+    """The tiling relies on it: inside the rim that it discards, nothing depends on pixels outside the tile."""
     net = SRVGGNetCompact(32, 16, "bicubic").eval()
     picture = torch.rand(1, 3, 64, 64)
     changed = picture.clone()
     changed[..., :24] = torch.rand(1, 3, 64, 24)
     with torch.no_grad():
-        apart = (net(picture) - net(changed)).abs().amax((0, 1, 2))
-    assert apart[: 4 * 24].max() > 0
-    assert apart[4 * (24 + 20) :].max() == 0
+        difference = (net(picture) - net(changed)).abs().amax((0, 1, 2))
+    assert difference[: 4 * 24].max() > 0
+    assert difference[4 * (24 + 20) :].max() == 0
 
 
 def test_bicubic_base_is_torchs_bicubic() -> None:
@@ -51,28 +53,28 @@ def test_the_enhancer_starts_as_bicubic() -> None:
     picture = torch.rand(1, 3, 20, 24)
     expected = torch.nn.functional.interpolate(picture, scale_factor=4.0, mode="bicubic", align_corners=False)
     with torch.no_grad():
-        assert (train_enhancer.fresh_network()(picture) - expected).abs().max() < 1e-5
+        assert (enhancer.fresh_network()(picture) - expected).abs().max() < 1e-5
 
 
 def test_unet_outputs() -> None:
-    logits, glint, presence = UNet()(torch.rand(2, 3, 64, 64) * 255)
-    assert logits.shape == (2, 4, 64, 64) and glint.shape == (2, 64, 64) and presence.shape == (2, 1)
+    logits, reflection, presence = UNet()(torch.rand(2, 3, 64, 64) * 255)
+    assert logits.shape == (2, 4, 64, 64) and reflection.shape == (2, 64, 64) and presence.shape == (2, 1)
 
 
 @pytest.mark.parametrize("name", ["iris_unet", "realesrgan"])
-def test_export_equals_torch_and_keeps_the_contract(name: str, tmp_path: Path) -> None:
+def test_export_equals_torch_and_keeps_the_signature(name: str, tmp_path: Path) -> None:
     net = UNet() if name == "iris_unet" else SRVGGNetCompact(8, 2, "bicubic")
     torch.save(net.state_dict(), tmp_path / "net.pt")
     target = tmp_path / name / "1" / "model.onnx"
     assert onnx.export(onnx.load(name, tmp_path / "net.pt"), target, 64) <= onnx.TOLERANCE[name]
-    left = target.read_bytes()
+    written = target.read_bytes()
     for trace in (str(Path(__file__).parents[2]), sys.prefix, "Traceback", "stack_trace"):
-        assert trace.encode() not in left, "nothing of the machine that made it"
+        assert trace.encode() not in written, "nothing of the machine that made it"
     session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
-    (given,) = session.get_inputs()
-    assert given.shape[1:] == [64, 64, 3] and given.type == "tensor(uint8)"
+    (image_input,) = session.get_inputs()
+    assert image_input.shape[1:] == [64, 64, 3] and image_input.type == "tensor(uint8)"
     image = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3)).astype(np.uint8)
-    answers = session.run(None, {given.name: image})
+    answers = session.run(None, {image_input.name: image})
     assert all(len(a) == 5 for a in answers)
     assert [p.name for p in target.parent.iterdir()] == ["model.onnx"], "no partial file is left"
 
@@ -84,31 +86,19 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture
-def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = dataset.cached
-
-    def few(folder: Path, count: int, side_px: int, *more: Any, **named: Any) -> dataset.Pictures:
-        return real(folder, min(count, 12), min(side_px, 192), *more, **named)
-
-    monkeypatch.setattr(dataset, "cached", few)
-    textures = dataset.cached_textures
-    monkeypatch.setattr(dataset, "cached_textures", lambda f, count, side, seed: textures(f, min(count, 6), side, seed))
-
-
-@pytest.mark.usefixtures("few_pictures")
 def test_a_few_steps_of_segmentation_training_and_a_resume(tmp_path: Path) -> None:
-    out, stages = tmp_path / "iris_unet.pt", [Stage(64, 4, 6, 1e-3)]
-    train_unet.train(out, tmp_path / "drawn", 12, stages, 1, "cpu", 1_000_000, resume=False)
-    scores = json.loads(out.with_suffix(".json").read_text())
-    assert scores[-1]["step"] == 6 and 0 <= scores[-1]["iou_mean"] <= 1
-    before = train_unet.weights_of(out)
-    kept = out.rename(tmp_path / "before.pt")
+    out, stages = tmp_path / "iris_unet.pt", [segmenter.Stage(64, 4, 6, 1e-3)]
+    few = segmenter.Source(tmp_path / "drawn", pictures=12, first_seed=1_000_000, held_out=12, side_px=192)
+    segmenter.train(out, few, stages, 1, "cpu", resume=False)
+    scores = json.loads(out.with_suffix(".json").read_text())[-1]
+    assert scores["step"] == 6 and 0 <= scores["iou_mean"] <= 1 and 0 <= scores["reflection_recall"] <= 1
+    before = read_weights(out)
+    first = out.rename(tmp_path / "first.pt")
     torch.save(before, out)
-    train_unet.train(out, tmp_path / "drawn", 12, stages, 2, "cpu", 1_000_000, resume=True, sharp=4, textures=4)
-    after = train_unet.weights_of(out)
+    segmenter.train(out, replace(few, sharp=4, textures=4), stages, 2, "cpu", resume=True)
+    after = read_weights(out)
     assert before.keys() == after.keys() and any((before[k] != after[k]).any() for k in before)
-    mean = train_unet.mean_of([kept, out])
+    mean = mean_weights([first, out])
     name = next(name for name in before if before[name].is_floating_point())
     torch.testing.assert_close(mean[name], (before[name] + after[name]) / 2)
 
@@ -117,18 +107,17 @@ def test_weights_of_two_networks_have_no_mean(tmp_path: Path) -> None:
     torch.save(UNet().state_dict(), tmp_path / "unet.pt")
     torch.save(SRVGGNetCompact().state_dict(), tmp_path / "enhancer.pt")
     with pytest.raises(ValueError, match=r"enhancer\.pt is of another network than .*unet\.pt"):
-        train_unet.mean_of([tmp_path / "unet.pt", tmp_path / "enhancer.pt"])
+        mean_weights([tmp_path / "unet.pt", tmp_path / "enhancer.pt"])
 
 
-@pytest.mark.usefixtures("few_pictures")
 def test_a_few_steps_of_enhancer_training_and_a_resume(tmp_path: Path) -> None:
     out = tmp_path / "realesrgan.pt"
-    train_enhancer.train(out, tmp_path / "drawn", 12, 12, 3, 1, "cpu", resume=False)
+    few = enhancer.Source(tmp_path / "drawn", irises=12, textures=6, held_out=6, iris_px=192)
+    enhancer.train(out, few, 3, 1, "cpu", resume=False)
     scores = json.loads(out.with_suffix(".json").read_text())[-1]
-    assert scores["step"] == 3 and all(
-        10 < dB < 70 for kind in ("iris, shrunk", "texture, shrunk") for dB in scores[kind]
-    )
-    before = train_unet.weights_of(out)
-    train_enhancer.train(out, tmp_path / "drawn", 12, 12, 3, 2, "cpu", resume=True)
-    after = train_unet.weights_of(out)
+    decibels = [*scores["iris, shrunk"], *scores["texture, shrunk"]]
+    assert scores["step"] == 3 and all(10 < dB < 70 for dB in decibels)
+    before = read_weights(out)
+    enhancer.train(out, few, 3, 2, "cpu", resume=True)
+    after = read_weights(out)
     assert any((before[k] != after[k]).any() for k in before)

@@ -1,4 +1,4 @@
-"""float16 and INT8: they answer like float32, or there is no file."""
+"""float16 and INT8: they answer like float32, or no file is written."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch", reason="make test-export installs torch")
 
-from export import eyes, precision
-from export.__main__ import app
+from export.cli import app
+from export.conversion import precision
+from export.drawing import eyes
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,8 +29,8 @@ def _network(path: Path, factor: float) -> Path:
     nodes = [
         helper.make_node("Cast", ["tile"], ["light"], "cast", to=TensorProto.FLOAT),
         helper.make_node("Mul", ["light", "factor"], ["large"], "enlarge"),
-        helper.make_node("Mul", ["large", "reciprocal"], ["again"], "shrink"),
-        helper.make_node("Add", ["again", "half"], ["shifted"], "shift"),
+        helper.make_node("Mul", ["large", "reciprocal"], ["restored"], "shrink"),
+        helper.make_node("Add", ["restored", "half"], ["shifted"], "shift"),
         helper.make_node("Cast", ["shifted"], ["enhanced"], "bytes", to=TensorProto.UINT8),
     ]
     values = {"factor": factor, "reciprocal": 1 / factor, "half": 0.5}
@@ -55,27 +56,24 @@ def test_a_smaller_network_answers_the_same(name: str, kind: str, tmp_path: Path
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
     assert small.stat().st_size < 0.6 * large.stat().st_size
     sessions = [onnxruntime.InferenceSession(str(p), providers=["CPUExecutionProvider"]) for p in (large, small)]
-    ends = [[(v.name, v.type, v.shape) for v in (*s.get_inputs(), *s.get_outputs())] for s in sessions]
-    assert ends[0] == ends[1], "Triton's config fits both"
+    signatures = [[(v.name, v.type, v.shape) for v in (*s.get_inputs(), *s.get_outputs())] for s in sessions]
+    assert signatures[0] == signatures[1], "Triton's config fits both"
 
 
 def test_numbers_beyond_float16_stay_float32(images: precision.Images, tmp_path: Path) -> None:
-    kept, difference = precision.half(_network(tmp_path / "in.onnx", 1e6), tmp_path / "out.onnx", images)
-    assert kept == ["enlarge", "shrink"] and difference <= 1
+    float32_nodes, difference = precision.half(_network(tmp_path / "in.onnx", 1e6), tmp_path / "out.onnx", images)
+    assert float32_nodes == ["enlarge", "shrink"] and difference <= 1
 
 
-def test_no_file_where_the_answers_differ(
-    images: precision.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_file_where_the_answers_differ(images: precision.Images, tmp_path: Path) -> None:
     source, target = _network(tmp_path / "in.onnx", 1e6), tmp_path / "out.onnx"
-    monkeypatch.setattr(precision, "LARGEST", float("inf"))  # without the check of the range
-    with pytest.raises(precision.TooFar, match="Go on with"):
-        precision.half(source, target, images)
+    with pytest.raises(precision.TooFar, match="Continue with"):
+        precision.half(source, target, images, largest=float("inf"))  # without the check of the range
     assert not target.exists()
 
 
-def test_wrong_use_is_said(tmp_path: Path) -> None:
-    for argv, words in ((["iris_unet", "int4"], "half or int8"), (["other", "half"], "is not there")):
+def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
+    for argv, words in ((["iris_unet", "int4"], "half or int8"), (["other", "half"], "does not exist")):
         done = CliRunner().invoke(app, ["smaller", *argv, "--out", str(tmp_path / "out")])
         assert done.exit_code == 2 and words in done.output.replace("\n", " ")
     assert not (tmp_path / "out").exists()

@@ -24,7 +24,7 @@ import psutil
 from rich.console import Console
 from sqlalchemy import text
 
-from export import eyes
+from export.drawing import eyes
 from irisvue import AsyncClient, IrisvueError
 from orchestrator import queue
 from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of

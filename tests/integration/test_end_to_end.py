@@ -12,7 +12,7 @@ from PIL import Image
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from export import eyes
+from export.drawing import eyes
 from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Stack
 from tests.waiting import ended, submitted

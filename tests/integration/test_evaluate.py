@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from export import eyes
-from export.degrade import degrade, high_order, shrink
+from export.drawing import eyes
 from export.drawing.textures import draw_texture
-from export.evaluate import evaluate
-from export.evaluate_drawn import evaluate_drawn
-from export.evaluate_enhancer import evaluate_enhancer
-from export.metrics import gmsd, iou, psnr, roc_area
+from export.evaluation.drawn_eyes import evaluate_drawn
+from export.evaluation.enhancer import evaluate_enhancer
+from export.evaluation.metrics import gmsd, iou, psnr, roc_area
+from export.evaluation.photos import evaluate_photos
+from export.training.degrade import degrade, high_order, shrink
 from orchestrator.config import ROOT
 
 REPOSITORY = ROOT / "model_repository"
@@ -32,7 +32,8 @@ def test_a_folder_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         if name != "other":
             cv2.imwrite(str(tmp_path / "truth" / f"{name}.png"), np.uint8(255) * (drawn.iris | drawn.pupil))
     (tmp_path / "photos" / "notes.txt").write_text("no picture")
-    rows = {row.name: row for row in evaluate(tmp_path / "photos", tmp_path / "truth", tmp_path / "out", REPOSITORY)}
+    evaluated = evaluate_photos(tmp_path / "photos", tmp_path / "truth", tmp_path / "out", REPOSITORY)
+    rows = {row.name: row for row in evaluated}
     eye, cup, other = rows["eye.png"], rows["cup.png"], rows["other.png"]
     assert eye.iou is not None and eye.iou > 0.85 and eye.confidence > 0.6
     assert cup.error == "no_iris" and cup.confidence == cup.iou == 0.0

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from export import eyes
+from export.drawing import eyes
 from orchestrator.config import ROOT
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.pipeline.crop import crop_iris

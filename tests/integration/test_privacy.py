@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import func, select
 
-from export import eyes
+from export.drawing import eyes
 from irisvue import AsyncClient
 from orchestrator.auth.tokens import make_token
 from orchestrator.db.subject_data import BELONGS, NOBODYS, tables

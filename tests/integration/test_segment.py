@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from export import eyes
+from export.drawing import eyes
 from orchestrator.config import ROOT
 from orchestrator.errors import IrisTooSmall, NoIrisFound, QualityIssue
 from orchestrator.inference.onnx import OnnxInfer

@@ -9,7 +9,7 @@ from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from export import eyes
+from export.drawing import eyes
 from orchestrator.config import Settings
 from orchestrator.inference.channel import CHANNEL_OPTIONS
 from orchestrator.inference.onnx import OnnxInfer

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from export import eyes
+from export.drawing import eyes
 
 
 @pytest.mark.parametrize("kind", [None, "closeup", "crop", "far", "shut", "trap"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from export.__main__ import app
+from export.cli import app
 from orchestrator.config import ROOT
 
 TRTEXEC = f"""#!{sys.executable}

@@ -37,7 +37,8 @@ def test_a_server_imports_nothing_that_is_left_out() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = [Path(line) for line in done.stdout.splitlines()]
     packages = Path(sysconfig.get_path("purelib"))
-    left_out = [path for pattern in slim().UNUSED for path in packages.glob(pattern)]
+    optional = "pygments/"  # Mako colours its errors with it, where it is there
+    left_out = [p for pattern in slim().UNUSED if not pattern.startswith(optional) for p in packages.glob(pattern)]
     assert len(loaded) > 500
     assert not [path for path in loaded if any(path.is_relative_to(gone) for gone in left_out)]
 

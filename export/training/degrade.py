@@ -2,7 +2,7 @@
 
 Source: Wang et al. 2021, "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data", section 3:
 blur, resize, noise and JPEG, twice over ("high order"), with ringing at the end. A strength of 1 has their ranges; what
-arrives here is mostly a crop of a good photo, so training draws weaker ones more often.
+the enhancer gets is mostly a crop of a good photo, so training draws weaker ones more often.
 """
 
 import cv2
@@ -30,7 +30,7 @@ def shrink(sharp: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def degrade(rng: Rng, sharp: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A quarter as large, (H / 4, W / 4, 3): clean, once or twice degraded, as the dice fall."""
+    """A quarter as large, (H / 4, W / 4, 3): only shrunk, or degraded once or twice, at random."""
     dice = rng.random()
     if dice < CLEAN:
         return shrink(sharp)
@@ -65,7 +65,7 @@ def _bytes(x: Picture) -> NDArray[np.uint8]:
 
 
 def _blur(rng: Rng, x: Picture, strongest_px: float) -> Picture:
-    """Gaussian, often longer one way than the other and turned; three times in ten none."""
+    """Gaussian, often longer in one direction and turned; three times in ten none."""
     if rng.random() < 0.3:
         return x
     sigma = rng.uniform(0.2, strongest_px, 2)

@@ -9,8 +9,9 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from export.architectures import SRVGGNetCompact, UNet
-from export.train_unet import weights_of
+from export.networks.enhancers import SRVGGNetCompact
+from export.networks.unet import UNet
+from export.networks.weights import read_weights
 
 OPSET = 18
 TOLERANCE = {"iris_unet": 2e-3, "realesrgan": 1.0}  # probability; grey levels (a rounding may fall either way)
@@ -25,14 +26,14 @@ class Segmenter(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Run a batch."""
-        logits, glint, presence = self.net(image.permute(0, 3, 1, 2).float())
-        return logits.softmax(1).permute(0, 2, 3, 1), glint.sigmoid()[..., None], presence.sigmoid()
+        logits, reflection, presence = self.net(image.permute(0, 3, 1, 2).float())
+        return logits.softmax(1).permute(0, 2, 3, 1), reflection.sigmoid()[..., None], presence.sigmoid()
 
 
 class Enhancer(nn.Module):
     """uint8 (N, T, T, 3) → uint8 (N, 4T, 4T, 3), clipped and rounded."""
 
-    def __init__(self, net: SRVGGNetCompact) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
@@ -56,7 +57,10 @@ class SplitPReLU(nn.Module):
 
 @dataclass(frozen=True)
 class Served:
-    """A network with its normalisation, the names that Triton's config gives its ends, and how far ONNX may differ."""
+    """A network with its normalisation, and the input and outputs as Triton's config names them.
+
+    `tolerance` is how far ONNX Runtime's answers may differ from torch's.
+    """
 
     net: nn.Module
     input_name: str
@@ -66,7 +70,7 @@ class Served:
 
 def segmenter(weights: Path) -> Served:
     """The U-Net of a weights file as it is served."""
-    state = weights_of(weights)
+    state = read_weights(weights)
     unet = UNet(base=state["down.0.0.weight"].shape[0])
     unet.load_state_dict(state, strict=True)
     return Served(Segmenter(unet).eval(), "image", ("probabilities", "reflection", "presence"), TOLERANCE["iris_unet"])
@@ -80,24 +84,14 @@ def enhancer(net: nn.Module) -> Served:
 
 
 def load(name: str, weights: Path) -> Served:
-    """Our own network `name` from the weights that training left."""
+    """Our own network `name` from the weights that training saved."""
     if name == "iris_unet":
         return segmenter(weights)
-    state = weights_of(weights)
-    convolutions = sum(k.endswith("weight") and v.ndim == 4 for k, v in state.items()) - 2
+    state = read_weights(weights)
+    convolutions = sum(key.endswith("weight") and value.ndim == 4 for key, value in state.items()) - 2
     net = SRVGGNetCompact(state["body.0.weight"].shape[0], convolutions, base="bicubic")
     net.load_state_dict(state, strict=True)
     return enhancer(net)
-
-
-def _forget_where(path: Path) -> None:
-    """Take out what the exporter notes of the machine it ran on: stack traces with its folders, on every node."""
-    model = onnx.load(path)
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    onnx.save(model, path)
 
 
 def export(served: Served, target: Path, side_px: int) -> float:
@@ -106,12 +100,11 @@ def export(served: Served, target: Path, side_px: int) -> float:
     Raises:
         ValueError: the difference is above the tolerance; nothing is left at `target`.
     """
-    net = served.net
     example = torch.randint(0, 256, (2, side_px, side_px, 3), dtype=torch.uint8)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     torch.onnx.export(
-        net,
+        served.net,
         (example,),
         str(part),
         input_names=[served.input_name],
@@ -122,19 +115,34 @@ def export(served: Served, target: Path, side_px: int) -> float:
         external_data=False,
         verbose=False,
     )
-    _forget_where(part)
-    session = onnxruntime.InferenceSession(str(part), providers=["CPUExecutionProvider"])
-    batch = torch.randint(0, 256, (3, side_px, side_px, 3), dtype=torch.uint8)
-    with torch.no_grad():
-        expected = net(batch)
-    expected = expected if isinstance(expected, tuple) else (expected,)
-    got = session.run(None, {served.input_name: batch.numpy()})
-    difference = max(
-        float(np.abs(e.numpy().astype(np.float64) - np.asarray(g, np.float64)).max())
-        for e, g in zip(expected, got, strict=True)
-    )
-    if not difference <= served.tolerance:  # NaN is no agreement
+    _remove_traces_of_machine(part)
+    difference = _difference(served, part, side_px)
+    if not difference <= served.tolerance:  # so that NaN counts as a difference
         part.unlink()
         raise ValueError(f"ONNX differs from torch by {difference:.3g}, allowed {served.tolerance:.3g}")
     part.replace(target)
     return difference
+
+
+def _remove_traces_of_machine(path: Path) -> None:
+    """Take out the stack traces that the exporter notes on every node: they name this machine's folders."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)
+
+
+def _difference(served: Served, path: Path, side_px: int) -> float:
+    """The largest difference between the answers of torch and of the ONNX file at `path` on random bytes."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    batch = torch.randint(0, 256, (3, side_px, side_px, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = served.net(batch)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    actual = session.run(None, {served.input_name: batch.numpy()})
+    return max(
+        float(np.abs(e.numpy().astype(np.float64) - np.asarray(a, np.float64)).max())
+        for e, a in zip(expected, actual, strict=True)
+    )

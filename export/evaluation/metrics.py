@@ -1,4 +1,4 @@
-"""The measures that networks and filters are judged by."""
+"""The measures by which networks and filters are scored."""
 
 import cv2
 import numpy as np
@@ -10,30 +10,32 @@ GMSD_C = 170.0
 PREWITT = np.array([[1, 0, -1], [1, 0, -1], [1, 0, -1]], np.float32) / 3
 
 
-def iou(found: Mask, truth: Mask) -> float:
+def iou(mask: Mask, truth: Mask) -> float:
     """Intersection over union, 0–1; 0 where both are empty."""
-    return float((found & truth).sum() / max(int((found | truth).sum()), 1))
+    return float((mask & truth).sum() / max(int((mask | truth).sum()), 1))
 
 
-def psnr(found: Pixels, truth: Pixels, where: Mask | None = None) -> float:
+def psnr(picture: Pixels, truth: Pixels, where: Mask | None = None) -> float:
     """Peak signal-to-noise ratio in dB of (H, W, 3) uint8 pictures, over the pixels of `where` (H, W)."""
-    apart = found.astype(np.float64) - truth
-    error = np.square(apart if where is None else apart[where]).mean()
+    difference = picture.astype(np.float64) - truth
+    error = np.square(difference if where is None else difference[where]).mean()
     return float(10 * np.log10(255**2 / max(error, 1e-3)))
 
 
-def gmsd(found: Pixels, truth: Pixels) -> float:
+def gmsd(picture: Pixels, truth: Pixels) -> float:
     """Gradient magnitude similarity deviation, 0 for equal pictures: how unlike their edges are to a viewer.
 
     Source: Xue, Zhang, Mou & Bovik 2014. It needs no network, unlike LPIPS, whose weights can't be had everywhere.
     """
-    edges = []
-    for picture in (found, truth):
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        small = cv2.blur(grey, (2, 2))[::2, ::2]
-        edges.append(np.hypot(cv2.filter2D(small, -1, PREWITT), cv2.filter2D(small, -1, PREWITT.T)))
-    first, second = edges
+    first, second = _gradients(picture), _gradients(truth)
     return float(((2 * first * second + GMSD_C) / (first**2 + second**2 + GMSD_C)).std())
+
+
+def _gradients(picture: Pixels) -> NDArray[np.float32]:
+    """(H / 2, W / 2) gradient magnitudes of the grey picture at half its size, as the paper has it."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = cv2.blur(grey, (2, 2))[::2, ::2]
+    return np.asarray(np.hypot(cv2.filter2D(small, -1, PREWITT), cv2.filter2D(small, -1, PREWITT.T)), np.float32)
 
 
 def roc_area(score: NDArray[np.float64], good: Mask) -> float:

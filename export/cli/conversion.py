@@ -1,0 +1,116 @@
+"""The commands that write networks for Triton. torch is imported when a command runs: it takes seconds."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from export.cli.options import CACHE, REPOSITORY, Cache
+from export.drawing import eyes
+
+app = typer.Typer()
+PRECISION_SEED = 9_700_000  # of the first picture that a smaller network is tried on
+
+
+@app.command()
+def publish(
+    name: Annotated[str, typer.Argument(help="iris_unet or realesrgan")],
+    side_px: int = 256,
+    cache: Cache = CACHE,
+    repository: Path = REPOSITORY,
+    version: int = 1,
+) -> None:
+    """Write CACHE/NAME.pt as ONNX into the model repository, after comparing torch with ONNX Runtime."""
+    from export.conversion import onnx
+
+    target = repository / name / str(version) / "model.onnx"
+    difference = onnx.export(onnx.load(name, cache / f"{name}.pt"), target, side_px)
+    typer.echo(f"{target}: {_megabytes(target)}, largest difference to torch {difference:.2g}")
+
+
+@app.command()
+def realesrgan(
+    context: typer.Context,
+    weights: Annotated[Path, typer.Option(help="RealESRGAN_x4plus.pth or realesr-general-x4v3.pth")],
+    download: Annotated[bool, typer.Option("--download", help="Fetch the file if it is missing.")] = False,
+    denoise: Annotated[
+        float, typer.Option(min=0, max=1, help="For realesr-general-x4v3; below 1 needs the file with -wdn- too.")
+    ] = 1.0,
+    out: Annotated[Path, typer.Option(help="Folder for model.onnx and its card.")] = Path("candidate"),
+    publish: Annotated[bool, typer.Option("--publish", help="Then `irisvue models publish` it.")] = False,
+    side_px: int = 256,
+) -> None:
+    """Write Real-ESRGAN's published weights as a candidate version of realesrgan."""
+    from export.conversion import onnx
+    from export.networks import official
+
+    files = context.obj or official.OFFICIAL  # tests hand in small files of their own
+    target, model_card = out / "model.onnx", out / "MODEL.md"
+    try:
+        if download:
+            official.download(weights, files)
+            if denoise < 1.0:
+                official.download(weights.with_name(official.WEAK_DENOISE), files)
+        network = official.network(weights, denoise, files)
+        difference = onnx.export(onnx.enhancer(network), target, side_px)
+    except (official.WrongWeights, ValueError) as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    model_card.write_text(official.card(weights, denoise, difference, files))
+    typer.echo(f"{target}: {_megabytes(target)}, largest difference to torch {difference:.2g}")
+    argv = ["models", "publish", "realesrgan", f"{target}", "--card", f"{model_card}"]
+    if publish:
+        irisvue = Path(sys.executable).with_name("irisvue")
+        raise typer.Exit(subprocess.run([irisvue, *argv, "--slower", "500"], check=False).returncode)  # noqa: S603
+    typer.echo(f"Next: irisvue {' '.join(argv)}")
+
+
+@app.command()
+def tensorrt(repository: Path = REPOSITORY, plans: Path = CACHE / "plans") -> None:
+    """Build TensorRT plans for this machine's GPU beside the ONNX files, and compare each with its ONNX file."""
+    from export.conversion import plan_check
+    from export.conversion import tensorrt as plan_builder
+
+    try:
+        built = plan_builder.prepare(repository, plans, plan_check.check)
+    except plan_builder.CannotBuild as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{len(built)} built; Triton serves them with --model-config-name=gpu")
+
+
+@app.command()
+def smaller(
+    name: Annotated[str, typer.Argument(help="iris_unet or realesrgan")],
+    kind: Annotated[str, typer.Argument(help="half (for GPUs) or int8 (for CPUs)")],
+    source: Annotated[Path | None, typer.Option(help="Another model.onnx than the shipped one.")] = None,
+    out: Path = Path("candidate"),
+    count: Annotated[int, typer.Option(help="Number of drawn pictures to try it on.")] = 32,
+) -> None:
+    """Write a network in float16 or INT8 to OUT/model.onnx, if it still answers as in float32."""
+    from export.conversion import precision
+
+    if kind not in precision.ALLOWED:
+        raise typer.BadParameter(f"{kind!r}: half or int8")
+    large = source or REPOSITORY / name / "1" / "model.onnx"
+    if not large.is_file():
+        raise typer.BadParameter(f"{large} does not exist; iris_unet and realesrgan are shipped.")
+    images = np.stack([eyes.draw(PRECISION_SEED + number, 256, 256).image for number in range(count)])
+    target = out / "model.onnx"
+    try:
+        if kind == "half":
+            float32_nodes, difference = precision.half(large, target, images)
+            typer.echo(f"left in float32: {', '.join(float32_nodes) or 'nothing'}")
+        else:
+            difference = precision.int8(large, target, images)
+    except precision.TooFar as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{target}: {_megabytes(target)}, 999 of 1,000 values within {difference:.3g}")
+
+
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.2f} MB"

@@ -1,0 +1,38 @@
+"""The commands that draw pictures."""
+
+from pathlib import Path
+from typing import cast
+
+import cv2
+import typer
+
+from export.drawing import eyes as drawn_eyes
+from export.golden import draw_golden
+
+app = typer.Typer()
+
+
+@app.command()
+def eyes(
+    count: int = 48, seed: int = 0, side_px: int = 192, out: Path = Path("sheet.jpg"), kind: str | None = None
+) -> None:
+    """Write a contact sheet of drawn pictures with the truth under each."""
+    sheet = drawn_eyes.contact_sheet(seed, count, side_px, cast(drawn_eyes.Kind | None, kind))
+    cv2.imwrite(str(out), sheet[..., ::-1])
+    typer.echo(f"{out}: pictures {seed} to {seed + count - 1}")
+
+
+@app.command()
+def sample(
+    seed: int = 358, width: int = 1600, height: int = 1200, out: Path = Path("orchestrator/embedded/sample.jpg")
+) -> None:
+    """Draw the sharp close-up that the demo uses when it is given no photo."""
+    image = drawn_eyes.draw(seed, width, height, "closeup", mild=True).image
+    cv2.imwrite(str(out), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    typer.echo(str(out))
+
+
+@app.command()
+def golden(side_px: int = 256, out: Path = Path("orchestrator/publishing/golden_pictures")) -> None:
+    """Draw the golden set, on which candidates of both networks are tried."""
+    typer.echo(f"{out}: {draw_golden(out, side_px)} pictures")

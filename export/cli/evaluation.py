@@ -1,0 +1,49 @@
+"""The commands that score the networks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from export.cli.options import REPOSITORY
+
+app = typer.Typer()
+
+
+@app.command()
+def evaluate(
+    photos: Annotated[Path, typer.Option(help="Folder of photos.")],
+    truth: Annotated[Path | None, typer.Option(help="Folder of masks with the same stem (PNG, iris ≥ 170).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write overlays to look at into this folder.")] = None,
+    repository: Path = REPOSITORY,
+) -> None:
+    """Segment a folder of photos as the service does: refusals, confidence and, where there is a truth, IoU."""
+    from export.evaluation.photos import evaluate_photos
+
+    evaluate_photos(photos, truth, out, repository)
+
+
+@app.command("evaluate-drawn")
+def evaluate_drawn(
+    count: int = 200,
+    failures: Annotated[Path | None, typer.Option(help="Write the eyes that come out worst to this picture.")] = None,
+    repository: Path = REPOSITORY,
+) -> None:
+    """Score the segmentation and the removal of reflections on held-out drawn pictures."""
+    from export.evaluation import drawn_eyes
+
+    drawn_eyes.evaluate_drawn(count, repository, failures)
+
+
+@app.command("evaluate-enhancer")
+def evaluate_enhancer(
+    photos: Annotated[Path, typer.Option(help="Folder of sharp photos.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for crops to look at: truth; Lanczos and ours, shrunk and degraded.")
+    ] = None,
+    repository: Path = REPOSITORY,
+) -> None:
+    """Score the enhancer on photos made small, beside Lanczos."""
+    from export.evaluation import enhancer
+
+    enhancer.evaluate_enhancer(photos, out, repository)

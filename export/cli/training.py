@@ -1,0 +1,67 @@
+"""The commands that train the networks. torch is imported when a command runs: it takes seconds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from export.cli.options import CACHE, Cache, Device
+
+app = typer.Typer()
+
+
+@app.command("train-unet")
+def train_unet(
+    pictures: int = 20_000,
+    coarse_steps: int = 6_000,
+    fine_steps: int = 4_000,
+    coarse_px: int = 128,
+    side_px: int = 256,
+    seed: int = 1,
+    first_picture: Annotated[int, typer.Option(help="Seed of the first drawn picture.")] = 1_000_000,
+    sharp: Annotated[int, typer.Option(help="Number of sharp, well lit crops; they make up half of a batch.")] = 0,
+    textures: Annotated[int, typer.Option(help="Number of drawn textures that change surfaces and light.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Continue from CACHE/iris_unet.pt.")] = False,
+    device: Device = "cpu",
+    cache: Cache = CACHE,
+) -> None:
+    """Train the segmentation network on drawn pictures; weights go to CACHE/iris_unet.pt."""
+    from export.training.segmenter import Source, Stage, train
+
+    stages = [Stage(coarse_px, 16, coarse_steps, 2e-3), Stage(side_px, 8, fine_steps, 8e-4)]
+    source = Source(cache / "drawn", pictures, first_picture, sharp, textures)
+    train(cache / "iris_unet.pt", source, [stage for stage in stages if stage.steps], seed, device, resume)
+
+
+@app.command()
+def average(
+    weights: Annotated[list[Path], typer.Argument(help="Two or more .pt files of one network.")],
+    out: Annotated[Path, typer.Option(help="Where the mean goes.")] = CACHE / "iris_unet.pt",
+) -> None:
+    """Write the mean of several trainings' weights."""
+    import torch
+
+    from export.networks.weights import mean_weights
+
+    try:
+        torch.save(mean_weights(weights), out)
+    except (OSError, ValueError) as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{out}: the mean of {len(weights)}")
+
+
+@app.command("train-enhancer")
+def train_enhancer(
+    irises: int = 1_000,
+    textures: int = 800,
+    steps: int = 20_000,
+    seed: int = 2,
+    resume: Annotated[bool, typer.Option(help="Continue from CACHE/realesrgan.pt.")] = False,
+    device: Device = "cpu",
+    cache: Cache = CACHE,
+) -> None:
+    """Train the compact ×4 enhancer on drawn irises and textures; weights go to CACHE/realesrgan.pt."""
+    from export.training.enhancer import Source, train
+
+    train(cache / "realesrgan.pt", Source(cache / "drawn", irises, textures), steps, seed, device, resume)

@@ -1,0 +1,1 @@
+"""The networks themselves: their layers, and the weights that go into them."""

@@ -1,0 +1,1 @@
+"""Training: pictures drawn once, made worse as cameras make them, and the two training loops."""
