@@ -222,8 +222,8 @@ WRONG_USES = {
     "privacy export": "Missing option '--user'",
     "privacy trail --user me": "Invalid value for '--user': Input should be a valid UUID",
     f"privacy erase --yes --user {UUID(int=1)}": "No `irisvue up` has run on",
-    "migrate": "Nobody could sign in. Set IRISVUE_JWKS_URL",
-    "api": "Nobody could sign in. Set IRISVUE_JWKS_URL",
+    "migrate": "No one could sign in. Set IRISVUE_JWKS_URL",
+    "api": "No one could sign in. Set IRISVUE_JWKS_URL",
     "doctor --port many": "Invalid value for '--port': Input should be a valid integer",
 }
 
