@@ -75,15 +75,17 @@ async def _process(
     for photo in photos:
         require_file(photo)
     async with _client(find_server(options), inference) as client:
-        sent = await send_all(client, photos, out, error_console if as_json else console)
-    failed = [one for one in sent if one.error]
+        outcomes = await send_all(client, photos, out, error_console if as_json else console)
+    failed = [outcome for outcome in outcomes if outcome.error]
     if as_json:
-        for one in sent:
-            typer.echo(json.dumps(one.as_json()))
+        for outcome in outcomes:
+            typer.echo(json.dumps(outcome.as_json()))
         return 1 if failed else 0
-    console.print(f"{len(sent) - len(failed)} of {len(sent)} done, in {out.resolve()}", soft_wrap=True)
-    for one in failed:
-        error_console.print(f"{one.photo}: {one.error}", style="red", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{len(outcomes) - len(failed)} of {len(outcomes)} done, in {out.resolve()}", soft_wrap=True)
+    for outcome in failed:
+        error_console.print(
+            f"{outcome.photo}: {outcome.error}", style="red", soft_wrap=True, markup=False, highlight=False
+        )
     return 1 if failed else 0
 
 

@@ -169,5 +169,8 @@ async def _shadows(name: str, version: int, plot: Path, data: Path | None) -> No
         raise SetupError(f"{name} {version} has run on no job as a shadow. Try: irisvue models shadow {name} {version}")
     for line in summary(runs):
         console.print(line, highlight=False)
-    draw_shadows(runs, plot)
+    try:
+        draw_shadows(runs, plot)
+    except (OSError, ValueError) as error:  # ValueError: no such format
+        raise SetupError(f"The plot {plot} can't be written: {error}") from error
     console.print(f"plot: {plot}", soft_wrap=True, highlight=False)
