@@ -21,7 +21,8 @@ from sqlalchemy import text
 
 from export.drawing import eyes
 from orchestrator.auth.tokens import make_token
-from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
+from orchestrator.embedded.data_folder import settings_of
+from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.services import Services, open_services
 

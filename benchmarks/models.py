@@ -19,7 +19,8 @@ from tritonclient.grpc.aio import InferenceServerClient
 from benchmarks.bench import Bench, bench, eye, summary, tree_pss
 from orchestrator.config import ROOT
 from orchestrator.db.rollout import JobOutcome
-from orchestrator.embedded import servers
+from orchestrator.embedded import triton_server
+from orchestrator.embedded.ports import HOST
 from orchestrator.embedded.ready import triton_ready
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import IrisvueError
@@ -209,12 +210,12 @@ async def three_servers(seconds: float = 8.0) -> dict[str, Any]:
         repository, running = _sleeping_repository(Path(name) / "models"), []
         for n in range(3):
             (Path(name) / str(n) / "logs").mkdir(parents=True)
-            running.append(Process(servers.triton(Path(name) / str(n), repository)))
+            running.append(Process(triton_server.triton(Path(name) / str(n), repository)))
             await running[-1].start()
         try:
             for process in running:
-                await process.until_ready(partial(triton_ready, f"{servers.HOST}:{process.part.port}"))
-            url = ",".join(f"{servers.HOST}:{process.part.port}" for process in running)
+                await process.until_ready(partial(triton_ready, f"{HOST}:{process.spec.port}"))
+            url = ",".join(f"{HOST}:{process.spec.port}" for process in running)
             infer = await TritonInfer.connect(url, 60, try_s=2.0)
             picture = np.zeros((1, infer.segment_px, infer.segment_px, 3), np.uint8)
             made["three"] = await _rate(infer, picture, seconds)

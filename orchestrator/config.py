@@ -1,4 +1,4 @@
-"""Every setting, and the only place that reads the environment (names start with IRISVUE_)."""
+"""Every setting, and the only place that reads the settings (IRISVUE_*) from the environment."""
 
 from functools import cache
 from pathlib import Path
@@ -8,143 +8,185 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+InferenceBackend = Literal["triton", "local"]
 
 
 class Settings(BaseSettings):
-    """What one process of Irisvue needs to know. `irisvue up` sets all of it for one machine."""
+    """What a process of Irisvue needs to know. `irisvue up` sets all that one machine needs."""
 
     model_config = SettingsConfigDict(env_prefix="IRISVUE_", env_file=None, extra="ignore")
 
+    # Database, queue and object store
     database_url: str = Field(
         default="postgresql+asyncpg://postgres@localhost/irisvue",
-        description="PostgreSQL, as SQLAlchemy with asyncpg writes it.",
+        description="Address of PostgreSQL, in SQLAlchemy's form for asyncpg.",
     )
-    redis_url: str = Field(default="redis://localhost:6379/0", description="Redis: the queue and the progress streams.")
+    redis_url: str = Field(
+        default="redis://localhost:6379/0", description="Address of Redis, which holds the queue and progress streams."
+    )
     storage_url: str = Field(
-        default="file:///var/lib/irisvue/objects", description="file:///folder or s3://bucket/prefix"
+        default="file:///var/lib/irisvue/objects", description="Object store: file:///folder or s3://bucket/prefix"
     )
     s3_endpoint: str | None = Field(default=None, description="Address of an S3 server that is not Amazon's.")
     s3_public_endpoint: str | None = Field(
-        default=None, description="Where clients reach the S3 server, if not at s3_endpoint; links are signed for it."
+        default=None,
+        description="Address at which clients reach the S3 server, if not s3_endpoint; links are signed for it.",
     )
     s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
     s3_access_key_id: SecretStr | None = Field(
-        default=None, description="Key of the bucket; without one, what the machine itself is allowed."
+        default=None, description="Access key for the bucket; without one, the machine's own role is used."
     )
-    s3_secret_access_key: SecretStr | None = Field(default=None, description="Its secret.")
+    s3_secret_access_key: SecretStr | None = Field(default=None, description="Secret of the access key.")
     s3_encryption: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = Field(
-        default="", description="How the bucket encrypts what is put there; without one, as the bucket says."
+        default="", description="How the bucket encrypts new objects; empty uses the bucket's own setting."
     )
-    s3_kms_key_id: str | None = Field(default=None, description="The key for aws:kms; without one, the account's own.")
-    public_url: str = Field(default="http://127.0.0.1:8000", description="Where clients reach the API.")
-    cors_origins: str = Field(
-        default="", description="Other web pages that may call the API, commas between: https://app.example.com"
+    s3_kms_key_id: str | None = Field(
+        default=None, description="Key for aws:kms; without one, the account's default key."
     )
 
+    # The API and its clients
+    public_url: str = Field(default="http://127.0.0.1:8000", description="Address at which clients reach the API.")
+    cors_origins: str = Field(
+        default="",
+        description="Other web pages that may call the API, separated by commas: https://app.example.com",
+    )
     region: str = Field(
-        default="", description="This installation's region; a token whose claim `region` is another is sent there."
+        default="",
+        description="Region of this installation; a token whose claim `region` names another one is sent there.",
     )
     regions: dict[str, str] = Field(
-        default={}, description='Where the others are, as JSON: {"eu": "https://eu.iris.example.com"}'
+        default={}, description='Addresses of the other regions, as JSON: {"eu": "https://eu.iris.example.com"}'
     )
-
-    jwt_secret: SecretStr | None = Field(default=None, description="Secret of tokens that are signed with HS256.")
+    jwt_secret: SecretStr | None = Field(default=None, description="Secret for tokens signed with HS256.")
     jwks_url: str | None = Field(
         default=None,
-        description="Address of the keys of tokens that are signed with RS256 or ES256; then jwt_secret is not used.",
+        description="Address of the public keys for tokens signed with RS256 or ES256; jwt_secret is then not used.",
     )
-    jwt_audience: str | None = Field(default=None, description="The audience that a token must name, if set.")
-    jwt_issuer: str | None = Field(default=None, description="The issuer that a token must name, if set.")
+    jwt_audience: str | None = Field(default=None, description="Audience that a token must name, if set.")
+    jwt_issuer: str | None = Field(default=None, description="Issuer that a token must name, if set.")
     link_secret: SecretStr = Field(
-        default=SecretStr(""), description="Signs the short-lived links to a folder's objects."
+        default=SecretStr(""), description="Secret that signs links to objects when storage_url is a folder."
     )
-    link_seconds: int = Field(default=900, description="How long signed links to photos and results live.")
+    link_seconds: int = Field(default=900, description="How long signed links to photos and results are valid.")
 
-    inference: Literal["triton", "local"] = Field(
+    # Models
+    inference: InferenceBackend = Field(
         default="triton", description="triton: a Triton server. local: ONNX Runtime in the worker."
     )
     triton_url: str = Field(
         default="localhost:8001",
-        description="host:port; several, with commas between; or dns:///name:port for all that a name stands for",
+        description="host:port; several separated by commas; or dns:///name:port for every address of that name.",
     )
     triton_control_key: SecretStr | None = Field(
-        default=None, description="What Triton asks for before it loads or unloads a model; only publishers need it."
+        default=None, description="Key that Triton requires to load or unload a model; only publishing needs it."
     )
     triton_try_s: float = Field(
-        default=5.0, gt=0, description="With several servers: a call unanswered for so long goes to another one."
+        default=5.0,
+        gt=0,
+        description="With several Triton servers, a call unanswered for this long is tried on another one.",
     )
     model_repository: str = Field(
-        default=str(ROOT / "model_repository"), description="A folder or s3://bucket/prefix; what Triton serves."
+        default=str(ROOT / "model_repository"),
+        description="The model repository that Triton serves: a folder or s3://bucket/prefix.",
     )
-    model_timeout_s: float = Field(default=30.0, description="For one call, waiting in line and retries included.")
-    model_wait_s: float = Field(default=60.0, description="While the models are away, a job waits for them this long.")
-    tiles_in_flight: int = Field(default=4, ge=1, description="Tiles of one photo that wait for the enhancer at once.")
+    model_timeout_s: float = Field(
+        default=30.0, description="Time limit of one model call, including queueing and retries."
+    )
+    model_wait_s: float = Field(default=60.0, description="How long a job waits while the models are unavailable.")
+    tiles_in_flight: int = Field(
+        default=4, ge=1, description="How many tiles of one photo are sent to the enhancer at once."
+    )
 
+    # Uploads and results
     max_upload_bytes: int = Field(default=40 * 1024 * 1024, description="Larger photos are refused with 413.")
     max_pixels: int = Field(
         default=51_000_000,
-        description='Photos of more pixels are refused; phones that say "50 megapixels" make 8,192 × 6,144.',
+        description="Photos with more pixels are refused; a phone's 50 megapixels are up to 8,192 × 6,144.",
     )
     max_result_px: int = Field(default=4096, description="Longest side of a result.")
-    body_timeout_s: float = Field(default=120.0, description="A request's body must have arrived within this time.")
-    upload_seconds: int = Field(default=900, description="How long a signed upload may take to be completed.")
+    body_timeout_s: float = Field(default=120.0, description="Time within which a request's body must arrive.")
+    upload_seconds: int = Field(default=900, description="Time within which a signed upload must be completed.")
 
-    # Limits; what is over them is answered 429 with Retry-After.
+    # Limits: requests above them are answered 429 with Retry-After
     user_unfinished_jobs: int = Field(
         default=100, ge=1, description="Unfinished jobs of one user; more are answered 429 with Retry-After."
     )
-    unfinished_jobs: int = Field(default=10_000, ge=1, description="Of all users together.")
+    unfinished_jobs: int = Field(default=10_000, ge=1, description="Unfinished jobs of all users together.")
     user_streams: int = Field(default=100, ge=1, description="Open progress streams of one user.")
-    events_kept_s: int = Field(default=86_400, ge=60, description="Redis keeps the events of a job for so long.")
+    events_kept_s: int = Field(default=86_400, ge=60, description="How long Redis keeps the events of a job.")
     streams: int = Field(default=20_000, ge=1, description="Open progress streams of one API process.")
-    user_bytes_a_day: int = Field(default=2 * 1024**3, description="Uploads of one user in a day (UTC).")
-    bytes_a_day: int = Field(default=1024**4, description="Uploads of all users in a day (UTC).")
+    user_bytes_a_day: int = Field(default=2 * 1024**3, description="Bytes that one user may upload in a day (UTC).")
+    bytes_a_day: int = Field(default=1024**4, description="Bytes that all users may upload in a day (UTC).")
 
+    # Workers, attempts and leases
     poll_s: float = Field(
         default=0.02,
         gt=0,
         le=5,
-        description="How often a worker with a free hand looks for work; with a hundred workers 0.5 is soon enough.",
+        description="How often a worker with capacity looks for work; with a hundred workers, 0.5 is often enough.",
     )
-    worker_jobs: int = Field(default=2, ge=1, description="Photos one worker process has in hand at once.")
-    pixels_in_hand: int = Field(default=60_000_000, description="Pixels of full-size photos in a worker at once.")
-    decoder_bytes: int = Field(default=2 * 1024**3, description="Address space of a process that decodes a photo.")
-    job_timeout_s: float = Field(default=300.0, description="One attempt may take so long.")
-    lease_s: float = Field(default=8.0, description="A worker that is silent for so long loses its job to another.")
-    max_failures: int = Field(default=2, ge=1, description="Attempts that may end in an error.")
-    max_attempts: int = Field(default=10, ge=1, description="Attempts in all, those lost with their worker included.")
-    retry_delay_s: float = Field(default=2.0, description="Pause before an attempt after an error.")
-    sweep_every_s: float = Field(default=2.0, description="How often lost work is looked for.")
-    guard_every_s: float = Field(default=10.0, description="How often a version on trial is judged.")
-    waiting_s: float = Field(default=5.0, description="A pending job untouched for so long is looked for in the queue.")
-    drain_s: float = Field(default=20.0, description="After SIGTERM a worker finishes what it can in this time.")
+    worker_jobs: int = Field(default=2, ge=1, description="Photos that one worker process works on at once.")
+    pixels_in_hand: int = Field(
+        default=60_000_000, description="Pixels of full-size photos that a worker holds in memory at once."
+    )
+    decoder_bytes: int = Field(
+        default=2 * 1024**3, description="Address space limit of the process that decodes a photo."
+    )
+    job_timeout_s: float = Field(default=300.0, description="Time limit of one attempt.")
+    lease_s: float = Field(
+        default=8.0, description="A worker that does not renew its lease for this long loses the job to another one."
+    )
+    max_failures: int = Field(default=2, ge=1, description="Attempts that may end in an error before the job fails.")
+    max_attempts: int = Field(
+        default=10, ge=1, description="Attempts of a job in total, including those lost with their worker."
+    )
+    retry_delay_s: float = Field(default=2.0, description="Pause before the next attempt after an error.")
+    sweep_every_s: float = Field(default=2.0, description="How often the sweeper looks for lost jobs.")
+    guard_every_s: float = Field(default=10.0, description="How often the guard judges a newly routed version.")
+    waiting_s: float = Field(
+        default=5.0,
+        description="A job pending for this long is looked up in the queue, and enqueued again if it is missing.",
+    )
+    drain_s: float = Field(default=20.0, description="After SIGTERM, a worker has this long to finish its jobs.")
 
-    failed_jobs_days: float = Field(default=7.0, description="Failed and cancelled jobs are deleted after this.")
-    retention_days: float | None = Field(default=None, description="Photos and results are deleted after this.")
-    trail_days: float = Field(default=365.0, description="How long it is kept who opened what.")
-    orphan_minutes: float = Field(default=60.0, description="Objects without an owner are deleted after this.")
-    cleanup_every_s: float = Field(default=3600.0, description="How often what has outlived its time is deleted.")
+    # Retention
+    failed_jobs_days: float = Field(default=7.0, description="Failed and cancelled jobs are deleted after this time.")
+    retention_days: float | None = Field(
+        default=None, description="Photos and results are deleted after this time; unset keeps them."
+    )
+    trail_days: float = Field(default=365.0, description="How long the audit log keeps its entries.")
+    orphan_minutes: float = Field(default=60.0, description="Objects without an owner are deleted after this time.")
+    cleanup_every_s: float = Field(default=3600.0, description="How often expired data is deleted.")
 
-    # Telling apps that are not looking
-    deliver_every_s: float = Field(default=1.0, description="How often notices that are due are looked for.")
-    deliveries_at_once: int = Field(default=32, ge=1, description="Notices one worker process sends at once.")
-    webhook_timeout_s: float = Field(default=15.0, description="A webhook must answer within this.")
+    # Notifications to apps in the background
+    deliver_every_s: float = Field(default=1.0, description="How often the dispatcher looks for due notifications.")
+    deliveries_at_once: int = Field(
+        default=32, ge=1, description="Notifications that one worker process delivers at once."
+    )
+    webhook_timeout_s: float = Field(default=15.0, description="Time within which a webhook must answer.")
     webhook_private_addresses: bool = Field(
-        default=False, description="Whether webhooks may be plain http and in private networks. Not on the internet."
+        default=False,
+        description="Whether webhooks may use plain http and private networks; not for a service on the internet.",
     )
     fcm_credentials: str | None = Field(
-        default=None, description="File of a Google service account; without it no push."
+        default=None, description="File of a Google service account; without it, no push notifications are sent."
     )
-    fcm_url: str = Field(default="https://fcm.googleapis.com", description="Firebase Cloud Messaging.")
+    fcm_url: str = Field(default="https://fcm.googleapis.com", description="Address of Firebase Cloud Messaging.")
 
+    # Progress streams
     stream_seconds: float = Field(
-        default=600.0, description="A progress stream is closed after this; the client connects again."
+        default=600.0, description="A progress stream is closed after this time; the client connects again."
     )
-    heartbeat_s: float = Field(default=15.0, description="Something is sent on every stream at least so often.")
-    metrics_host: str = Field(default="0.0.0.0", description="Where a worker answers Prometheus.")  # noqa: S104
-    metrics_port: int | None = Field(default=None, description="On which port; without one it does not.")
+    heartbeat_s: float = Field(default=15.0, description="A progress stream is never silent for longer than this.")
+
+    # Observability
+    metrics_host: str = Field(default="0.0.0.0", description="Address on which a worker serves metrics.")  # noqa: S104
+    metrics_port: int | None = Field(
+        default=None, description="Port on which a worker serves metrics; without one, it serves none."
+    )
     otlp_endpoint: str | None = Field(
-        default=None, description="Where traces go: an OpenTelemetry collector, http://host:4318; without one nowhere."
+        default=None,
+        description="OpenTelemetry collector that receives traces, http://host:4318; without one, none are sent.",
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 

@@ -1,4 +1,4 @@
-"""The settings, read and looked at before a process starts: what is wrong is said by name, with an example."""
+"""Reads and checks the settings before a process starts; names each one that is wrong, with an example."""
 
 import difflib
 import os
@@ -11,10 +11,10 @@ from orchestrator.config import Settings, settings
 from orchestrator.errors import SetupError
 
 PREFIX = "IRISVUE_"
-OTHERS = {"IRISVUE_URL", "IRISVUE_TOKEN"}  # the clients' own
-MIN_SECRET = 32  # RFC 7518: a key of HS256 has at least as many bits as its hash
+CLIENT_NAMES = {"IRISVUE_URL", "IRISVUE_TOKEN"}  # read by the clients, not by the service
+MIN_SECRET = 32  # RFC 7518: an HS256 key has at least as many bits as the hash
 
-# What a setting has to look like, and how that is said.
+# What a setting must look like: a pattern and an example.
 SHAPES: dict[str, tuple[str, str]] = {
     "database_url": (r"postgresql\+asyncpg://.+/.+", "postgresql+asyncpg://user:password@host/irisvue"),
     "redis_url": (r"(rediss?|unix)://.+", "redis://:password@host:6379/0"),
@@ -38,70 +38,71 @@ EXAMPLES = {name: example for name, (_, example) in SHAPES.items()} | {
 
 
 def read_settings() -> Settings:
-    """This process's settings. Raises SetupError with a line for everything that is wrong."""
+    """This process's settings. Raises SetupError with a line for each one that is wrong or missing."""
     try:
-        found = settings()
+        values = settings()
     except ValidationError as error:
-        raise SetupError(
-            "\n".join(_line(str(e["loc"][0]).lower(), e["msg"], e["input"]) for e in error.errors())
-        ) from None
-    except SettingsError as error:  # what should be JSON and is not
-        name = re.search(r'field "(\w+)"', str(error))
-        field = name[1] if name else ""
-        value = os.environ.get(PREFIX + field.upper(), os.environ.get((PREFIX + field).lower(), ""))
-        raise SetupError(_line(field, "it is no JSON", value)) from None
-    wrong = [*_wrong_shapes(found), *_missing(found)]
-    if wrong:
-        raise SetupError("\n".join(wrong))
-    return found
+        lines = [_line(str(e["loc"][0]).lower(), e["msg"], e["input"]) for e in error.errors()]
+        raise SetupError("\n".join(lines)) from None
+    except SettingsError as error:  # a value that should be JSON is not
+        field = re.search(r'field "(\w+)"', str(error))
+        raise SetupError(_not_json(field[1] if field else "")) from None
+    if lines := [*_wrong_shapes(values), *_missing_or_contradictory(values)]:
+        raise SetupError("\n".join(lines))
+    return values
 
 
 def unknown_names() -> list[str]:
-    """A line for each IRISVUE_* in the environment that is no setting, with the one that was probably meant."""
+    """A line for each IRISVUE_* in the environment that is not a setting, with the one that was probably meant."""
     fields = [name.upper() for name in Settings.model_fields]
-    known = {PREFIX + name for name in fields}
+    known = {PREFIX + name for name in fields} | CLIENT_NAMES
     lines = []
     for name in sorted(name for name in os.environ if name.upper().startswith(PREFIX)):
-        if name.upper() in known | OTHERS:
+        if name.upper() in known:
             continue
-        meant = difflib.get_close_matches(name.upper().removeprefix(PREFIX), fields, 1, 0.7)
-        lines.append(f"{name} is no setting" + (f"; did you mean {PREFIX}{meant[0]}?" if meant else "."))
+        similar = difflib.get_close_matches(name.upper().removeprefix(PREFIX), fields, 1, 0.7)
+        lines.append(f"{name} is not a setting" + (f"; did you mean {PREFIX}{similar[0]}?" if similar else "."))
     return lines
 
 
-def _line(name: str, wrong: str, value: object) -> str:
+def _line(name: str, problem: str, value: object) -> str:
+    """What is wrong with a setting, with its value (of a secret only the length) and an example."""
     default = Settings.model_fields[name].default
     example = EXAMPLES.get(name, default)
     secret = isinstance(default, SecretStr) or "secret" in name or "key" in name
-    shown = f"a text of {len(str(value))} characters" if secret else repr(_hidden(str(value)))
-    return f"{PREFIX}{name.upper()} is {shown}: {wrong}. Example: {PREFIX}{name.upper()}={example}"
+    shown = f"a text of {len(str(value))} characters" if secret else repr(_without_password(str(value)))
+    return f"{PREFIX}{name.upper()} is {shown}: {problem}. Example: {PREFIX}{name.upper()}={example}"
 
 
-def _hidden(value: str) -> str:
-    """An address without its password."""
-    return re.sub(r"(://[^:/@]*:)[^@/]+@", r"\1***@", value)
+def _without_password(address: str) -> str:
+    return re.sub(r"(://[^:/@]*:)[^@/]+@", r"\1***@", address)
 
 
-def _wrong_shapes(found: Settings) -> list[str]:
+def _not_json(field: str) -> str:
+    name = PREFIX + field.upper()
+    return _line(field, "it is not JSON", os.environ.get(name, os.environ.get(name.lower(), "")))
+
+
+def _wrong_shapes(values: Settings) -> list[str]:
     lines = []
     for name, (shape, _) in SHAPES.items():
-        value = getattr(found, name)
+        value = getattr(values, name)
         if value is not None and not re.fullmatch(shape, value):
-            lines.append(_line(name, "it does not look like that", value))
+            lines.append(_line(name, "it does not have this setting's form", value))
     return lines
 
 
-def _missing(found: Settings) -> list[str]:
+def _missing_or_contradictory(values: Settings) -> list[str]:
     lines = []
-    if found.jwt_secret is None and found.jwks_url is None:
-        one, other = (f"{PREFIX}{name.upper()}={EXAMPLES[name]}" for name in ("jwks_url", "jwt_secret"))
-        lines.append(f"Nobody could sign in. Set {one}, or {other}")
-    if found.jwt_secret is not None and len(found.jwt_secret.get_secret_value()) < MIN_SECRET:
-        lines.append(_line("jwt_secret", f"at least {MIN_SECRET} are needed", found.jwt_secret.get_secret_value()))
-    if found.storage_url.startswith("file:") and not found.link_secret.get_secret_value():
-        lines.append(f"Links to a folder must be signed. Set {PREFIX}LINK_SECRET={EXAMPLES['link_secret']}")
-    if found.s3_kms_key_id and not found.s3_encryption.startswith("aws:kms"):
-        lines.append(_line("s3_encryption", "a key of the key service is named beside it", found.s3_encryption))
-    if found.fcm_credentials is not None and not os.path.isfile(found.fcm_credentials):  # no error for a name too long
-        lines.append(_line("fcm_credentials", "there is no such file", found.fcm_credentials))
+    if values.jwt_secret is None and values.jwks_url is None:
+        keys, secret = (f"{PREFIX}{name.upper()}={EXAMPLES[name]}" for name in ("jwks_url", "jwt_secret"))
+        lines.append(f"No one could sign in. Set {keys}, or {secret}")
+    if values.jwt_secret is not None and len(values.jwt_secret.get_secret_value()) < MIN_SECRET:
+        lines.append(_line("jwt_secret", f"at least {MIN_SECRET} are needed", values.jwt_secret.get_secret_value()))
+    if values.storage_url.startswith("file:") and not values.link_secret.get_secret_value():
+        lines.append(f"Links to a folder's objects must be signed. Set {PREFIX}LINK_SECRET={EXAMPLES['link_secret']}")
+    if values.s3_kms_key_id and not values.s3_encryption.startswith("aws:kms"):
+        lines.append(_line("s3_encryption", "a KMS key is set beside it, so it must be aws:kms", values.s3_encryption))
+    if values.fcm_credentials is not None and not os.path.isfile(values.fcm_credentials):  # Path.is_file may raise
+        lines.append(_line("fcm_credentials", "there is no such file", values.fcm_credentials))
     return lines

@@ -1,21 +1,23 @@
-"""Model versions: publish, try, promote, roll back. Commands find a running `irisvue up` by its data folder."""
+"""`irisvue models publish`, `load`, `unload` and `sweep`: the versions that the Triton servers have."""
 
-import getpass
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import typer
 from rich.table import Table
 
 from orchestrator.cli import rollout
-from orchestrator.cli.rollout import Data, Name
-from orchestrator.cli.terminal import bar, complaints, console, run, settings_at
+from orchestrator.cli.options import ModelName, OptionalDataFolder, Version
+from orchestrator.cli.output import write_picture
+from orchestrator.cli.photos import require_file
+from orchestrator.cli.server_address import operator_name, settings_for
+from orchestrator.cli.terminal import bar, console, print_error, run
 from orchestrator.errors import SetupError
 from orchestrator.inference.triton import TritonInfer
+from orchestrator.publishing import tuning
 from orchestrator.publishing.comparison import Comparison, tolerances_for
 from orchestrator.publishing.publish import Candidate, Publication
 from orchestrator.publishing.publish import publish as publish_candidate
@@ -26,128 +28,135 @@ from orchestrator.publishing.repository import open_repository
 from orchestrator.publishing.triton_control import open_control
 from orchestrator.services import open_services
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__)
-app.add_typer(rollout.app)
+app = typer.Typer()
 
 
 @asynccontextmanager
 async def _publisher(data: Path | None) -> AsyncIterator[Publisher]:
-    config = settings_at(data)
-    if config.inference != "triton":
+    settings = settings_for(data)
+    if settings.inference != "triton":
         raise SetupError("This Irisvue runs without Triton (--inference local): there is no server to publish to.")
-    async with open_services(config) as services, open_control(config.triton_url, config.triton_control_key) as control:
-        infer = await TritonInfer.connect(config.triton_url, config.model_timeout_s, config.triton_try_s)
+    async with (
+        open_services(settings) as services,
+        open_control(settings.triton_url, settings.triton_control_key) as control,
+    ):
+        infer = await TritonInfer.connect(settings.triton_url, settings.model_timeout_s, settings.triton_try_s)
         try:
-            yield Publisher(services, open_repository(config.model_repository, config), control, infer)
+            yield Publisher(services, open_repository(settings.model_repository, settings), control, infer)
         finally:
             await infer.aclose()
 
 
 @app.command()
 def publish(
-    name: Name,
+    name: ModelName,
     model: Annotated[Path, typer.Argument(help="model.onnx, or model.plan where Triton serves TensorRT plans")],
-    card: Annotated[Path, typer.Option(help="MODEL.md: where it comes from, its scores, where it fails.")],
-    golden: Annotated[Path | None, typer.Option(help="Folder of further golden pictures: segment/, enlarge/.")] = None,
+    card: Annotated[Path, typer.Option(help="MODEL.md: where the model comes from, its scores, where it fails.")],
+    golden: Annotated[Path | None, typer.Option(help="Folder of more golden pictures: segment/, enlarge/.")] = None,
     sheet: Annotated[Path, typer.Option(help="Where the picture of the largest differences goes.")] = Path(
         "candidate.jpg"
     ),
     slower: Annotated[
         float, typer.Option(help="How many times as slow as the version in use it may be.", min=0.1)
     ] = 1.5,
-    data: Data = None,
+    data: OptionalDataFolder = None,
 ) -> None:
-    """Check a candidate beside the version in use; if it is good enough, load it without traffic."""
+    """Compare a candidate with the version in use; if it is good enough, load it without sending it any jobs."""
     run(_publish(name, model, card, golden, sheet, slower, data))
 
 
 async def _publish(
     name: str, model: Path, card: Path, golden: Path | None, sheet: Path, slower: float, data: Path | None
 ) -> int:
-    for path in (model, card):
-        if not path.is_file():
-            raise SetupError(f"There is no file {path}.")
-    words = card.read_text()
-    if not words.strip():
-        raise SetupError(f"{card} is empty. Say where the model comes from, its scores, and where it fails.")
-    candidate = Candidate(name, model.name, model.read_bytes(), words, getpass.getuser())
-    limits = replace(tolerances_for(name), slower=slower)
+    candidate = _read_candidate(name, model, card)
+    tolerances = replace(tolerances_for(name), slower=slower)
     async with _publisher(data) as publisher:
-        with bar("Publishing") as tell:
-            outcome = await publish_candidate(publisher, candidate, limits, golden, tell)
-    _print_judgement(name, outcome.in_use, outcome.judgement)
-    cv2.imwrite(str(sheet), outcome.sheet[..., ::-1])
-    console.print(f"largest differences: {sheet}", soft_wrap=True, highlight=False)
-    return _tell_outcome(name, outcome)
+        with bar("Publishing") as report:
+            publication = await publish_candidate(publisher, candidate, tolerances, golden, report)
+    _print_comparison(name, publication.in_use, publication.judgement)
+    try:
+        write_picture(sheet, publication.sheet)
+        console.print(f"largest differences: {sheet}", soft_wrap=True, highlight=False)
+    finally:  # the candidate may be loaded by now, whether or not the picture could be written
+        _print_publication(name, publication)
+    return 1 if publication.version is None else 0
 
 
-def _tell_outcome(name: str, outcome: Publication) -> int:
-    if outcome.version is None:
-        complaints.print(f"irisvue: {name} was not published: see the rows above that say no.", style="red")
-        return 1
-    old, new = outcome.in_use, outcome.version
-    console.print(f"[green]{name} {new} is loaded and gets no jobs yet.[/] What may follow:")
-    for command in (f"shadow {name} {new}", f"route {name} {old}=90 {new}=10", f"promote {name} {new}"):
-        console.print(f"  irisvue models {command}", highlight=False)
-    return 0
+def _read_candidate(name: str, model: Path, card: Path) -> Candidate:
+    for path in (model, card):
+        require_file(path)
+    text = card.read_text()
+    if not text.strip():
+        raise SetupError(f"{card} is empty. Say where the model comes from, its scores, and where it fails.")
+    return Candidate(name, model.name, model.read_bytes(), text, operator_name())
 
 
-def _print_judgement(name: str, used: str, judgement: Comparison) -> None:
-    table = Table("", "candidate", f"in use ({name} {used})", "wanted", "good")
-    for check in judgement.checks:
-        table.add_row(check.what, check.candidate, check.in_use, check.wanted, "yes" if check.good else "[red]no")
+def _print_comparison(name: str, in_use: str, comparison: Comparison) -> None:
+    table = Table("", "candidate", f"in use ({name} {in_use})", "wanted", "good")
+    for criterion in comparison.checks:
+        verdict = "yes" if criterion.good else "[red]no"
+        table.add_row(criterion.what, criterion.candidate, criterion.in_use, criterion.wanted, verdict)
     console.print(table)
 
 
-@app.command()
-def unload(name: Name, version: Annotated[int, typer.Argument(help="Which")], data: Data = None) -> None:
-    """Take a version that no job needs out of the servers; it is kept aside in the repository."""
-
-    async def work() -> int:
-        async with _publisher(data) as publisher:
-            await withdraw_version(publisher, name, version)
-        console.print(f"{name} {version} is unloaded. Bring it back with: irisvue models load {name} {version}")
-        return 0
-
-    run(work())
+def _print_publication(name: str, publication: Publication) -> None:
+    if publication.version is None:
+        print_error(f"{name} was not published: see the rows above that say no.")
+        return
+    old, new = publication.in_use, publication.version
+    console.print(f"[green]{name} {new} is loaded and gets no jobs yet.[/] What you may do next:")
+    for command in (f"shadow {name} {new}", f"route {name} {old}=90 {new}=10", f"promote {name} {new}"):
+        console.print(f"  irisvue models {command}", highlight=False)
 
 
 @app.command()
-def load(name: Name, version: Annotated[int, typer.Argument(help="Which")], data: Data = None) -> None:
+def unload(name: ModelName, version: Version, data: OptionalDataFolder = None) -> None:
+    """Unload a version that no job needs from the servers; its files stay in the repository, set aside."""
+    run(_unload(name, version, data))
+
+
+async def _unload(name: str, version: int, data: Path | None) -> None:
+    async with _publisher(data) as publisher:
+        await withdraw_version(publisher, name, version)
+    console.print(f"{name} {version} is unloaded. Bring it back with: irisvue models load {name} {version}")
+
+
+@app.command()
+def load(name: ModelName, version: Version, data: OptionalDataFolder = None) -> None:
     """Bring back a version that was unloaded."""
+    run(_load(name, version, data))
 
-    async def work() -> int:
-        async with _publisher(data) as publisher:
-            await restore_version(publisher, name, version)
-            used = await version_in_use(publisher, name)
-        console.print(f"{name} {version} is loaded; most jobs are served by {used}.", highlight=False)
-        return 0
 
-    run(work())
+async def _load(name: str, version: int, data: Path | None) -> None:
+    async with _publisher(data) as publisher:
+        await restore_version(publisher, name, version)
+        in_use = await version_in_use(publisher, name)
+    console.print(f"{name} {version} is loaded; most jobs are served by {in_use}.", highlight=False)
 
 
 @app.command()
 def sweep(
-    name: Name,
+    name: ModelName,
     write: Annotated[bool, typer.Option("--write", help="Put the best values into config.pbtxt and load it.")] = False,
-    data: Data = None,
+    data: OptionalDataFolder = None,
 ) -> None:
-    """Measure batch delays and instance counts on the running server (about a minute; let it do nothing else)."""
-    from orchestrator.publishing import tuning
+    """Measure batch delays and instance counts on the running server (about a minute; leave it otherwise idle)."""
+    run(_sweep(name, write, data))
 
-    async def work() -> int:
-        async with _publisher(data) as publisher:
-            with bar("Measuring") as tell:
-                found = await tuning.measure(publisher, name, tell)
-            chosen = tuning.best(found)
-            table = Table("instances", "delay (µs)", "calls/s", "one alone (ms)", f"{tuning.AT_ONCE} at once (ms)", "")
-            for row in found:
-                figures = (row.instances, row.delay_us, row.calls_a_second, row.alone_ms, row.together_ms)
-                table.add_row(*map(str, figures), "best" if row == chosen else "")
-            console.print(table)
-            if write:
-                await tuning.apply(publisher, name, chosen)
-                console.print(f"{name}: {chosen.instances} instances, {chosen.delay_us} µs, loaded.", highlight=False)
-        return 0
 
-    run(work())
+async def _sweep(name: str, write: bool, data: Path | None) -> None:
+    async with _publisher(data) as publisher:
+        with bar("Measuring") as report:
+            measured = await tuning.measure(publisher, name, report)
+        best = tuning.best(measured)
+        table = Table("instances", "delay (µs)", "calls/s", "one alone (ms)", f"{tuning.AT_ONCE} at once (ms)", "")
+        for row in measured:
+            figures = (row.instances, row.delay_us, row.calls_a_second, row.alone_ms, row.together_ms)
+            table.add_row(*map(str, figures), "best" if row == best else "")
+        console.print(table)
+        if write:
+            await tuning.apply(publisher, name, best)
+            console.print(f"{name}: {best.instances} instances, {best.delay_us} µs, loaded.", highlight=False)
+
+
+app.add_typer(rollout.app)

@@ -1,32 +1,77 @@
-"""Which running Irisvue a command talks to, and as whom."""
+"""Which running Irisvue a command works on, and as whom."""
 
-import json
+import getpass
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.auth.tokens import MODELS_WRITE, make_token
-from orchestrator.embedded.stack import DEVELOPER, is_running
+from orchestrator.cli.options import DEFAULT_DATA
+from orchestrator.cli.terminal import bar
+from orchestrator.config import Settings
+from orchestrator.config_check import read_settings
+from orchestrator.embedded.data_folder import is_running, read_address, read_secret, settings_of
+from orchestrator.embedded.stack import DEVELOPER, Options, Stack, open_stack
 from orchestrator.errors import SetupError
+from orchestrator.observability.logs import configure_logging
 
 
-def find(server: str | None, token: str | None, data: Path) -> tuple[str, str] | None:
+@dataclass(frozen=True)
+class ServerOptions:
+    """The options by which a command is told which Irisvue to call."""
+
+    server: str | None
+    token: str | None
+    data: Path
+
+
+def find_server(options: ServerOptions) -> tuple[str, str] | None:
     """Address and token: those given, or those of the stack that runs on the data folder. Raises SetupError."""
-    if server:
-        if not token:
+    if options.server:
+        if not options.token:
             raise SetupError("--server needs --token (make one with: irisvue token --user UUID).")
-        return server, token
-    note, secret = data / "irisvue.lock", data / "secrets" / "jwt"
-    if not is_running(data):
+        return options.server, options.token
+    if not is_running(options.data):
         return None
+    address, key = read_address(options.data), read_secret(options.data, "jwt")
+    if address is None or key is None:
+        return None
+    return address, make_token(DEVELOPER, key, scope=MODELS_WRITE)
+
+
+def require_server(options: ServerOptions) -> tuple[str, str]:
+    """As `find_server`, but raises SetupError where nothing runs."""
+    address = find_server(options)
+    if address is None:
+        raise SetupError(
+            f"No Irisvue runs on {options.data}. Start one (irisvue up), or name one: --server URL --token T."
+        )
+    return address
+
+
+def settings_for(data: Path | None) -> Settings:
+    """The settings of the stack on a data folder; without a folder, those of the environment or of ./irisvue-data."""
+    configure_logging("WARNING")  # the command prints what it did
+    if data is None and "IRISVUE_DATABASE_URL" in os.environ:
+        return read_settings()
+    return settings_of(data or DEFAULT_DATA)
+
+
+@asynccontextmanager
+async def running_stack(options: Options) -> AsyncIterator[Stack]:
+    """Start a stack, with a bar until it is ready, and stop it at the end. Raises as `open_stack`."""
+    with ExitStack() as starting:
+        report = starting.enter_context(bar("Starting"))
+        async with open_stack(options, report) as stack:
+            starting.close()
+            yield stack
+
+
+def operator_name(login_name: Callable[[], str] = getpass.getuser) -> str:
+    """Who runs this command, for the audit log and the routes' history: the login name, or "uid 1000" without one."""
     try:
-        address = str(json.loads(note.read_text())["address"])
-        return address, make_token(DEVELOPER, secret.read_text(), scope=MODELS_WRITE)
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def must_find(server: str | None, token: str | None, data: Path) -> tuple[str, str]:
-    """As `find`. Raises SetupError also where nothing runs."""
-    found = find(server, token, data)
-    if found is None:
-        raise SetupError(f"No Irisvue runs on {data}. Start one (irisvue up), or name one: --server URL --token T.")
-    return found
+        return login_name()
+    except (KeyError, OSError):  # a container's user often has no entry in /etc/passwd
+        return f"uid {os.getuid()}"

@@ -1,12 +1,11 @@
-"""What all commands share: where they print, and how they run and end."""
+"""The terminal: where commands print, their progress bars, and how they run and end."""
 
 import asyncio
-import os
+import json
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -15,15 +14,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from irisvue import IrisvueError as ClientError
 from orchestrator.config import Settings
 from orchestrator.config_check import read_settings, unknown_names
-from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
 from orchestrator.errors import IrisvueError, SetupError
-from orchestrator.observability.logs import configure_logging
 from orchestrator.reporting import Report
 
 console = Console()
-complaints = Console(stderr=True)
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-STATUS = "Exit status: 0 done · 1 it did not work, and stderr says why · 2 not understood · 130 stopped."
+error_console = Console(stderr=True)
+EXIT_STATUS = "Exit status: 0 done · 1 failed, and stderr says why · 2 wrong usage · 130 stopped."
+INTERRUPTED = 130
+BAR_WIDTH = 28
 
 
 def examples(*lines: str) -> str:
@@ -32,75 +30,84 @@ def examples(*lines: str) -> str:
 
 
 @contextmanager
-def bar(name: str) -> Iterator[Report]:
-    """A bar on standard error while something works; it goes when the work is done, and into no pipe or file."""
+def bar(name: str, console: Console = error_console) -> Iterator[Report]:
+    """A progress bar that is cleared when the work is done; nothing is shown where the console is no terminal."""
     columns = (
         TextColumn(name),
-        BarColumn(bar_width=28),
+        BarColumn(bar_width=BAR_WIDTH),
         TaskProgressColumn(),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=complaints, transient=True, disable=not complaints.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=1.0)
         yield lambda words, done: progress.update(task, description=words, completed=done)
 
 
-@asynccontextmanager
-async def started(options: Options) -> AsyncIterator[Stack]:
-    """A running stack, with a bar while it starts. Raises as `open_stack`."""
-    with ExitStack() as shown:
-        tell = shown.enter_context(bar("Starting"))
-        async with open_stack(options, tell) as stack:
-            shown.close()
-            yield stack
+def photo_bars(console: Console) -> Progress:
+    """One bar for each photo, with the photo's name, the words of its current step, and the time."""
+    return Progress(
+        TextColumn("{task.fields[name]}"),
+        BarColumn(bar_width=BAR_WIDTH),
+        TaskProgressColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=console,
+    )
 
 
-def run(work: Coroutine[Any, Any, int]) -> None:
-    """Run until done or told to stop (Ctrl-C, SIGTERM): the work is cancelled once and cleans up."""
+def print_json(value: Any) -> None:
+    """Print rows for programs; dates and ids as text."""
+    typer.echo(json.dumps(value, indent=1, default=str))
 
-    async def main() -> int:
-        task = asyncio.ensure_future(work)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        try:
-            return await task
-        except asyncio.CancelledError:
-            return 130
 
+def print_error(message: str, style: str = "red") -> None:
+    """Print a sentence to standard error, as the program's own."""
+    error_console.print(f"irisvue: {message}", style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def fail(message: str) -> NoReturn:
+    """Print what went wrong and end the program with status 1."""
+    print_error(message)
+    raise typer.Exit(1)
+
+
+def run(work: Coroutine[Any, Any, int | None]) -> NoReturn:
+    """Run a command and exit with the status it returns (None: 0); Ctrl-C and SIGTERM cancel it, so it cleans up."""
     try:
-        code = asyncio.run(main())
+        status = asyncio.run(_until_stopped(work)) or 0
     except (IrisvueError, ClientError) as error:
-        complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
-        code = 1
-    raise typer.Exit(code)
+        fail(error.detail)
+    raise typer.Exit(status)
+
+
+async def _until_stopped(work: Coroutine[Any, Any, int | None]) -> int | None:
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return INTERRUPTED
 
 
 @contextmanager
-def told_in_words() -> Iterator[None]:
-    """What a process can't start without is said in a line, and ends it."""
+def exit_on_setup_error() -> Iterator[None]:
+    """End the program with a sentence, not a traceback, when something that it needs is missing."""
     try:
         yield
     except SetupError as error:
-        complaints.print(f"irisvue: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
+        print_error(error.detail)
         raise typer.Exit(1) from None
 
 
-def checked() -> Settings:
-    """This process's settings; ends the program with a line for everything that is wrong with them."""
+def checked_settings() -> Settings:
+    """This process's settings; ends the program with a line for each one that is wrong."""
     for line in unknown_names():
-        complaints.print(f"irisvue: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        print_error(line, style="yellow")
     try:
         return read_settings()
     except SetupError as error:
         for line in error.detail.splitlines():
-            complaints.print(f"irisvue: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+            print_error(line)
         raise typer.Exit(1) from None
-
-
-def settings_at(data: Path | None) -> Settings:
-    """The settings of the stack on a data folder; without one those of the environment, or of ./irisvue-data."""
-    configure_logging("WARNING")  # a command says itself what it did
-    if data is None and "IRISVUE_DATABASE_URL" in os.environ:
-        return read_settings()
-    return settings_of(data or Path("irisvue-data"))

@@ -1,13 +1,13 @@
-"""Whether the parts of the system answer yet."""
+"""Whether the servers and processes of the stack answer yet."""
 
 from pathlib import Path
 
-import asyncpg
 import httpx
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from orchestrator.embedded.supervisor import listens
+from orchestrator.db.bootstrap import ensure_database
+from orchestrator.embedded.ports import listens
 from orchestrator.errors import ModelUnavailable
 from orchestrator.inference.triton import TritonInfer
 
@@ -15,15 +15,8 @@ DATABASE = "irisvue"
 
 
 async def postgres_ready(dsn: str) -> bool:
-    """Whether PostgreSQL answers; makes the database where it does."""
-    try:
-        connection = await asyncpg.connect(f"{dsn}/postgres", timeout=2)
-    except (OSError, asyncpg.PostgresError, TimeoutError):
-        return False
-    if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-        await connection.execute(f"CREATE DATABASE {DATABASE}")
-    await connection.close()
-    return True
+    """Whether PostgreSQL answers; where it does, the database exists from now on."""
+    return await ensure_database(dsn, DATABASE)
 
 
 async def redis_ready(url: str) -> bool:
@@ -52,7 +45,7 @@ async def triton_ready(url: str) -> bool:
 
 
 async def http_ready(url: str) -> bool:
-    """Whether the API says that it is ready."""
+    """Whether the API reports that it is ready."""
     try:
         async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
             return (await client.get(f"{url}/health/ready")).status_code == 200
@@ -61,5 +54,5 @@ async def http_ready(url: str) -> bool:
 
 
 async def worker_ready(log: Path) -> bool:
-    """Whether a worker has said so in its log."""
+    """Whether a worker has logged that it is ready."""
     return log.exists() and b"worker ready" in log.read_bytes()

@@ -1,4 +1,4 @@
-"""Starts parts, restarts one that dies, says why when it keeps dying, and leaves nothing behind."""
+"""Starts processes, restarts one that dies, reports why when it keeps dying, and leaves nothing behind."""
 
 import asyncio
 import os
@@ -6,39 +6,48 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from orchestrator.embedded.servers import HOST, ProcessSpec
 from orchestrator.errors import SetupError
 
 START_TIMEOUT_S, STOP_TIMEOUT_S = 90.0, 15.0
+READY_EVERY_S, RESTART_AFTER_S = 0.05, 0.3
 RESTARTS, WITHIN_S = 3, 60.0
+PORTS_TRIED = 3
 TAIL_LINES = 15
-# The kernel ends a part when this process is killed, so that not even SIGKILL leaves any behind.
-DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM"]
+# The kernel ends the process when this one is killed, so that not even SIGKILL leaves any behind.
+DIES_WITH_US = ["--pdeathsig", "TERM"]
 
 Ready = Callable[[], Awaitable[bool]]
 
 
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One process of the stack: how to start it, where it logs, where it listens, how it stops."""
+
+    name: str
+    argv: list[str]
+    log: Path
+    env: dict[str, str] = field(default_factory=dict)
+    port: int | None = None
+    metrics_port: int | None = None  # where Prometheus scrapes it, if not on `port`
+    stop_signal: str = "SIGTERM"
+    leftovers: str | None = None  # glob of the files under /dev/shm that it may leave when it is killed
+
+
 class ProcessDied(SetupError):
-    """A part of the stack keeps ending."""
+    """A process of the stack keeps ending."""
 
     code = "part_died"
 
 
-def tail(log: Path, lines: int = TAIL_LINES) -> str:
-    """The last lines of a log."""
-    try:
-        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
-        return "(no log)"
-
-
 class Process:
-    """A running part. Its group is its own, so that Ctrl-C reaches only us and nothing of it survives `stop`."""
+    """A running process. It has a process group of its own: Ctrl-C does not reach it, and `stop` ends all of it."""
 
-    def __init__(self, part: ProcessSpec) -> None:
-        self.part = part
+    def __init__(self, spec: ProcessSpec) -> None:
+        self.spec = spec
         self._process: asyncio.subprocess.Process | None = None
         self._deaths: list[float] = []
 
@@ -46,41 +55,42 @@ class Process:
     def pid(self) -> int:
         """The process id. Raises RuntimeError before the start."""
         if self._process is None:
-            raise RuntimeError(f"{self.part.name} has not been started")
+            raise RuntimeError(f"{self.spec.name} has not been started")
         return self._process.pid
 
     async def start(self) -> None:
         """Start it; its output goes to its log."""
-        self.part.log.parent.mkdir(parents=True, exist_ok=True)
-        argv = self.part.argv
-        argv = [*argv[:1], "--pdeathsig", "TERM", *argv[1:]] if argv[0] == "setpriv" else [*DIES_WITH_US, *argv]
-        with self.part.log.open("ab") as log:
+        self.spec.log.parent.mkdir(parents=True, exist_ok=True)
+        argv = self.spec.argv[1:] if self.spec.argv[0] == "setpriv" else self.spec.argv
+        with self.spec.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
+                "setpriv",
+                *DIES_WITH_US,
                 *argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | self.part.env,
+                env=os.environ | self.spec.env,
                 start_new_session=True,
             )
 
     async def until_ready(self, ready: Ready) -> None:
-        """Wait for it to answer. Raises PartDied with the last log lines when it ends first or takes too long."""
+        """Wait for it to answer. Raises ProcessDied with the last log lines when it ends first or takes too long."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while not await ready():
             if self._process is None or self._process.returncode is not None:
                 raise self._died("ended while starting")
             if time.monotonic() > deadline:
                 raise self._died(f"did not answer within {START_TIMEOUT_S:.0f} s")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(READY_EVERY_S)
 
     def _died(self, what: str) -> ProcessDied:
         code = self._process.returncode if self._process else None
         status = f" (exit status {code})" if code is not None else ""
-        return ProcessDied(f"{self.part.name} {what}{status}. The end of {self.part.log}:\n{tail(self.part.log)}")
+        return ProcessDied(f"{self.spec.name} {what}{status}. The end of {self.spec.log}:\n{tail(self.spec.log)}")
 
     async def keep_running(self) -> None:
-        """Restart it whenever it ends. Raises PartDied when that happens more than RESTARTS times in WITHIN_S."""
+        """Restart it whenever it ends. Raises ProcessDied when that happens more than RESTARTS times in WITHIN_S."""
         while self._process is not None:
             await self._process.wait()
             self._end_group(self._process.pid)  # a killed Triton leaves its Python stubs waiting for ever
@@ -89,7 +99,7 @@ class Process:
             self._deaths = [t for t in self._deaths if now - t < WITHIN_S] + [now]
             if len(self._deaths) > RESTARTS:
                 raise self._died("keeps ending")
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(RESTART_AFTER_S)
             await self.start()
 
     async def stop(self) -> None:
@@ -98,7 +108,7 @@ class Process:
         if process is None:
             return
         if process.returncode is None:
-            process.send_signal(signal.Signals[self.part.stop_signal])
+            process.send_signal(signal.Signals[self.spec.stop_signal])
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
         self._end_group(process.pid)
@@ -111,18 +121,45 @@ class Process:
             os.killpg(leader, signal.SIGKILL)
 
     def _remove_leftovers(self) -> None:
-        if self.part.leftovers:
-            for segment in Path("/dev/shm").glob(self.part.leftovers):
+        if self.spec.leftovers:
+            for segment in Path("/dev/shm").glob(self.spec.leftovers):
                 segment.unlink(missing_ok=True)
 
 
-async def listens(port: int) -> bool:
-    """Whether something accepts connections on this loopback port."""
+Processes = dict[str, Process]
+"""The processes of a stack by name, in the order in which they were started."""
+
+
+async def start_process(spec: ProcessSpec, ready: Ready, processes: Processes) -> None:
+    """Start a process, add it to `processes`, and wait until it answers. Raises ProcessDied."""
+    processes[spec.name] = Process(spec)
+    await processes[spec.name].start()
+    await processes[spec.name].until_ready(ready)
+
+
+async def start_server(
+    make: Callable[[], ProcessSpec], ready: Callable[[ProcessSpec], Awaitable[bool]], processes: Processes
+) -> ProcessSpec:
+    """Start a server on the port that `make` chose, or on another one where that was taken in the meantime.
+
+    Raises:
+        ProcessDied: it ended for another reason, or PORTS_TRIED ports were taken.
+    """
+    for attempt in range(PORTS_TRIED):
+        spec = await asyncio.to_thread(make)
+        try:
+            await start_process(spec, partial(ready, spec), processes)
+            break
+        except ProcessDied as died:
+            await processes[spec.name].stop()
+            if attempt + 1 == PORTS_TRIED or "in use" not in died.detail:
+                raise
+    return spec
+
+
+def tail(log: Path, lines: int = TAIL_LINES) -> str:
+    """The last lines of a log."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 1.0)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
-    return True
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return "(no log)"

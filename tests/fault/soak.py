@@ -27,7 +27,8 @@ from sqlalchemy import text
 from export.drawing import eyes
 from irisvue import AsyncClient, IrisvueError
 from orchestrator import queue
-from orchestrator.embedded.stack import Options, Stack, open_stack, settings_of
+from orchestrator.embedded.data_folder import settings_of
+from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.privacy.retention import clean
 from orchestrator.services import Services, open_services

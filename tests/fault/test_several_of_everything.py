@@ -18,11 +18,11 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from irisvue import AsyncClient
 from orchestrator.config import ROOT
-from orchestrator.embedded import servers
+from orchestrator.embedded import triton_server
+from orchestrator.embedded.ports import HOST, free_port, listens
 from orchestrator.embedded.ready import triton_ready
-from orchestrator.embedded.servers import HOST, ProcessSpec, free_port
 from orchestrator.embedded.stack import Options, Stack, open_stack
-from orchestrator.embedded.supervisor import Process, listens
+from orchestrator.embedded.supervisor import Process, ProcessSpec
 from orchestrator.inference.protocol import ENHANCER
 from tests.waiting import until
 
@@ -106,11 +106,13 @@ async def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         tritons = []
         for name in ("triton-1", "triton-2"):
             (tmp_path / name / "logs").mkdir(parents=True)
-            tritons.append(Process(await asyncio.to_thread(servers.triton, tmp_path / name, ROOT / "model_repository")))
-        ready = [partial(triton_ready, f"{HOST}:{process.part.port}") for process in tritons]
+            tritons.append(
+                Process(await asyncio.to_thread(triton_server.triton, tmp_path / name, ROOT / "model_repository"))
+            )
+        ready = [partial(triton_ready, f"{HOST}:{process.spec.port}") for process in tritons]
         await asyncio.gather(*(running.enter_async_context(kept(p, r)) for p, r in zip(tritons, ready, strict=True)))
         ports = {name: free_port() for name in ("api", "api_1", "api_2", "triton")}
-        own = {f"triton_{number}": process.part.port or 0 for number, process in enumerate(tritons, 1)}
+        own = {f"triton_{number}": process.spec.port or 0 for number, process in enumerate(tritons, 1)}
         proxy = await balancer(tmp_path, **ports, **own)
         await running.enter_async_context(kept(proxy, partial(listens, ports["triton"])))
         url = f"http://{HOST}:{ports['api']}"
@@ -135,11 +137,11 @@ async def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 async def lives(process: Process) -> bool:
     """Whether this worker, started again, has said that it is ready once more."""
-    return process.part.log.read_bytes().count(b"worker ready") > 1
+    return process.spec.log.read_bytes().count(b"worker ready") > 1
 
 
 async def served(process: Process) -> int:
-    client = InferenceServerClient(f"{HOST}:{process.part.port}")
+    client = InferenceServerClient(f"{HOST}:{process.spec.port}")
     found = await client.get_inference_statistics(ENHANCER, as_json=True)
     await client.close()
     return int(found["model_stats"][0].get("inference_count", 0))

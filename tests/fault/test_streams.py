@@ -14,7 +14,7 @@ import pytest
 from httpx_sse import aconnect_sse
 
 from orchestrator.db.tables import Job
-from orchestrator.embedded.servers import HOST, free_port
+from orchestrator.embedded.ports import HOST, free_port
 from orchestrator.embedded.stack import Stack
 from orchestrator.progress import events
 from orchestrator.services import Services

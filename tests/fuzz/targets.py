@@ -18,6 +18,8 @@ from redis.asyncio import Redis
 from orchestrator import config_check
 from orchestrator.config import ROOT, Settings, settings
 from orchestrator.embedded import servers
+from orchestrator.embedded.data_folder import secret
+from orchestrator.embedded.ports import HOST
 from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import IrisvueError, Refused, SetupError
 from orchestrator.inference.protocol import SEGMENTER
@@ -104,12 +106,12 @@ def last_event_id(data: bytes) -> None:
 def a_redis() -> tuple[asyncio.AbstractEventLoop, Redis, list[str]]:
     """A Redis for this process's lifetime."""
     loop, folder = asyncio.new_event_loop(), Path(tempfile.mkdtemp(prefix="irisvue-fuzz-"))
-    part = servers.redis(folder)
+    spec = servers.redis(folder)
 
     async def begin() -> tuple[Redis, list[str]]:
-        process = Process(part)
+        process = Process(spec)
         await process.start()
-        redis = Redis.from_url(f"redis://:{servers.secret(folder, 'redis')}@{servers.HOST}:{part.port}/0")
+        redis = Redis.from_url(f"redis://:{secret(folder, 'redis')}@{HOST}:{spec.port}/0")
 
         async def ready() -> bool:
             try:

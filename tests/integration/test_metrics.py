@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from orchestrator.config import ROOT
-from orchestrator.embedded import servers
+from orchestrator.embedded.ports import HOST, free_port
 from orchestrator.embedded.stack import Stack
 from tests.waiting import submitted, until
 
@@ -93,7 +93,7 @@ def prometheus(stack: Stack, tmp_path: Path) -> Iterator[str]:
         "scrape_configs": [{"job_name": job, "static_configs": [{"targets": t}]} for job, t in jobs.items()],
     }
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{servers.free_port()}"
+    address = f"{HOST}:{free_port()}"
     argv = [tool("prometheus"), f"--config.file={tmp_path / 'prometheus.yml'}", f"--web.listen-address={address}"]
     argv += [f"--storage.tsdb.path={tmp_path / 'data'}", "--log.level=warn"]
     with (tmp_path / "log").open("wb") as log:

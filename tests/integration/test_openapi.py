@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from orchestrator.embedded.servers import HOST, free_port
+from orchestrator.embedded.ports import HOST, free_port
 from orchestrator.embedded.stack import Stack
 
 CHECKS = [

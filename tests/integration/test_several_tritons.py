@@ -13,7 +13,8 @@ import pytest
 from tritonclient.grpc.aio import InferenceServerClient
 
 from orchestrator.config import ROOT
-from orchestrator.embedded import servers
+from orchestrator.embedded import triton_server
+from orchestrator.embedded.ports import HOST
 from orchestrator.embedded.ready import triton_ready
 from orchestrator.embedded.stack import Options, open_stack
 from orchestrator.embedded.supervisor import Process
@@ -32,12 +33,12 @@ async def tritons(tmp_path: Path) -> AsyncIterator[list[Process]]:
         for number in range(3):
             folder = tmp_path / str(number)
             (folder / "logs").mkdir(parents=True)
-            process = Process(await asyncio.to_thread(servers.triton, folder, ROOT / "model_repository"))
+            process = Process(await asyncio.to_thread(triton_server.triton, folder, ROOT / "model_repository"))
             exits.push_async_callback(process.stop)
             await process.start()
             started.append(process)
         for process in started:
-            await process.until_ready(partial(triton_ready, f"{servers.HOST}:{process.part.port}"))
+            await process.until_ready(partial(triton_ready, f"{HOST}:{process.spec.port}"))
         yield started
         for process in started:
             with suppress(ProcessLookupError):
@@ -48,7 +49,7 @@ async def test_one_killed_and_one_frozen_fail_no_job(
     tritons: list[Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eye_jpeg: bytes
 ) -> None:
     monkeypatch.setenv("IRISVUE_TRITON_TRY_S", "3")
-    triton = ",".join(f"{servers.HOST}:{process.part.port}" for process in tritons)
+    triton = ",".join(f"{HOST}:{process.spec.port}" for process in tritons)
     async with open_stack(Options(tmp_path / "stack", triton=triton)) as stack:
         headers = {"Authorization": f"Bearer {stack.token}"}
         async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=60, trust_env=False) as api:
@@ -79,7 +80,7 @@ async def test_one_killed_and_one_frozen_fail_no_job(
 
 async def served(process: Process) -> int:
     """How many looks this server has answered."""
-    client = InferenceServerClient(f"{servers.HOST}:{process.part.port}")
+    client = InferenceServerClient(f"{HOST}:{process.spec.port}")
     found = await client.get_inference_statistics(SEGMENTER, as_json=True)
     await client.close()
     return int(found["model_stats"][0].get("inference_count", 0))

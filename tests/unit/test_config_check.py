@@ -1,4 +1,4 @@
-"""Wrong and missing settings are said by name, with what was read and an example; secrets are not repeated."""
+"""Wrong and missing settings are named, with the value that was read and an example; secrets are not repeated."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ GOOD = {"JWT_SECRET": SECRET, "LINK_SECRET": SECRET}
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("IRISVUE_")]:
         monkeypatch.delenv(name)
     settings.cache_clear()
@@ -24,24 +24,24 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
 
 
-def given(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+def set_settings(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     for name, value in (GOOD | values).items():
         monkeypatch.setenv(f"IRISVUE_{name}", value)
 
 
-def test_good_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, WORKER_JOBS="3", TRITON_URL="dns:///triton:8001", STORAGE_URL="s3://bucket/prefix")
+def test_valid_settings_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_settings(monkeypatch, WORKER_JOBS="3", TRITON_URL="dns:///triton:8001", STORAGE_URL="s3://bucket/prefix")
     assert read_settings().worker_jobs == 3 and unknown_names() == []
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "expected"),
     [
         ("WORKER_JOBS", "many", "IRISVUE_WORKER_JOBS is 'many': Input should be a valid integer"),
         ("WORKER_JOBS", "0", "Example: IRISVUE_WORKER_JOBS=2"),
         ("INFERENCE", "gpu", "IRISVUE_INFERENCE is 'gpu': Input should be 'triton' or 'local'"),
         ("DATABASE_URL", "postgres://me:pass@db/irisvue", "Example: IRISVUE_DATABASE_URL=postgresql+asyncpg://"),
-        ("REDIS_URL", "redis", "IRISVUE_REDIS_URL is 'redis': it does not look like that"),
+        ("REDIS_URL", "redis", "IRISVUE_REDIS_URL is 'redis': it does not have this setting's form"),
         ("STORAGE_URL", "bucket", "Example: IRISVUE_STORAGE_URL=s3://bucket/prefix"),
         ("PUBLIC_URL", "iris.example.com", "Example: IRISVUE_PUBLIC_URL=https://iris.example.com"),
         ("TRITON_URL", "http://triton", "Example: IRISVUE_TRITON_URL=triton-1:8001"),
@@ -51,43 +51,43 @@ def test_good_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FCM_CREDENTIALS", "/nowhere.json", "IRISVUE_FCM_CREDENTIALS is '/nowhere.json': there is no such file"),
     ],
 )
-def test_each_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
-    given(monkeypatch, **{name: value})
+def test_each_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str) -> None:
+    set_settings(monkeypatch, **{name: value})
     with pytest.raises(SetupError) as wrong:
         read_settings()
-    assert says in wrong.value.detail and len(wrong.value.detail.splitlines()) == 1
+    assert expected in wrong.value.detail and len(wrong.value.detail.splitlines()) == 1
 
 
-def test_all_that_is_wrong_is_said_at_once_and_no_secret_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_wrong_settings_are_named_at_once_and_no_secret_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IRISVUE_DATABASE_URL", "postgres://me:very-secret@db/irisvue")
     monkeypatch.setenv("IRISVUE_JWT_SECRET", "too-short-secret")
     monkeypatch.setenv("IRISVUE_LOG_LEVEL", "loud")
     with pytest.raises(SetupError) as wrong:
         read_settings()
-    said = wrong.value.detail
-    assert len(said.splitlines()) == 4 and "://me:***@db" in said
-    assert "very-secret" not in said and "too-short-secret" not in said
+    detail = wrong.value.detail
+    assert len(detail.splitlines()) == 4 and "://me:***@db" in detail
+    assert "very-secret" not in detail and "too-short-secret" not in detail
 
 
-def test_nobody_could_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_secret_or_keys_no_one_could_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IRISVUE_LINK_SECRET", SECRET)
     with pytest.raises(SetupError, match=r"Set IRISVUE_JWKS_URL=.* or IRISVUE_JWT_SECRET="):
         read_settings()
 
 
-def test_unknown_names_are_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, WORKER_JOB="3", TOKEN="the client's own", SOMETHING_ELSE="x")
+def test_unknown_names_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_settings(monkeypatch, WORKER_JOB="3", TOKEN="the client's own", SOMETHING_ELSE="x")
     assert unknown_names() == [
-        "IRISVUE_SOMETHING_ELSE is no setting.",
-        "IRISVUE_WORKER_JOB is no setting; did you mean IRISVUE_WORKER_JOBS?",
+        "IRISVUE_SOMETHING_ELSE is not a setting.",
+        "IRISVUE_WORKER_JOB is not a setting; did you mean IRISVUE_WORKER_JOBS?",
     ]
 
 
 @pytest.mark.parametrize("command", ["api", "worker", "migrate"])
-def test_the_start_is_stopped(command: str) -> None:
+def test_a_process_does_not_start_with_wrong_settings(command: str) -> None:
     env = {"PATH": os.environ["PATH"], "IRISVUE_WORKER_JOBS": "many", "IRISVUE_NONSENSE": "1", "COLUMNS": "200"}
     argv = [sys.executable, "-m", "orchestrator.cli", command]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "IRISVUE_NONSENSE is no setting" in done.stderr
+    assert "IRISVUE_NONSENSE is not a setting" in done.stderr
     assert "IRISVUE_WORKER_JOBS is 'many'" in done.stderr

@@ -1,0 +1,119 @@
+"""What operators and developers run: the processes of a service, its upkeep, benchmarks and the OpenAPI document."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import AsJson, OptionalDataFolder
+from orchestrator.cli.server_address import settings_for
+from orchestrator.cli.terminal import (
+    bar,
+    checked_settings,
+    console,
+    examples,
+    exit_on_setup_error,
+    fail,
+    print_json,
+    run,
+)
+from orchestrator.config import ROOT, Settings
+
+app = typer.Typer()
+PANEL = "For operators and developers"
+
+
+@app.command(rich_help_panel=PANEL)
+def api(host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Run one API process (settings from IRISVUE_*)."""
+    from orchestrator.api.server import serve
+    from orchestrator.observability.tracing import configure_tracing
+    from orchestrator.services import reach
+
+    settings = checked_settings()
+    configure_tracing(settings, "api")
+    with exit_on_setup_error():
+        asyncio.run(reach(settings))
+    serve(settings, host, port)
+
+
+@app.command(rich_help_panel=PANEL)
+def worker(
+    triton: Annotated[
+        str | None,
+        typer.Option(help="host:port, several separated by commas, or dns:///name:port.", envvar="IRISVUE_TRITON_URL"),
+    ] = None,
+) -> None:
+    """Run one worker process (settings from IRISVUE_*)."""
+    from orchestrator.observability.logs import configure_logging
+    from orchestrator.observability.tracing import configure_tracing
+    from orchestrator.worker.main import run_worker
+
+    settings = checked_settings()
+    configure_logging(settings.log_level)
+    configure_tracing(settings, "worker")
+    with exit_on_setup_error():
+        asyncio.run(run_worker(settings.model_copy(update={"triton_url": triton} if triton else {})))
+
+
+@app.command(rich_help_panel=PANEL, epilog=examples("irisvue cleanup --dry-run", "irisvue cleanup --json"))
+def cleanup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be deleted.")] = False,
+    data: OptionalDataFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete expired jobs, photos and uploads, and objects without an owner (workers do this every hour)."""
+    run(_cleanup(dry_run, data, as_json))
+
+
+async def _cleanup(dry_run: bool, data: Path | None, as_json: bool) -> None:
+    from orchestrator.privacy.retention import clean
+    from orchestrator.services import open_services
+
+    async with open_services(settings_for(data)) as services:
+        with bar("Cleaning") as report:
+            deleted = await clean(services, dry_run, report)
+    if as_json:
+        print_json({"dry_run": dry_run, **asdict(deleted)})
+        return
+    for kind, count in deleted.counts().items():
+        console.print(f"{'would delete' if dry_run else 'deleted'} {count:>6} {kind}", highlight=False)
+        for name in getattr(deleted, kind) if dry_run else []:
+            console.print(f"    {name}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"orphans hold {deleted.orphan_bytes / 1e6:.1f} MB", highlight=False)
+
+
+@app.command(rich_help_panel=PANEL)
+def bench(
+    measures: Annotated[
+        list[str] | None, typer.Argument(help="Which measures; without names, all of them (about 15 minutes).")
+    ] = None,
+) -> None:
+    """Measure on this machine what the design promises (from a checkout, after `make test` or `make bench`)."""
+    if not (ROOT / "benchmarks").is_dir():
+        fail("there are no benchmarks to run: start this from a checkout of the project.")
+    argv = [sys.executable, "-m", "benchmarks", *(measures or [])]
+    raise typer.Exit(subprocess.run(argv, cwd=ROOT, check=False).returncode)  # noqa: S603
+
+
+@app.command(rich_help_panel=PANEL)
+def openapi() -> None:
+    """Print the OpenAPI document, for client generators."""
+    from orchestrator.api.app import create_app
+
+    typer.echo(json.dumps(create_app(Settings()).openapi(), indent=1))
+
+
+@app.command(rich_help_panel=PANEL)
+def migrate() -> None:
+    """Bring the database up to date."""
+    from orchestrator.db.migrations import upgrade
+
+    settings = checked_settings()
+    with exit_on_setup_error():
+        upgrade(settings.database_url)

@@ -1,0 +1,107 @@
+"""How NVIDIA Triton is prepared and started on this machine, on loopback and inside one folder."""
+
+import os
+import secrets
+import shutil
+import sys
+import sysconfig
+from ctypes.util import find_library
+from pathlib import Path
+
+from orchestrator.config import ROOT
+from orchestrator.embedded.data_folder import secret
+from orchestrator.embedded.ports import HOST, free_port
+from orchestrator.embedded.servers import package_folder
+from orchestrator.embedded.supervisor import ProcessSpec
+from orchestrator.errors import SetupError
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# Without these limits glibc keeps the memory of a model version after it is unloaded: about 50 MB each time (measured).
+RETURN_FREED_MEMORY = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+}
+
+
+def missing_libpython() -> str | None:
+    """The name of the shared Python library that Triton's stub needs, if this machine lacks it."""
+    name = f"libpython{PYTHON}.so.1.0"
+    beside = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib") / name
+    return None if beside.exists() or find_library(f"python{PYTHON}") else name
+
+
+def check_libpython() -> None:
+    """Raises SetupError with the command that installs it if Triton's stub lacks its Python library."""
+    if lacking := missing_libpython():
+        package = lacking.partition(".so")[0]
+        raise SetupError(
+            f"Triton needs {lacking}. Run: sudo apt-get install -y {package}   (or add: --inference local)"
+        )
+
+
+def triton(folder: Path, repository: Path | str) -> ProcessSpec:
+    """NVIDIA Triton on loopback ports, serving `repository` (a folder, or s3://…) with explicit model control."""
+    wheel = package_folder("pytriton")
+    server = wheel / "tritonserver"
+    program = server / "bin" / "tritonserver"
+    program.chmod(program.stat().st_mode | 0o111)
+    port, metrics_port, prefix = free_port(), free_port(), f"irisvue_{secrets.token_hex(4)}"
+    argv = [
+        str(program),
+        f"--model-repository={repository}",
+        f"--backend-directory={_backends(folder, server)}",
+        f"--backend-config=python,shm-region-prefix-name={prefix}",
+        "--model-control-mode=explicit",
+        "--load-model=*",
+        "--strict-readiness=true",
+        "--allow-http=false",
+        f"--grpc-address={HOST}",
+        f"--grpc-port={port}",
+        "--allow-metrics=true",
+        f"--metrics-address={HOST}",
+        f"--metrics-port={metrics_port}",
+        "--log-verbose=0",
+        f"--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:irisvue={secret(folder, 'triton')}",
+    ]
+    if endpoint := os.environ.get("IRISVUE_OTLP_ENDPOINT"):
+        argv += [f"--trace-config={option}" for option in _trace_options(endpoint)]
+    return ProcessSpec(
+        "triton",
+        argv,
+        folder / "logs" / "triton.log",
+        _environment(wheel),
+        port,
+        metrics_port=metrics_port,
+        leftovers=f"{prefix}*",
+    )
+
+
+def _backends(folder: Path, server: Path) -> Path:
+    """The backend folder: the wheel's Python backend with this Python's stub, and our onnxruntime on top of it."""
+    backends = folder / "triton" / "backends"
+    shutil.rmtree(backends, ignore_errors=True)
+    (backends / "python").mkdir(parents=True)
+    stub = server / "python_backend_stubs" / PYTHON / "triton_python_backend_stub"
+    backend = [path for path in (server / "backends" / "python").iterdir() if path.is_file()]
+    for source in [*backend, stub]:
+        shutil.copy2(source, backends / "python" / source.name)
+    (backends / "python" / stub.name).chmod(0o755)
+    shutil.copytree(Path(__file__).parent / "backends" / "onnxruntime", backends / "onnxruntime")
+    return backends
+
+
+def _trace_options(endpoint: str) -> list[str]:
+    """Send Triton's own spans to the collector, under the spans of the worker's calls."""
+    collector = f"opentelemetry,url={endpoint.rstrip('/')}/v1/traces"
+    return ["mode=opentelemetry", "level=TIMESTAMPS", "rate=1", collector, "opentelemetry,resource=service.name=triton"]
+
+
+def _environment(wheel: Path) -> dict[str, str]:
+    libraries = [str(wheel.parent / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR") or ""]
+    return {
+        "LD_LIBRARY_PATH": ":".join(filter(None, [*libraries, os.environ.get("LD_LIBRARY_PATH", "")])),
+        "PYTHONPATH": f"{wheel.parent}:{ROOT}",
+        "ORT_DISABLE_TELEMETRY": "1",
+        **RETURN_FREED_MEMORY,
+    }
