@@ -10,7 +10,7 @@ from PIL import Image
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
 from tests.conftest import PHOTOS, drawn_eye
-from tests.unit.test_images import bomb, coded
+from tests.unit.pipeline.test_images import bomb, coded
 from tests.waiting import ended, submitted
 
 BETTER = "Try capturing a new photo in better lighting with your eye centered."
