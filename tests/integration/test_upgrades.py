@@ -18,7 +18,6 @@ from sqlalchemy import Connection, Engine, MetaData, Table, event, insert, selec
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from orchestrator.config import Settings
-from orchestrator.db import migrations
 from orchestrator.db.migrations import FIRST_RELEASE, revisions, upgrade
 from orchestrator.errors import SetupError
 
@@ -176,14 +175,11 @@ async def test_two_migrators_at_once(config: Settings) -> None:
             assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == revisions()[0]
 
 
-async def test_a_migration_gives_up_where_others_would_wait_behind_it(
-    config: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(migrations, "LOCK_TIMEOUT", "200ms")
+async def test_a_migration_gives_up_where_others_would_wait_behind_it(config: Settings) -> None:
     async with database(config) as (url, engine):
         await asyncio.to_thread(upgrade, url, "0003")
         async with engine.begin() as busy:
             await busy.execute(text("SELECT * FROM jobs"))  # a long report
             with pytest.raises(SetupError, match="pg_stat_activity shows who"):
-                await asyncio.to_thread(upgrade, url)  # 0004 alters jobs
+                await asyncio.to_thread(upgrade, url, lock_timeout="200ms")  # 0004 alters jobs
         await asyncio.to_thread(upgrade, url)

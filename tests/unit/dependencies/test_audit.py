@@ -1,8 +1,9 @@
-"""The audit finds what a database of advisories knows, and says when it could not ask."""
+"""The audit reports what a database of advisories knows, and says when it could not be reached."""
 
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,11 @@ LOCK = "sample==1.0 --hash=sha256:" + "0" * 64 + "\nother==2.0 --hash=sha256:" +
 
 
 def advisory(request: Received) -> tuple[int, dict[str, str], bytes]:
-    asked = json.loads(request.body)
+    package = json.loads(request.body)["package"]
     known = []
-    if asked["package"]["name"] == "sample":
+    if package["name"] == "sample":
         events = [{"introduced": "0"}, {"fixed": "1.1"}]
-        affected = {"package": asked["package"], "ranges": [{"type": "ECOSYSTEM", "events": events}]}
+        affected = {"package": package, "ranges": [{"type": "ECOSYSTEM", "events": events}]}
         known = [{"id": "PYSEC-2026-1", "aliases": [], "summary": "x", "details": "x", "affected": [affected]}]
     return 200, {"Content-Type": "application/json"}, json.dumps({"vulns": known} if known else {}).encode()
 
@@ -37,40 +38,30 @@ def lock(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_hole_is_found(osv: Receiver, lock: Path) -> None:
-    assert audit.python_holes(lock, osv.url) == [audit.Hole("sample", "1.0", "PYSEC-2026-1", "1.1")]
+def test_an_advisory_is_found(osv: Receiver, lock: Path) -> None:
+    assert audit.python_packages(lock, osv.url) == [audit.Vulnerability("sample", "1.0", "PYSEC-2026-1", "1.1")]
     lock.write_text(LOCK.splitlines()[1] + "\n")
-    assert audit.python_holes(lock, osv.url) == []
+    assert audit.python_packages(lock, osv.url) == []
 
 
-def test_one_that_does_not_concern_us_is_left_out(osv: Receiver, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(audit.IGNORED, "PYSEC-2026-1", "we do not call it")
-    assert audit.python_holes(lock, osv.url) == []
+def test_an_ignored_advisory_is_left_out(osv: Receiver, lock: Path) -> None:
+    assert audit.python_packages(lock, osv.url, {"PYSEC-2026-1": "we do not call it"}) == []
 
 
-@pytest.mark.parametrize(("known", "required", "status"), [(True, False, 1), (False, False, 0), (False, True, 1)])
+@pytest.mark.parametrize(("reachable", "required", "status"), [(True, False, 1), (False, False, 0), (False, True, 1)])
 def test_exit_status(
-    osv: Receiver,
-    lock: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    known: bool,
-    required: bool,
-    status: int,
+    osv: Receiver, lock: Path, capsys: pytest.CaptureFixture[str], reachable: bool, required: bool, status: int
 ) -> None:
-    monkeypatch.setattr(audit, "npm_holes", lambda folder: [])
-    url = osv.url if known else "http://127.0.0.1:9/"
-    argv = ["audit", "--lock", str(lock), "--osv-url", url, *(["--required"] if required else [])]
-    monkeypatch.setattr("sys.argv", argv)
-    assert audit.main() == status
-    said = capsys.readouterr()
-    assert ("sample 1.0: PYSEC-2026-1, mended in 1.1" in said.out) == known
-    assert ("NOT CHECKED" in said.err) != known
+    url = osv.url if reachable else "http://127.0.0.1:9/"
+    assert audit.report({lock.name: partial(audit.python_packages, lock, url)}, required) == status
+    printed = capsys.readouterr()
+    assert ("sample 1.0: PYSEC-2026-1, fixed in 1.1" in printed.out) == reachable
+    assert ("NOT CHECKED" in printed.err) != reachable
 
 
-def test_it_reads_our_own_lock_file_whole(osv: Receiver) -> None:
+def test_it_reads_all_of_our_own_lock_file(osv: Receiver) -> None:
     osv.always = lambda _: (200, {"Content-Type": "application/json"}, b"{}")
-    assert audit.python_holes(audit.LOCK, osv.url) == []
+    assert audit.python_packages(audit.LOCK, osv.url) == []
     names = {json.loads(request.body)["package"]["name"] for request in osv.received}
     locked = set(re.findall(r"^([\w.-]+)(?:\[\S+\])?==", audit.LOCK.read_text(), re.M))
-    assert len(names) > 100 and len(locked - names) < 12, "what is for other systems is left out"
+    assert len(names) > 100 and len(locked - names) < 12, "only packages for other systems are left out"

@@ -1,15 +1,12 @@
 """Only public addresses are called, and the one that was checked is the one that is connected to."""
 
-import asyncio
-import socket
 from collections.abc import Iterable
-from typing import Any
 
 import httpcore
 import pytest
 
 from orchestrator.errors import Invalid
-from orchestrator.notifications.public_addresses import NotPublic, PublicOnly, check_url, is_public
+from orchestrator.notifications.public_addresses import NotPublic, PublicOnly, Resolve, check_url, is_public
 
 
 @pytest.mark.parametrize(
@@ -19,7 +16,7 @@ from orchestrator.notifications.public_addresses import NotPublic, PublicOnly, c
     " 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe 2002:7f00:1::"
     " 2001:0:4136:e378:8000:63bf:80ff:fffe".split(),
 )
-def test_private_addresses_in_every_dress(address: str) -> None:
+def test_private_addresses_in_every_notation(address: str) -> None:
     assert not is_public(address)
 
 
@@ -52,21 +49,21 @@ def test_public_addresses(address: str) -> None:
         "",
     ],
 )
-def test_addresses_that_no_webhook_may_have(url: str) -> None:
+def test_urls_that_no_webhook_may_have(url: str) -> None:
     with pytest.raises(Invalid):
         check_url(url, private_too=False)
 
 
-def test_addresses_that_a_webhook_may_have() -> None:
+def test_urls_that_a_webhook_may_have() -> None:
     check_url("https://app.example.com:8443/hooks?x=1", private_too=False)
     check_url("http://127.0.0.1:9000/", private_too=True)
 
 
 class Recorder(httpcore.AsyncNetworkBackend):
-    """Writes down where a connection would go."""
+    """Writes down where a connection would go, and makes none."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.connected_to: list[str] = []
 
     async def connect_tcp(
         self,
@@ -76,38 +73,45 @@ class Recorder(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        self.asked.append(host)
-        raise httpcore.ConnectError("as far as this goes")
+        self.connected_to.append(host)
+        raise httpcore.ConnectError("no connection is made")
 
 
-def resolver(*answers: list[str]) -> Any:
-    """A resolver that says something else each time, as in DNS rebinding."""
-    left = list(answers)
+def resolver(*answers: list[str]) -> Resolve:
+    """A resolver with another answer each time, as in DNS rebinding."""
+    left = iter(answers)
 
-    async def getaddrinfo(host: str, port: int, **_: Any) -> Any:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in left.pop(0)]
+    async def resolve(host: str, port: int) -> list[str]:
+        return next(left)
 
-    return getaddrinfo
+    return resolve
 
 
-async def test_a_name_that_changes_after_the_check_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolver(["8.8.8.8"], ["127.0.0.1"]))
-    backend, recorder = PublicOnly(private_too=False), Recorder()
-    backend._inner = recorder
+async def test_the_address_that_was_checked_is_the_one_that_is_called() -> None:
+    recorder = Recorder()
+    backend = PublicOnly(private_too=False, resolve=resolver(["8.8.8.8"], ["127.0.0.1"]), inner=recorder)
     with pytest.raises(httpcore.ConnectError):
         await backend.connect_tcp("rebinding.example.com", 443)
-    assert recorder.asked == ["8.8.8.8"]
+    assert recorder.connected_to == ["8.8.8.8"]
     with pytest.raises(NotPublic):
         await backend.connect_tcp("rebinding.example.com", 443)
-    assert recorder.asked == ["8.8.8.8"]
+    assert recorder.connected_to == ["8.8.8.8"]
 
 
-async def test_one_private_address_among_public_ones_is_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolver(["8.8.8.8", "169.254.169.254"]))
+async def test_one_private_address_among_public_ones_is_refused() -> None:
+    backend = PublicOnly(private_too=False, resolve=resolver(["8.8.8.8", "169.254.169.254"]))
     with pytest.raises(NotPublic):
-        await PublicOnly(private_too=False).connect_tcp("mixed.example.com", 443)
+        await backend.connect_tcp("mixed.example.com", 443)
 
 
-async def test_a_name_of_this_machine_is_refused_where_it_is_called() -> None:
+async def test_a_name_of_this_machine_is_refused_when_it_is_called() -> None:
     with pytest.raises(NotPublic):
         await PublicOnly(private_too=False).connect_tcp("localhost", 443)
+
+
+async def test_a_name_that_cannot_be_resolved_is_a_failed_connection() -> None:
+    async def fail(host: str, port: int) -> list[str]:
+        raise OSError("no such name")
+
+    with pytest.raises(httpcore.ConnectError, match=r"nowhere\.example\.com can't be resolved"):
+        await PublicOnly(private_too=False, resolve=fail).connect_tcp("nowhere.example.com", 443)
