@@ -14,7 +14,7 @@ import yaml
 
 from orchestrator.cli import app
 from orchestrator.config import ROOT, Settings
-from tests.integration.test_metrics import metrics_named
+from tests.monitoring import metrics_named
 
 OVERLAYS = ["base", "gpu"]
 KUBERNETES = "1.32"
