@@ -1,4 +1,4 @@
-"""Tiling is invisible: an identity network gives the enlarged picture back, whatever the size."""
+"""Tiling is invisible: with a network that repeats pixels, the tiles make the enlarged picture, whatever its size."""
 
 from itertools import pairwise
 
@@ -14,15 +14,15 @@ sizes = st.integers(1, 400)
 @given(sizes, sizes, st.integers(OVERLAP_PX + 8, 160))
 @settings(max_examples=60, deadline=None)
 def test_tiles_cover_and_overlap(height: int, width: int, side: int) -> None:
-    found = tiles(height, width, side)
+    placed = tiles(height, width, side)
     covered = np.zeros((height, width), int)
-    for tile in found:
+    for tile in placed:
         assert tile.x >= 0
         assert tile.x == 0 or tile.x + side <= width
         assert tile.y == 0 or tile.y + side <= height
         covered[tile.y : tile.y + side, tile.x : tile.x + side] += 1
     assert covered.min() >= 1
-    for corners in ([t.x for t in found], [t.y for t in found]):
+    for corners in ([t.x for t in placed], [t.y for t in placed]):
         ordered = sorted(set(corners))
         assert all(b - a <= side - OVERLAP_PX for a, b in pairwise(ordered))
 

@@ -1,4 +1,4 @@
-"""Which changes of state are allowed."""
+"""Which changes of a job's status are allowed."""
 
 from orchestrator.db.tables import ENDED, TRANSITIONS, JobStatus, states_before
 
@@ -7,7 +7,7 @@ def test_ended_jobs_never_change() -> None:
     assert all(TRANSITIONS[state] == () for state in ENDED)
 
 
-def test_every_state_is_decided_and_reachable() -> None:
+def test_every_status_is_reachable() -> None:
     assert set(TRANSITIONS) == set(JobStatus)
     reachable, waiting = set(), [JobStatus.PENDING]
     while waiting:

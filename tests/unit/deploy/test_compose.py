@@ -1,4 +1,4 @@
-"""What can be checked of docker-compose.yml and the images without a Docker engine: all that they name exists."""
+"""docker-compose.yml and the images without a Docker engine: everything that they name exists."""
 
 import json
 import re
@@ -24,7 +24,7 @@ DOCKERFILES = [ROOT / name for name in BUILT.values()]
 
 
 def filled(text: str) -> str:
-    """As compose fills it in from an .env in which every empty line of the example has a value."""
+    """The text with its variables filled in, from an .env where every empty line of the example has a value."""
     values = {name: value or "secret" for name, value in EXAMPLE.items()}
     return VARIABLE.sub(lambda m: values.get(m[1]) or m[3] or "", text)
 
@@ -33,11 +33,11 @@ COMPOSE: dict[str, Any] = yaml.safe_load(filled(TEXT))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
-def test_it_is_a_compose_file() -> None:
+def test_it_is_a_valid_compose_file() -> None:
     plain = {key: value for key, value in COMPOSE.items() if not key.startswith("x-")}
-    found = PyCompose.from_json(json.dumps(plain))
-    found.validate()
-    assert set(found.service_names()) == set(SERVICES)
+    compose = PyCompose.from_json(json.dumps(plain))
+    compose.validate()
+    assert set(compose.service_names()) == set(SERVICES)
 
 
 def test_variables_are_those_of_the_example_and_no_secret_is_in_the_file() -> None:
@@ -45,14 +45,14 @@ def test_variables_are_those_of_the_example_and_no_secret_is_in_the_file() -> No
     assert set(used) == set(EXAMPLE)
     for name, value in EXAMPLE.items():
         if re.search("PASSWORD|SECRET|KEY", name):
-            assert value == "" and used[name][0] == "?", f"{name} must be asked for, and have no default"
+            assert value == "" and used[name][0] == "?", f"{name} must be required, and have no default"
     for line in TEXT.splitlines():
         if re.search(r"(PASSWORD|SECRET|KEY|TOKEN)\w*\"?:\s*[^$\s{\[]", line):
             assert "${" in line, line
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_images_are_pinned_or_built_from_what_is_here(name: str) -> None:
+def test_images_are_pinned_or_built_from_this_checkout(name: str) -> None:
     service = SERVICES[name]
     image = service["image"]
     if image in BUILT:
@@ -64,7 +64,7 @@ def test_images_are_pinned_or_built_from_what_is_here(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_services_are_watched_limited_and_hardened(name: str) -> None:
+def test_services_have_health_checks_and_limits_and_are_hardened(name: str) -> None:
     service = SERVICES[name]
     if name not in ONCE:
         assert service["deploy"]["resources"]["limits"]["memory"]
@@ -78,10 +78,10 @@ def test_services_are_watched_limited_and_hardened(name: str) -> None:
         assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged") and service.get("network_mode") is None
     for port in service.get("ports", []):
-        assert port.startswith("127.0.0.1:"), "whoever opens it to the world does so knowingly"
+        assert port.startswith("127.0.0.1:"), "opening it to the world takes a deliberate change"
 
 
-def test_what_depends_waits_for_what_exists() -> None:
+def test_dependencies_exist_and_can_be_waited_for() -> None:
     for name, service in SERVICES.items():
         for other, how in service.get("depends_on", {}).items():
             assert other in SERVICES, f"{name} → {other}"
@@ -110,7 +110,7 @@ def test_volumes_and_files_that_are_mounted_exist() -> None:
             )
 
 
-def test_settings_and_commands_are_those_of_the_code() -> None:
+def test_settings_and_commands_exist_in_the_code() -> None:
     command = typer.main.get_command(app)
     for name, service in SERVICES.items():
         for variable in service.get("environment", {}):
@@ -121,14 +121,14 @@ def test_settings_and_commands_are_those_of_the_code() -> None:
             known = command.commands[word]  # type: ignore[attr-defined]
             flags = {flag for parameter in known.params for flag in parameter.opts}
             assert {option for option in options if option.startswith("-")} <= flags
-    given = {k.removeprefix("IRISVUE_").lower(): v for k, v in SERVICES["worker"]["environment"].items()}
-    Settings.model_validate(given)
+    values = {k.removeprefix("IRISVUE_").lower(): v for k, v in SERVICES["worker"]["environment"].items()}
+    Settings.model_validate(values)
 
 
-def test_prometheus_and_grafana_ask_where_the_services_listen() -> None:
+def test_prometheus_and_grafana_call_the_ports_of_the_services() -> None:
     config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
-    asked = {(d["names"][0], d["port"]) for job in config["scrape_configs"] for d in job["dns_sd_configs"]}
-    assert asked == {
+    scraped = {(d["names"][0], d["port"]) for job in config["scrape_configs"] for d in job["dns_sd_configs"]}
+    assert scraped == {
         ("api", 8000),
         ("worker", int(SERVICES["worker"]["environment"]["IRISVUE_METRICS_PORT"])),
         ("triton", 8002),
@@ -158,7 +158,7 @@ def test_dockerfiles_pass_hadolint_copy_what_exists_and_end_unprivileged(dockerf
     assert users and users[-1] != "0"
 
 
-def test_tritons_image_has_the_locked_versions() -> None:
+def test_the_triton_image_has_the_locked_versions() -> None:
     pins = re.findall(r"([a-z-]+==[\d.]+)", (ROOT / "triton.Dockerfile").read_text())
     lock = (ROOT / "requirements-server.lock").read_text()
     assert len(pins) == 4 and all(re.search(rf"^{re.escape(pin)}( |$)", lock, re.M) for pin in pins), pins

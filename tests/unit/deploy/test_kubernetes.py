@@ -1,4 +1,4 @@
-"""What can be checked of deploy/kubernetes without a cluster: it renders, fits the schemas, and names what exists."""
+"""deploy/kubernetes without a cluster: it renders, is valid for the schemas, and names only what exists."""
 
 import functools
 import os
@@ -18,7 +18,7 @@ from tests.monitoring import metrics_named
 
 OVERLAYS = ["base", "gpu"]
 KUBERNETES = "1.32"
-CUSTOM = {"keda.sh/v1alpha1"}  # no schema of these here: their few fields are looked at below
+CUSTOM = {"keda.sh/v1alpha1"}  # no schema is at hand; their few fields are checked below
 
 
 @functools.cache
@@ -27,7 +27,7 @@ def rendered(overlay: str) -> list[dict[str, Any]]:
     if kubectl is None:
         if "CI" in os.environ:
             pytest.fail("CI must have kubectl.")
-        pytest.skip("no kubectl here (Debian: apt-get install kubernetes-client)")
+        pytest.skip("kubectl is not installed (Debian: apt-get install kubernetes-client)")
     argv = [kubectl, "kustomize", str(ROOT / "deploy/kubernetes" / overlay)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -39,12 +39,12 @@ def of(kind: str, overlay: str = "gpu") -> dict[str, dict[str, Any]]:
 
 
 def pods(overlay: str = "gpu") -> dict[str, dict[str, Any]]:
-    found = {**of("Deployment", overlay), **of("Job", overlay)}
-    return {name: item["spec"]["template"] for name, item in found.items()}
+    workloads = {**of("Deployment", overlay), **of("Job", overlay)}
+    return {name: item["spec"]["template"] for name, item in workloads.items()}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_object_fits_its_schema(overlay: str) -> None:
+def test_every_object_is_valid_for_its_schema(overlay: str) -> None:
     assert len(rendered(overlay)) >= 18
     for item in rendered(overlay):
         if item["apiVersion"] not in CUSTOM:
@@ -70,7 +70,7 @@ def test_pods_meet_the_restricted_standard_and_have_probes_and_limits(overlay: s
     assert of("Namespace")["irisvue"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_commands_settings_and_secrets_are_those_of_the_code() -> None:
+def test_commands_and_settings_exist_in_the_code() -> None:
     command = typer.main.get_command(app)
     for name in ("api", "worker", "migrate"):
         container = pods()[name]["spec"]["containers"][0]
@@ -87,10 +87,10 @@ def test_commands_settings_and_secrets_are_those_of_the_code() -> None:
     assert not of("Secret"), "secrets come from outside"
 
 
-def test_ports_and_addresses_meet() -> None:
+def test_ports_and_addresses_agree() -> None:
     given = of("ConfigMap")["irisvue-settings"]["data"]
     ports = {name: pod["spec"]["containers"][0].get("ports", []) for name, pod in pods().items()}
-    numbers = {name: {port["containerPort"] for port in found} for name, found in ports.items()}
+    numbers = {name: {port["containerPort"] for port in listed} for name, listed in ports.items()}
     assert numbers == {
         "api": {8000},
         "worker": {int(given["IRISVUE_METRICS_PORT"])},
@@ -105,11 +105,11 @@ def test_ports_and_addresses_meet() -> None:
     assert env["MODEL_REPOSITORY"] == given["IRISVUE_MODEL_REPOSITORY"]
     assert env["PROFILE"] == "gpu-onnx" and pods("base")["triton"]["spec"]["containers"][0]["env"][0]["value"] == "cpu"
     for name in ("api", "worker", "triton"):
-        asked = int(pods()[name]["metadata"]["annotations"]["prometheus.io/port"])
-        assert asked in numbers[name]
+        scraped = int(pods()[name]["metadata"]["annotations"]["prometheus.io/port"])
+        assert scraped in numbers[name]
 
 
-def test_only_who_is_named_reaches_a_part() -> None:
+def test_only_workers_and_publishers_reach_triton() -> None:
     policies = of("NetworkPolicy")
     assert policies["nothing-comes-in"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
     inward = policies["triton"]["spec"]["ingress"]
@@ -120,7 +120,7 @@ def test_only_who_is_named_reaches_a_part() -> None:
     ]
 
 
-def test_what_scales_names_what_exists_and_asks_for_metrics_that_are() -> None:
+def test_scaling_names_existing_deployments_and_metrics() -> None:
     known = metrics_named()
     for item in of("ScaledObject").values():
         assert item["spec"]["scaleTargetRef"]["name"] in of("Deployment")

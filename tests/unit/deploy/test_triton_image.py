@@ -1,4 +1,4 @@
-"""What the production image is made of, as far as it can be checked without a GPU or a Docker engine.
+"""The production image, as far as it can be checked without a GPU or a Docker engine.
 
 `trtexec` and `nvidia-smi` need a GPU; here small programs of the same name stand in for them.
 """
@@ -25,8 +25,8 @@ for a in "$@"; do case $a in --saveEngine=*) echo plan > "${a#--saveEngine=}";; 
 """
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Programs that say they are there, two networks, and a tritonserver that prints how it was called."""
+def environment(folder: Path, **extra: str) -> dict[str, str]:
+    """A GPU's programs, two networks, and a tritonserver that prints its arguments."""
     programs = folder / "bin"
     programs.mkdir(parents=True, exist_ok=True)
     for name, text in {
@@ -40,7 +40,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         (folder / "models" / name / "1").mkdir(parents=True, exist_ok=True)
         (folder / "models" / name / "1" / "model.onnx").write_bytes(name.encode())
     paths = {"MODEL_REPOSITORY": str(folder / "models"), "PLANS": str(folder / "plans"), "CALLS": str(folder / "calls")}
-    return os.environ | paths | {"PYTHONPATH": str(ROOT)} | {"PATH": f"{programs}:{os.environ['PATH']}"} | more
+    return os.environ | paths | {"PYTHONPATH": str(ROOT)} | {"PATH": f"{programs}:{os.environ['PATH']}"} | extra
 
 
 def start(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -68,7 +68,7 @@ def test_plans_are_built_once_for_a_gpu_and_a_version(tmp_path: Path) -> None:
     assert len((tmp_path / "calls").read_text().splitlines()) == 3
 
 
-def test_a_plan_that_can_not_be_built_ends_the_start_with_the_reason(tmp_path: Path) -> None:
+def test_a_plan_that_cannot_be_built_ends_the_start_with_the_reason(tmp_path: Path) -> None:
     done = start(environment(tmp_path, PROFILE="gpu", BROKEN="1"))
     assert done.returncode and "out of memory" in done.stderr and "PROFILE=gpu-onnx" in done.stderr
     assert not list((tmp_path / "plans").rglob("*.plan"))
@@ -84,7 +84,7 @@ def test_without_a_gpu_it_says_so_and_a_cpu_needs_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_gpu_settings_keep_the_contract(name: str) -> None:
+def test_gpu_settings_keep_the_signature(name: str) -> None:
     cpu = read_signature(name, (REPOSITORY / name / "config.pbtxt").read_bytes())
     for kind, filename in (("gpu", "model.plan"), ("gpu-onnx", "model.onnx")):
         gpu = read_signature(name, (REPOSITORY / name / "configs" / f"{kind}.pbtxt").read_bytes())
@@ -92,7 +92,7 @@ def test_gpu_settings_keep_the_contract(name: str) -> None:
         assert gpu.filename == filename
 
 
-def test_the_image_installs_what_the_cut_out_imports() -> None:
+def test_the_image_installs_what_the_preview_imports() -> None:
     program = (
         "import sys; import orchestrator.pipeline.preview; files = {m.split('.')[0]: getattr(v, '__file__', '') "
         "for m, v in sys.modules.items()}; print(*{m for m, file in files.items() if 'site-packages' in str(file)})"
@@ -107,16 +107,16 @@ def test_the_image_installs_what_the_cut_out_imports() -> None:
         assert packages[name] in installed[0]
 
 
-def test_everything_that_the_image_copies_is_there() -> None:
+def test_everything_that_the_image_copies_exists() -> None:
     for line in (ROOT / "triton.Dockerfile").read_text().splitlines():
         if line.startswith("COPY"):
             for source in [word for word in line.split()[1:-1] if not word.startswith("--")]:
                 assert (ROOT / source).exists(), source
 
 
-def test_a_control_key_leaves_loading_to_those_who_send_it(tmp_path: Path) -> None:
+def test_with_a_control_key_only_its_holders_may_load_models(tmp_path: Path) -> None:
     open_to_all = start(environment(tmp_path, PROFILE="cpu")).stdout
     assert "restricted" not in open_to_all
-    asked = start(environment(tmp_path, PROFILE="cpu", CONTROL_KEY="s3cret")).stdout
-    assert "--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:irisvue=s3cret" in asked
-    assert CONTROL_HEADER == "triton-grpc-protocol-irisvue", "what Triton makes of the name before the ="
+    restricted = start(environment(tmp_path, PROFILE="cpu", CONTROL_KEY="s3cret")).stdout
+    assert "--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:irisvue=s3cret" in restricted
+    assert CONTROL_HEADER == "triton-grpc-protocol-irisvue", "the header that Triton makes of the name before the ="

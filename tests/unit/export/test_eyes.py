@@ -1,4 +1,4 @@
-"""Drawn pictures: the same for a seed, and true about every pixel."""
+"""Drawn pictures: the same for the same seed, and with the truth about every pixel."""
 
 import numpy as np
 import pytest
@@ -19,11 +19,13 @@ def test_truth_is_consistent(seed: int) -> None:
     drawn = eyes.draw(seed, 200, 200, "closeup")
     assert not (drawn.iris & drawn.pupil).any() and not (drawn.sclera & (drawn.iris | drawn.pupil)).any()
     ys, xs = np.nonzero(drawn.iris | drawn.pupil)
-    away = np.hypot(xs - drawn.centre[0], ys - drawn.centre[1])
-    assert (away <= drawn.radius * 1.1 + 2).all(), "the visible iris lies in its circle"
+    distance = np.hypot(xs - drawn.centre[0], ys - drawn.centre[1])
+    assert (distance <= drawn.radius * 1.1 + 2).all(), "the visible iris is inside its circle"
     moved = np.abs(drawn.image.astype(int) - drawn.clean).max(-1)
     opening = drawn.iris | drawn.pupil | drawn.sclera
-    assert (drawn.reflection == (moved > eyes.VISIBLE) & opening).all(), "reflections, whole, are what changes"
+    assert (drawn.reflection == (moved > eyes.VISIBLE) & opening).all(), (
+        "all that changes, and only that, is a reflection"
+    )
 
 
 def test_shut_eyes_and_traps_are_no_eyes() -> None:

@@ -1,4 +1,4 @@
-"""`python -m export tensorrt` without a GPU: ONNX Runtime stands in for trtexec, or answers badly."""
+"""`python -m export tensorrt` without a GPU: ONNX Runtime stands in for trtexec, with right and wrong answers."""
 
 import os
 import shutil
@@ -51,20 +51,20 @@ def _build(folder: Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_plans_that_answer_alike_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plans_with_the_same_answers_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OFF", "0")
-    code, said = _build(folder)
-    assert code == 0 and said.count("999 of 1,000 values of its plan within 0") == 2, said
+    code, output = _build(folder)
+    assert code == 0 and output.count("999 of 1,000 values of its plan within 0") == 2, output
     assert len(list(folder.glob("models/*/1/model.plan"))) == len(list(folder.glob("plans/nvidia-l4-*/*.plan"))) == 2
     assert "0 built" in _build(folder)[1]
 
 
-def test_a_plan_that_answers_otherwise_is_removed_and_the_onnx_file_stays(
+def test_a_plan_with_other_answers_is_removed_and_the_onnx_file_stays(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OFF", "0.2")  # much for a probability
-    code, said = _build(folder)
-    assert code == 1 and "apart by 0.2, allowed 0.03" in said and "PROFILE=gpu-onnx" in said
+    monkeypatch.setenv("OFF", "0.2")  # far too much for a probability
+    code, output = _build(folder)
+    assert code == 1 and "apart by 0.2, allowed 0.03" in output and "PROFILE=gpu-onnx" in output
     assert not (folder / "models" / "iris_unet" / "1" / "model.plan").exists()
     assert (folder / "models" / "iris_unet" / "1" / "model.onnx").exists()
     assert not list(folder.glob("plans/*/iris_unet-*"))
@@ -72,7 +72,7 @@ def test_a_plan_that_answers_otherwise_is_removed_and_the_onnx_file_stays(
 
 def test_without_a_gpu_it_says_so(folder: Path) -> None:
     (folder / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
-    code, said = _build(folder)
-    assert code == 1 and "No GPU is visible" in said
+    code, output = _build(folder)
+    assert code == 1 and "No GPU is visible" in output
     (folder / "trtexec").unlink()
     assert "trtexec is not here" in _build(folder)[1]

@@ -1,4 +1,4 @@
-"""Every kind of file that people send: read rightly, or refused with a reason."""
+"""Every kind of file that people send: read correctly, or refused with a reason."""
 
 import io
 import struct
@@ -68,7 +68,7 @@ def test_exif_turn_is_undone(picture: Image.Image, turn: int) -> None:
 
 
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00garbage", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b""])
-def test_broken_exif_is_no_reason_to_refuse(picture: Image.Image, exif: bytes) -> None:
+def test_broken_exif_is_ignored(picture: Image.Image, exif: bytes) -> None:
     assert is_upright(decode(coded(picture, "JPEG", exif=exif), LIMIT))
 
 
@@ -110,7 +110,7 @@ def test_colour_profile_becomes_srgb() -> None:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG that says it is huge; its pixels are a few bytes of zeros."""
+    """A PNG whose header claims this size; its pixels are a few bytes of zeros."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -125,7 +125,7 @@ def bomb(width: int, height: int) -> bytes:
     ("data", "error"),
     [
         (b"", Unreadable),
-        (b"hello, I am no picture\n" * 20, NotAnImage),
+        (b"hello, this is not a picture\n" * 20, NotAnImage),
         (b"%PDF-1.7 not a picture either", NotAnImage),
         (bomb(20_000, 20_000), TooLarge),
         (bomb(12_001, 64), TooLarge),
@@ -140,29 +140,29 @@ def test_refused_with_a_reason(data: bytes, error: type[IrisvueError]) -> None:
     assert caught.value.error_type == "quality_issue"
 
 
-def test_file_that_stops_in_the_middle(eye_jpeg: bytes) -> None:
+def test_a_truncated_jpeg(eye_jpeg: bytes) -> None:
     assert inspect(eye_jpeg[: len(eye_jpeg) // 2], LIMIT).width == 480
     with pytest.raises(Unreadable):
         decode(eye_jpeg[: len(eye_jpeg) // 2], LIMIT)
 
 
-def test_png_with_too_few_pixels() -> None:
+def test_a_png_with_too_few_pixels() -> None:
     with pytest.raises(Unreadable):
         decode(bomb(200, 200), LIMIT)
 
 
 def test_result_has_srgb_profile_and_no_exif(eye_jpeg: bytes) -> None:
-    found = Image.open(io.BytesIO(eye_jpeg))
-    assert found.info["icc_profile"]
-    assert not found.getexif()
+    picture = Image.open(io.BytesIO(eye_jpeg))
+    assert picture.info["icc_profile"]
+    assert not picture.getexif()
 
 
 def test_mask_is_one_channel() -> None:
     mask = np.zeros((70, 80), bool)
     mask[10:20] = True
-    found = Image.open(io.BytesIO(encode_mask(mask)))
-    assert found.mode == "L"
-    assert (np.asarray(found) == mask * 255).all()
+    picture = Image.open(io.BytesIO(encode_mask(mask)))
+    assert picture.mode == "L"
+    assert (np.asarray(picture) == mask * 255).all()
 
 
 def test_jpeg_round_trip_is_close(eye_jpeg: bytes) -> None:
