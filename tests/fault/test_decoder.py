@@ -1,4 +1,4 @@
-"""A file that attacks the decoder hurts the decoder alone."""
+"""A file that attacks the decoder harms the decoder's own process alone."""
 
 import asyncio
 import io
@@ -21,8 +21,8 @@ LIMIT = 60_000_000
 
 
 def decoders() -> list[psutil.Process]:
-    found = psutil.Process().children()  # those of a stack that runs are their worker's
-    return [p for p in found if "orchestrator.pipeline.decoder" in " ".join(p.cmdline())]
+    children = psutil.Process().children()  # decoders of a running stack are children of its worker
+    return [p for p in children if "orchestrator.pipeline.decoder" in " ".join(p.cmdline())]
 
 
 def png(width: int, height: int) -> bytes:
@@ -37,7 +37,7 @@ async def test_pixels_are_those_of_the_plain_decoder() -> None:
         for _ in range(2):
             async with decoder.photo(data, LIMIT) as photo:
                 assert np.array_equal(photo, decode(data, LIMIT))
-        assert len(decoders()) == 1, "the process is used again"
+        assert len(decoders()) == 1, "the process is reused"
         with pytest.raises(NotAnImage):
             async with decoder.photo(b"no picture", LIMIT):
                 pass
@@ -59,7 +59,7 @@ async def test_a_bomb_meets_the_limit_of_its_own_process() -> None:
             assert photo.shape == (360, 480, 3)
 
 
-async def test_a_crash_is_said_and_the_next_photo_is_decoded() -> None:
+async def test_a_crash_is_an_error_and_the_next_photo_is_decoded() -> None:
     data = encode_jpeg(drawn_eye().image)
     async with Decoder(1, 2 * 1024**3, LIMIT) as decoder:
         async with decoder.photo(data, LIMIT):
@@ -93,7 +93,7 @@ async def test_cancelling_leaves_no_process() -> None:
     assert decoders() == []
 
 
-async def test_large_photos_wait_for_each_other_and_small_ones_pass() -> None:
+async def test_large_photos_wait_for_each_other_and_small_ones_do_not() -> None:
     async with Decoder(3, 2 * 1024**3, 10_000_000) as decoder:
         inside: list[int] = []
         most = 0

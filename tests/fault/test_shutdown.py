@@ -1,4 +1,4 @@
-"""Processes that are asked to end: they finish or hand back their work, and clients follow without a gap."""
+"""Processes that are terminated finish or hand back their work, and clients follow without a gap."""
 
 import asyncio
 import os
