@@ -251,7 +251,8 @@ async def test_a_notification_when_the_page_is_hidden(chromium: Browser, address
     notified: asyncio.Queue[str] = asyncio.Queue()
     await page.expose_function("notified", notified.put_nowait)
     await page.add_init_script(
-        "window.Notification = class { static permission = 'granted'; constructor(_, options) { notified(options.body); } };"
+        "window.Notification = class"
+        " { static permission = 'granted'; constructor(_, options) { notified(options.body); } };"
         "Object.defineProperty(document, 'hidden', { get: () => window.isHidden === true });"
     )
     await page.goto(address)

@@ -79,7 +79,7 @@ class Run:
 
 
 async def use(run: Run, picture: bytes, until: float) -> None:
-    """One user: submits, watches to the end, now and then cancels or deletes; tries again while the API is unavailable."""
+    """One user: submits, watches to the end, sometimes cancels or deletes; tries again while the API is unavailable."""
     async with AsyncClient(run.stack.url, run.stack.token) as client:
         while time.monotonic() < until:
             try:
