@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -29,14 +30,14 @@ def cause_of(error: BaseException) -> str:
     return type(error).__name__
 
 
-async def database(services: Services) -> dict[str, str]:
+async def database(services: Services, now: Callable[[], float] = time.time) -> dict[str, str]:
     """Whether the database answers, knows the newest tables, and has the same time; "ok" or what is wrong, by name."""
     found: dict[str, str] = {}
     try:
         async with services.db() as session:
-            asked = time.time()
+            asked = now()
             theirs = await db.server.clock(session)
-            ours = (asked + time.time()) / 2
+            ours = (asked + now()) / 2
             found["migrations"] = behind(await db.server.revision(session)) or "ok"
     except db.UNAVAILABLE as error:
         return {"database": f"not reachable ({cause_of(error)})"}

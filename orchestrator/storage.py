@@ -80,7 +80,7 @@ def s3_store(
 class Storage:
     """Photos and results by key. Every method raises StoreUnavailable when the store can't be reached."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, min_free_bytes: int = MIN_FREE_BYTES) -> None:
         parts = urlsplit(settings.storage_url)
         self._store: LocalStore | S3Store
         if parts.scheme == "file":
@@ -91,6 +91,7 @@ class Storage:
             self._store = s3_store(*there)
             self._probe = s3_store(*there, patient=False)
             self._signs = s3_store(*there, settings.s3_public_endpoint)  # an address is part of what is signed
+        self._min_free_bytes = min_free_bytes
         self._secret = settings.link_secret.get_secret_value().encode()
         self._public_url = settings.public_url.rstrip("/")
         self._link_seconds = settings.link_seconds
@@ -169,7 +170,7 @@ class Storage:
             if not os.access(root, os.W_OK):
                 return f"{root} can't be written"
             free = shutil.disk_usage(root).free
-            return "" if free > MIN_FREE_BYTES else f"only {free // 2**20} MB are left on the disk of {root}"
+            return "" if free > self._min_free_bytes else f"only {free // 2**20} MB are left on the disk of {root}"
         try:
             async with asyncio.timeout(TROUBLE_S):
                 await obstore.head_async(self._probe, "health")

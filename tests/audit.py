@@ -1,8 +1,8 @@
-"""Known holes in what the lock files name: `python -m tests.audit` (`make audit`; `make check` runs it too).
+"""Known vulnerabilities in what the lock files name: `python -m tests.audit` (`make audit`; `make check` runs it too).
 
-Asks OSV's database of advisories about every Python package, and the npm registry about the client's. Exit status 1
-with the holes and where they are mended. Where the databases can't be reached that is said, and is a failure only
-with `--required`.
+Asks OSV's database of advisories about every Python package, and the npm registry about the TypeScript client's. Exit
+status 1 with each vulnerability and the version that fixes it. A database that can't be reached is named; that is a
+failure only with `--required`.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestrator.config import ROOT
 
-LOCK = ROOT / "requirements-dev.lock"  # the others name parts of it; tests/unit/test_lock.py compares
+LOCK = ROOT / "requirements-dev.lock"  # contains the other lock files; tests/unit/dependencies compares them
 OSV = "https://api.osv.dev/v1/query"
 # Advisories that do not concern us, each with the reason.
 IGNORED: dict[str, str] = {}
@@ -29,17 +29,17 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True)
-class Hole:
+class Vulnerability:
     """One advisory about one package of the lock file."""
 
     package: str
     version: str
     advisory: str
-    mended_in: str
+    fixed_in: str
 
 
-def python_holes(lock: Path, url: str) -> list[Hole]:
-    """What OSV knows. Raises Unreachable."""
+def python_packages(lock: Path, url: str, ignored: Mapping[str, str] = IGNORED) -> list[Vulnerability]:
+    """What OSV knows about the packages of a lock file. Raises Unreachable."""
     argv = [str(Path(sys.executable).parent / "pip-audit"), "--disable-pip", "--require-hashes"]
     argv += ["--vulnerability-service=osv", f"--osv-url={url}", f"--requirement={lock}"]
     argv += ["--format=json", "--progress-spinner=off"]
@@ -49,56 +49,63 @@ def python_holes(lock: Path, url: str) -> list[Hole]:
     except (ValueError, KeyError):
         raise Unreachable((done.stderr.strip().splitlines() or ["no answer"])[-1][:120]) from None
     if skipped := [package["name"] for package in packages if "skip_reason" in package]:
-        raise Unreachable(f"nothing is known of {', '.join(skipped)}")
+        raise Unreachable(f"nothing is known about {', '.join(skipped)}")
     return [
-        Hole(package["name"], package["version"], found["id"], ", ".join(found["fix_versions"]) or "no version yet")
+        Vulnerability(
+            package["name"], package["version"], advisory["id"], ", ".join(advisory["fix_versions"]) or "no version yet"
+        )
         for package in packages
-        for found in package["vulns"]
-        if not {found["id"], *found.get("aliases", [])} & set(IGNORED)
+        for advisory in package["vulns"]
+        if not {advisory["id"], *advisory.get("aliases", [])} & set(ignored)
     ]
 
 
-def npm_holes(folder: Path) -> list[Hole]:
-    """What the npm registry knows of the TypeScript client's packages. Raises Unreachable."""
+def npm_packages(folder: Path) -> list[Vulnerability]:
+    """What the npm registry knows about the TypeScript client's packages. Raises Unreachable."""
     npm = shutil.which("npm")
     if npm is None:
         raise Unreachable("npm is not installed")
     done = subprocess.run([npm, "audit", "--json"], cwd=folder, capture_output=True, text=True, check=False)
     try:
-        found: dict[str, dict[str, Any]] = json.loads(done.stdout)["vulnerabilities"]
+        packages: dict[str, dict[str, Any]] = json.loads(done.stdout)["vulnerabilities"]
     except (ValueError, KeyError):
         raise Unreachable("the npm registry says nothing about advisories") from None
-    holes = []
-    for name, about in found.items():
+    known = []
+    for name, about in packages.items():
         titles = [via["title"] for via in about["via"] if isinstance(via, dict)]
-        mended = "npm audit fix" if about.get("fixAvailable") else "no version yet"
-        holes += [Hole(name, about["range"], title, mended) for title in titles]
-    return holes
+        fix = "npm audit fix" if about.get("fixAvailable") else "no version yet"
+        known += [Vulnerability(name, about["range"], title, fix) for title in titles]
+    return known
 
 
-def main() -> int:
-    """Ask about everything."""
+def report(checks: Mapping[str, Callable[[], list[Vulnerability]]], required: bool) -> int:
+    """Run every check and print what it knows; the exit status."""
+    vulnerabilities, unreachable = [], 0
+    for name, check in checks.items():
+        try:
+            known = check()
+            print(f"{name}: {len(known) or 'no'} known vulnerabilities")
+            vulnerabilities += known
+        except Unreachable as error:
+            unreachable += 1
+            print(f"{name}: NOT CHECKED, the database can't be reached from here ({error})", file=sys.stderr)
+    for one in vulnerabilities:
+        print(f"  {one.package} {one.version}: {one.advisory}, fixed in {one.fixed_in}")
+    return int(bool(vulnerabilities) or (required and unreachable > 0))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check the Python packages and the TypeScript client's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--required", action="store_true", help="fail where a database can't be reached")
     parser.add_argument("--lock", type=Path, default=LOCK)
     parser.add_argument("--osv-url", default=OSV)
-    asked = parser.parse_args()
-    holes, unasked = [], 0
-    asks: dict[str, Callable[[], list[Hole]]] = {
-        asked.lock.name: partial(python_holes, asked.lock, asked.osv_url),
-        "clients/typescript": partial(npm_holes, ROOT / "clients" / "typescript"),
+    options = parser.parse_args(argv)
+    checks = {
+        options.lock.name: partial(python_packages, options.lock, options.osv_url),
+        "clients/typescript": partial(npm_packages, ROOT / "clients" / "typescript"),
     }
-    for what, ask in asks.items():
-        try:
-            found = ask()
-            print(f"{what}: {len(found) or 'no'} known holes")
-            holes += found
-        except Unreachable as error:
-            unasked += 1
-            print(f"{what}: NOT CHECKED, the database can't be reached from here ({error})", file=sys.stderr)
-    for hole in holes:
-        print(f"  {hole.package} {hole.version}: {hole.advisory}, mended in {hole.mended_in}")
-    return int(bool(holes) or (asked.required and unasked > 0))
+    return report(checks, options.required)
 
 
 if __name__ == "__main__":

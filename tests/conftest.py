@@ -1,4 +1,4 @@
-"""The real embedded stack, started once a session in a thread of its own; pictures drawn by our own code."""
+"""The real embedded stack, started once per session in its own thread; pictures drawn by our own code."""
 
 import asyncio
 import threading
@@ -46,7 +46,7 @@ def wall() -> Pixels:
 
 @contextmanager
 def live_stack(options: Options) -> Iterator[Stack]:
-    """Everything running; its processes are real, its ports free ones, its data in a temporary folder."""
+    """A running stack: real processes on free ports, data in a temporary folder."""
     opened: list[Stack | BaseException] = []
     ready, done = threading.Event(), threading.Event()
 
@@ -78,7 +78,7 @@ def live_stack(options: Options) -> Iterator[Stack]:
 
 
 def settings_for(stack: Stack) -> Settings:
-    """The settings that the stack's own processes have."""
+    """The settings of the stack's own processes."""
     return Settings.model_validate({k.removeprefix("IRISVUE_").lower(): v for k, v in stack.env.items()})
 
 
@@ -120,7 +120,7 @@ async def services(config: Settings) -> AsyncIterator[Services]:
 
 @pytest.fixture
 async def api(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
-    """The live API, as the developer that the stack's token names."""
+    """The live API, as the developer whom the stack's token names."""
     headers = {"Authorization": f"Bearer {stack.token}"}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=30, trust_env=False) as client:
         yield client

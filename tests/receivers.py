@@ -1,4 +1,4 @@
-"""Servers of our own that speak the other side of a protocol: a webhook's receiver, and Firebase with its sign-in."""
+"""Test servers for the other side of a protocol: a webhook's receiver, Firebase with its sign-in, a trace collector."""
 
 import base64
 import gzip
@@ -33,7 +33,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """What has arrived, and what is answered next: `answers` first, then `always`."""
+    """The requests that have arrived, and the next answers: `answers` first, then `always`."""
 
     url: str = ""
     received: list[Received] = field(default_factory=list)
@@ -44,24 +44,24 @@ class Receiver:
 @contextmanager
 def receiver() -> Iterator[Receiver]:
     """A server on a free port of the loopback address."""
-    found = Receiver()
+    state = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.do_POST()
 
         def do_HEAD(self) -> None:
-            self.send_response(found.always(Received(self.path, {}, b""))[0])
+            self.send_response(state.always(Received(self.path, {}, b""))[0])
             self.end_headers()
 
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Received(self.path, headers, self.rfile.read(length))
-            found.received.append(request)
-            status, more, body = found.answers.pop(0) if found.answers else found.always(request)
+            state.received.append(request)
+            status, extra, body = state.answers.pop(0) if state.answers else state.always(request)
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **more}.items():
+            for name, value in {"Content-Length": str(len(body)), **extra}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
@@ -70,11 +70,11 @@ def receiver() -> Iterator[Receiver]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.url = f"http://127.0.0.1:{server.server_port}"
+    state.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=[0.05])
     thread.start()
     try:
-        yield found
+        yield state
     finally:
         server.shutdown()
         server.server_close()
@@ -137,7 +137,7 @@ def _json(status: int, body: dict[str, Any]) -> Answer:
 
 @dataclass(frozen=True)
 class Span:
-    """One span that a collector was sent."""
+    """One span that the collector has received."""
 
     service: str
     name: str
@@ -163,7 +163,7 @@ class Collector:
         else:
             body = json_format.MessageToDict(ExportTraceServiceRequest.FromString(data))
         for batch in body["resourceSpans"]:
-            service = _facts(batch["resource"]["attributes"]).get("service.name", "")
+            service = _values(batch["resource"]["attributes"]).get("service.name", "")
             for scope in batch["scopeSpans"]:
                 self.spans += [_span(service, span) for span in scope["spans"]]
         return 200, {"Content-Type": "application/x-protobuf"}, b""
@@ -171,13 +171,13 @@ class Collector:
 
 def _span(service: str, span: dict[str, Any]) -> Span:
     trace, own, parent = (_hex(span.get(name, "")) for name in ("traceId", "spanId", "parentSpanId"))
-    return Span(service, span["name"], trace, own, parent, _facts(span.get("attributes", [])))
+    return Span(service, span["name"], trace, own, parent, _values(span.get("attributes", [])))
 
 
-def _hex(found: str) -> str:
+def _hex(text: str) -> str:
     """An id as hex; protobuf's own JSON has base64."""
-    return found if re.fullmatch("([0-9a-f]{16}){0,2}", found) else base64.b64decode(found).hex()
+    return text if re.fullmatch("([0-9a-f]{16}){0,2}", text) else base64.b64decode(text).hex()
 
 
-def _facts(attributes: list[dict[str, Any]]) -> dict[str, str]:
+def _values(attributes: list[dict[str, Any]]) -> dict[str, str]:
     return {a["key"]: str(next(iter(a["value"].values()), "")) for a in attributes}

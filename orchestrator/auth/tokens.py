@@ -6,7 +6,7 @@ from uuid import UUID
 
 import jwt
 
-from orchestrator.auth.jwks import keys_at
+from orchestrator.auth.jwks import Keys, keys_at
 from orchestrator.config import Settings
 from orchestrator.errors import SetupError, Unauthorized, WrongRegion
 
@@ -22,15 +22,16 @@ class Caller:
     scopes: frozenset[str]
 
 
-def user_of(token: str, settings: Settings) -> UUID:
+def user_of(token: str, settings: Settings, keys: Keys | None = None) -> UUID:
     """The user id in `token`; see `caller_of`."""
-    return caller_of(token, settings).user
+    return caller_of(token, settings, keys).user
 
 
-def caller_of(token: str, settings: Settings) -> Caller:
+def caller_of(token: str, settings: Settings, keys: Keys | None = None) -> Caller:
     """The user id and the scopes (RFC 8693: one string, blanks between) in `token`.
 
-    May ask the JWKS address, so call it off the event loop where one is configured.
+    May ask the JWKS address, so call it off the event loop where one is configured. Its keys are the process's own
+    set, or `keys`.
 
     Raises:
         Unauthorized: missing, expired, forged, or its subject is no UUID. Says which.
@@ -39,7 +40,7 @@ def caller_of(token: str, settings: Settings) -> Caller:
     """
     try:
         if settings.jwks_url:
-            key: object = keys_at(settings.jwks_url).of(token).key
+            key: object = (keys or keys_at(settings.jwks_url)).of(token).key
             algorithms = ["RS256", "ES256"]
         elif settings.jwt_secret:
             key, algorithms = settings.jwt_secret.get_secret_value(), ["HS256"]

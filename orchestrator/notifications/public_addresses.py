@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import urlsplit
 
 import httpcore
@@ -14,6 +14,7 @@ from orchestrator.errors import Invalid
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 LOCAL_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 MAX_URL = 2000
+Resolve = Callable[[str, int], Awaitable[list[str]]]
 VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -62,6 +63,12 @@ def _is_local(host: str) -> bool:
     return "." not in name or f".{name}".endswith(LOCAL_NAMES)
 
 
+async def addresses_of(host: str, port: int) -> list[str]:
+    """The IP addresses of a host. Raises OSError."""
+    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
 class PublicOnly(httpcore.AsyncNetworkBackend):
     """Connects to public addresses only. The address that was checked is the one that is connected to.
 
@@ -69,9 +76,12 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
     sheet on server-side request forgery.
     """
 
-    def __init__(self, private_too: bool) -> None:
+    def __init__(
+        self, private_too: bool, resolve: Resolve = addresses_of, inner: httpcore.AsyncNetworkBackend | None = None
+    ) -> None:
         self._private_too = private_too
-        self._inner: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()
+        self._resolve = resolve
+        self._inner = inner or httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -83,10 +93,9 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Resolve, check, connect. Raises NotPublic, or httpcore's errors."""
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = await self._resolve(host, port)
         except OSError as error:
             raise httpcore.ConnectError(f"{host} can't be resolved") from error
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         if not self._private_too and not all(map(is_public, addresses)):
             raise NotPublic(f"{host} resolves to an address that is not public")
         for address in addresses[:-1]:

@@ -23,7 +23,7 @@ async def chromium() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
         if "CI" in os.environ:
             pytest.fail("CI must have a Chromium.")
-        pytest.skip("no Chromium here: install one (Debian: apt-get install chromium), or name it in CHROMIUM")
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium), and CHROMIUM names none")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
@@ -32,13 +32,13 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 def address(stack: Stack) -> str:
-    """The page's address, with the token of somebody new."""
+    """The page's address, with the token of a new user."""
     return f"{stack.url}/#token={make_token(uuid4(), stack.env['IRISVUE_JWT_SECRET'])}"
 
 
 @pytest.fixture
 def held(stack: Stack) -> Callable[[], AbstractContextManager[None]]:
-    """Holds every job where it asks for the iris, so that a test in the middle of one never comes too late."""
+    """Holds every job where it looks for the iris, so that a test in the middle of a job never comes too late."""
 
     @contextmanager
     def hold() -> Iterator[None]:
@@ -58,7 +58,7 @@ async def page(chromium: Browser, address: str) -> AsyncIterator[Page]:
     context = await chromium.new_context(viewport={"width": 1200, "height": 820}, accept_downloads=True)
     opened, wrong = await context.new_page(), list[str]()
     opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+    opened.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
     await opened.goto(address)
     yield opened
     assert not wrong, wrong

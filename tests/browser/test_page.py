@@ -117,7 +117,7 @@ async def test_a_photo_chosen_offline_goes_out_when_the_network_is_back(page: Pa
     await expect(page.locator(".card")).to_have_count(1)
 
 
-async def test_the_network_goes_in_the_middle_of_an_upload(page: Page, tmp_path: Path) -> None:
+async def test_the_network_fails_in_the_middle_of_an_upload(page: Page, tmp_path: Path) -> None:
     large = Image.fromarray(drawn_eye(width=1600, height=1200).image)
     large.save(tmp_path / "large.png")
     slow = await page.context.new_cdp_session(page)
@@ -131,7 +131,9 @@ async def test_the_network_goes_in_the_middle_of_an_upload(page: Page, tmp_path:
     await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
 
 
-async def test_a_full_queue_keeps_the_photo_and_says_when(page: Page, stack: Stack, address: str, photo: Path) -> None:
+async def test_when_the_queue_is_full_the_photo_is_kept_and_the_page_says_for_how_long(
+    page: Page, stack: Stack, address: str, photo: Path
+) -> None:
     async with AsyncClient(stack.url, address.partition("=")[2]) as client:
         sent = await client.upload(photo)
         worker = stack.processes["worker-1"].pid
@@ -172,7 +174,7 @@ async def test_the_stream_breaks_in_the_middle_and_comes_back(page: Page, photo:
     await expect(page.locator(".card")).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
 
 
-async def test_what_is_no_photo_is_said_so(page: Page, tmp_path: Path) -> None:
+async def test_a_file_that_is_no_photo_is_refused_in_words(page: Page, tmp_path: Path) -> None:
     (tmp_path / "scan.pdf").write_bytes(b"%PDF-1.7 ...")
     (tmp_path / "text.jpg").write_text("not a photo")
     (tmp_path / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(60 * 2**20))
@@ -223,7 +225,7 @@ async def test_an_expired_token_asks_for_another_and_goes_on(chromium: Browser, 
     await page.close()
 
 
-async def test_a_request_that_left_with_the_token_before_is_sent_again_without_asking(page: Page, photo: Path) -> None:
+async def test_a_request_with_the_previous_token_is_sent_again_without_asking(page: Page, photo: Path) -> None:
     good = await page.evaluate("localStorage.getItem('irisvue-token')")
     held = asyncio.Event()
 
@@ -246,19 +248,20 @@ async def test_a_notification_when_the_page_is_hidden(chromium: Browser, address
     context = await chromium.new_context()
     await context.grant_permissions(["notifications"])
     page = await context.new_page()
-    told: asyncio.Queue[str] = asyncio.Queue()
-    await page.expose_function("told", told.put_nowait)
+    notified: asyncio.Queue[str] = asyncio.Queue()
+    await page.expose_function("notified", notified.put_nowait)
     await page.add_init_script(
-        "window.Notification = class { static permission = 'granted'; constructor(_, more) { told(more.body); } };"
-        "Object.defineProperty(document, 'hidden', { get: () => window.away === true });"
+        "window.Notification = class"
+        " { static permission = 'granted'; constructor(_, options) { notified(options.body); } };"
+        "Object.defineProperty(document, 'hidden', { get: () => window.isHidden === true });"
     )
     await page.goto(address)
     with held():
         await page.set_input_files("#files", photo)
-        await page.evaluate("window.away = true")
-    assert await asyncio.wait_for(told.get(), WAIT_MS / 1000) == "Your iris art is ready to view!"
+        await page.evaluate("window.isHidden = true")
+    assert await asyncio.wait_for(notified.get(), WAIT_MS / 1000) == "Your iris art is ready to view!"
     await expect(page.locator(".card")).to_have_attribute("data-state", "completed")
-    assert told.empty(), "once"
+    assert notified.empty(), "once"
     await context.close()
 
 
@@ -279,12 +282,14 @@ async def test_axe_finds_nothing_serious(chromium: Browser, address: str, photo:
 
 
 async def _accessible(page: Page) -> None:
-    found = await Axe().run(page)
-    bad = [v["id"] for v in found.response["violations"] if v["impact"] in ("serious", "critical")]
-    assert not bad, found.generate_report()
+    results = await Axe().run(page)
+    bad = [v["id"] for v in results.response["violations"] if v["impact"] in ("serious", "critical")]
+    assert not bad, results.generate_report()
 
 
-async def test_the_first_view_is_small_and_asks_nobody_else(chromium: Browser, address: str, stack: Stack) -> None:
+async def test_the_first_view_is_small_and_loads_from_this_service_alone(
+    chromium: Browser, address: str, stack: Stack
+) -> None:
     page = await chromium.new_page()
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer))

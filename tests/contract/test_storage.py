@@ -36,7 +36,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     return on_disk(tmp_path) if request.param == "folder" else on_s3(request.getfixturevalue("s3"))
 
 
-async def test_what_is_put_can_be_read_replaced_and_deleted(storage: Storage) -> None:
+async def test_an_object_can_be_written_read_replaced_and_deleted(storage: Storage) -> None:
     key = original_key(uuid4(), uuid4())
     await storage.put(key, b"first", "image/jpeg")
     await storage.put(key, b"second" * 100_000, "image/jpeg")
@@ -54,16 +54,16 @@ def test_keys_depend_on_the_job_alone() -> None:
     assert len({*result_keys(user, job), *result_keys(user, uuid4())}) == 8
 
 
-async def test_link_of_a_bucket_opens_for_anyone(s3: str) -> None:
+async def test_the_link_of_a_bucket_needs_no_token(s3: str) -> None:
     storage = on_s3(s3)
     await storage.put("a/b.jpg", b"picture", "image/jpeg")
     async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.get(await storage.link("a/b.jpg"))
-    assert answer.content == b"picture"
-    assert answer.headers["content-type"] == "image/jpeg"
+        response = await client.get(await storage.link("a/b.jpg"))
+    assert response.content == b"picture"
+    assert response.headers["content-type"] == "image/jpeg"
 
 
-async def test_link_of_a_folder_is_good_for_its_object_and_its_time_only(tmp_path: Path) -> None:
+async def test_the_link_of_a_folder_is_good_for_its_object_and_its_time_only(tmp_path: Path) -> None:
     storage = on_disk(tmp_path)
     parts = urlsplit(await storage.link("a/b c.jpg"))
     query = parse_qs(parts.query)
@@ -95,7 +95,7 @@ async def test_without_a_secret_no_link_is_good(tmp_path: Path) -> None:
         open_to_all.check_link("GET", "a", int(query["expires"][0]), query["signature"][0])
 
 
-async def test_full_or_forbidden_folder_is_a_transient_error(tmp_path: Path) -> None:
+async def test_a_folder_that_cant_be_written_is_a_transient_error(tmp_path: Path) -> None:
     storage = on_disk(tmp_path)
     (tmp_path / "originals").write_text("a file where a folder should be")
     with pytest.raises(StoreUnavailable):
@@ -105,14 +105,14 @@ async def test_full_or_forbidden_folder_is_a_transient_error(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("encryption", "key_id"), [("", None), ("AES256", None), ("aws:kms", "alias/iris"), ("aws:kms:dsse", "alias/iris")]
 )
-async def test_a_bucket_is_told_how_to_encrypt(
+async def test_a_bucket_encrypts_as_the_settings_say(
     bucket: tuple[Any, Settings], encryption: str, key_id: str | None
 ) -> None:
     client, settings = bucket
-    told = {"storage_url": "s3://photos", "s3_encryption": encryption, "s3_kms_key_id": key_id}
-    await Storage(settings.model_copy(update=told)).put("sealed.jpg", b"picture", "image/jpeg")
-    found = client.head_object(Bucket="photos", Key="sealed.jpg")
+    values = {"storage_url": "s3://photos", "s3_encryption": encryption, "s3_kms_key_id": key_id}
+    await Storage(settings.model_copy(update=values)).put("sealed.jpg", b"picture", "image/jpeg")
+    head = client.head_object(Bucket="photos", Key="sealed.jpg")
     client.delete_object(Bucket="photos", Key="sealed.jpg")
-    assert found.get("ServerSideEncryption") == (encryption or None)
-    if encryption != "aws:kms:dsse":  # this server tells the key of the others only
-        assert found.get("SSEKMSKeyId") == key_id
+    assert head.get("ServerSideEncryption") == (encryption or None)
+    if encryption != "aws:kms:dsse":  # this test server returns the key for the others only
+        assert head.get("SSEKMSKeyId") == key_id

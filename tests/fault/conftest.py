@@ -1,4 +1,4 @@
-"""A stack of its own, whose parts may be killed, without a worker: each test starts the workers it wants."""
+"""A separate stack whose processes may be killed; it has no worker, each test starts the ones it needs."""
 
 import os
 import signal
@@ -77,7 +77,7 @@ def start_worker(stack: Stack, tmp_path: Path) -> Iterator[StartWorker]:
 
 @dataclass
 class Faulty:
-    """A real provider that fails in one way, for the first `times` calls."""
+    """A real provider whose first `times` segmentations fail in one way."""
 
     real: Infer
     error: Exception | None = None
@@ -100,16 +100,18 @@ class Faulty:
 
     async def segment(self, images: Pixels) -> Segmentation:
         self.calls += 1
-        found = await self.real.segment(images)
+        segmentation = await self.real.segment(images)
         if self.calls > self.times:
-            return found
+            return segmentation
         if self.error:
             raise self.error
         if self.nan:
             n, side = len(images), self.segment_px
             wrong = np.full((n, side, side, 4), np.nan, np.float32)
-            return checked_segmentation([wrong, found.reflection[..., None], found.presence[:, None]], n, side)
-        return found
+            return checked_segmentation(
+                [wrong, segmentation.reflection[..., None], segmentation.presence[:, None]], n, side
+            )
+        return segmentation
 
     async def upscale(self, tile: Pixels) -> Pixels:
         self.tiles += 1
@@ -149,9 +151,9 @@ async def pending(services: Services, eye_jpeg: bytes) -> AsyncIterator[Job]:
 
 async def row(services: Services, job_id: UUID) -> Job:
     async with services.db() as session:
-        found = await session.get(Job, job_id)
-    assert found
-    return found
+        job = await session.get(Job, job_id)
+    assert job
+    return job
 
 
 async def queued(services: Services, job_id: UUID) -> list[str]:
@@ -160,5 +162,5 @@ async def queued(services: Services, job_id: UUID) -> list[str]:
 
 
 async def attempt(services: Services, infer: Infer, decoder: Decoder, job: Job) -> None:
-    """What a worker does with a job that it takes out of the queue."""
+    """Do what a worker does with a job from the queue."""
     await process({"context": Context(services, infer, decoder)}, str(job.id))

@@ -1,4 +1,4 @@
-"""A process that commits a job and is killed before it can put it into the queue (run by test_kills.py)."""
+"""A process that commits a job and is killed before it can put it into the queue (run by test_worker_kills.py)."""
 
 import asyncio
 import os
@@ -14,14 +14,14 @@ from orchestrator.services import open_services
 
 
 class DiesOnEnqueue:
-    """Stands where Redis is; whoever enqueues through it is killed."""
+    """Stands in for Redis, and kills its process when a job is enqueued."""
 
     async def exists(self, *_: Any) -> int:
         """The models are not busy."""
         return 0
 
     async def enqueue_job(self, *_: Any, **__: Any) -> None:
-        """The moment after the commit."""
+        """Reached right after the commit."""
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,7 +1,7 @@
-"""A long mixed run: users upload, submit, cancel and delete while parts are killed; then every job is accounted for.
+"""A long mixed run: users upload, submit, cancel and delete while processes are killed; then every job is counted.
 
 `python -m tests.fault.soak --minutes 5 --seed 1` (also `make soak MINUTES=5`). The order of faults depends on the seed
-alone; exit status 1 and a list of what does not add up if anything is lost, left over or done twice.
+alone; exit status 1 and a list of faults if anything is lost, left over or done twice.
 """
 
 import argparse
@@ -53,13 +53,13 @@ FAULTS = [
     "end api",
     "kill api",
 ]
-PARTS_PAUSE_S = 25.0  # the supervisor gives a part up that dies more than three times a minute
+PARTS_PAUSE_S = 25.0  # the supervisor gives up a server that dies more than three times a minute
 USERS, WORKERS = 6, 2
 
 
 @dataclass
 class Run:
-    """What has happened so far."""
+    """What has happened so far, and what went wrong."""
 
     stack: Stack
     rng: random.Random
@@ -67,7 +67,7 @@ class Run:
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     accepted: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
-    told: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     last: dict[str, float] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Run:
 
 
 async def use(run: Run, picture: bytes, until: float) -> None:
-    """One user: submits, watches to the end, now and then cancels or deletes; tries again where the API is away."""
+    """One user: submits, watches to the end, sometimes cancels or deletes; tries again while the API is unavailable."""
     async with AsyncClient(run.stack.url, run.stack.token) as client:
         while time.monotonic() < until:
             try:
@@ -89,28 +89,28 @@ async def use(run: Run, picture: bytes, until: float) -> None:
                 await asyncio.sleep(0.5)
                 continue
             run.accepted.add(job_id)
-            deed = run.rng.random()
+            chance = run.rng.random()
             try:
-                ends = await _watch(run, client, job_id, deed)
+                ends = await _watch(run, client, job_id, chance)
             except IrisvueError as error:
                 if job_id not in run.deleted:
                     run.wrong.append(f"job {job_id}: {error.detail}")
                 continue
             if len(ends) != 1:
                 run.wrong.append(f"job {job_id} ended {ends}")
-            run.told.update(ends)
+            run.endings.update(ends)
 
 
-async def _watch(run: Run, client: AsyncClient, job_id: str, deed: float) -> list[str]:
+async def _watch(run: Run, client: AsyncClient, job_id: str, chance: float) -> list[str]:
     ends, last, attempts = [], 0, 1
     async for event in client.watch(job_id):
         attempts += event.progress < last
         last = event.progress
         if event.last:
             ends.append(event.status)
-        elif event.progress >= 10 and deed < 0.2:
-            await _interfere(run, job_id, "cancel" if deed < 0.12 else "delete")
-            deed = 1.0
+        elif event.progress >= 10 and chance < 0.2:
+            await _interfere(run, job_id, "cancel" if chance < 0.12 else "delete")
+            chance = 1.0
     return ends
 
 
@@ -151,7 +151,7 @@ async def _do(run: Run, services: Services, fault: str, part: str) -> None:
         run.start_worker()
         worker.send_signal(signal.SIGKILL if fault == "kill worker" else signal.SIGTERM)
     elif fault == "empty redis":
-        with suppress(Exception):  # it may be away already
+        with suppress(Exception):  # it may be unavailable already
             await services.redis.flushall()
     else:
         number = signal.SIGTERM if fault.startswith("end") else signal.SIGKILL
@@ -160,7 +160,7 @@ async def _do(run: Run, services: Services, fault: str, part: str) -> None:
 
 
 async def settle(run: Run, services: Services) -> None:
-    """Wait for every job to end, then add up."""
+    """Wait for every job to end, then count."""
     unfinished = text("SELECT count(*) FROM jobs WHERE status IN ('pending', 'processing')")
     deadline = time.monotonic() + 120
     left = -1
@@ -187,7 +187,7 @@ async def _account(run: Run, services: Services) -> None:
         open_ = text("SELECT count(*) FROM pg_stat_activity WHERE datname = 'irisvue' AND pid <> pg_backend_pid()")
         connections = int((await session.execute(open_)).scalar_one())
     lost = run.accepted - rows.keys() - run.deleted
-    run.wrong += [f"accepted job {i} is gone" for i in lost]
+    run.wrong += [f"accepted job {i} is missing" for i in lost]
     stored = {i: 0 for i in rows}
     for key in await services.storage.keys("processed"):
         stored[Path(key).name.partition(".")[0]] = stored.get(Path(key).name.partition(".")[0], 0) + 1
@@ -203,11 +203,11 @@ async def _account(run: Run, services: Services) -> None:
     if connections > 25:
         run.wrong.append(f"{connections} database connections are open")
     run.console.print(f"jobs {dict(Counter(rows.values()))}, {len(run.deleted)} deleted; faults {dict(run.faults)}")
-    run.console.print(f"watchers were told {dict(run.told)}")
+    run.console.print(f"watchers were told {dict(run.endings)}")
 
 
 async def soak(minutes: float, seed: int, console: Console) -> list[str]:
-    """Run, then say what does not add up."""
+    """Run, then list what went wrong."""
     os.environ.update(QUICK)
     picture = encode_jpeg(eyes.draw(492, 240, 180, "closeup", mild=True).image)
     with tempfile.TemporaryDirectory(prefix="irisvue-soak-") as folder:
@@ -232,9 +232,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     console = Console()
-    wrong = asyncio.run(soak(asked.minutes, asked.seed, console))
+    wrong = asyncio.run(soak(options.minutes, options.seed, console))
     for line in wrong:
         console.print(line, style="red", highlight=False)
     console.print("Everything adds up." if not wrong else f"{len(wrong)} things do not add up.")

@@ -1,4 +1,4 @@
-"""What goes wrong within an attempt: retried once, ended in words, nothing left behind, nothing done twice."""
+"""Faults within an attempt: retried once, then failed with a reason; nothing is left over or done twice."""
 
 import asyncio
 from dataclasses import replace
@@ -27,7 +27,7 @@ from tests.waiting import until
         ({"nan": True}, "server_error", "Something went wrong. Please try again later."),
         ({"error": ZeroDivisionError("a bug")}, "server_error", "Something went wrong. Please try again later."),
     ],
-    ids=["model away", "NaN", "bug"],
+    ids=["model unavailable", "NaN", "bug"],
 )
 async def test_retried_once_then_failed_in_words(
     services: Services,
@@ -42,7 +42,7 @@ async def test_retried_once_then_failed_in_words(
     await attempt(services, infer, decoder, pending)
     again = await row(services, pending.id)
     assert (again.status, again.attempt, again.failures) == (JobStatus.PENDING, 1, 1)
-    assert again.retry_at, "not at once: what was away may be back in a moment"
+    assert again.retry_at, "not at once: the models may be available again in a moment"
     await until(lambda: swept(services, pending))
 
     await attempt(services, infer, decoder, pending)
@@ -55,7 +55,7 @@ async def test_retried_once_then_failed_in_words(
 
 
 async def swept(services: Services, job: Job) -> bool:
-    """Whether a sweep has put the second attempt in line."""
+    """Whether a sweep has queued the second attempt."""
     await recovery.sweep(services)
     return await queued(services, job.id) == [f"{job.id}:2"]
 
@@ -68,7 +68,7 @@ async def test_second_attempt_may_succeed(services: Services, local: OnnxInfer, 
     assert (job.status, job.attempt, job.error_type) == (JobStatus.COMPLETED, 2, None)
 
 
-async def test_store_that_fails_at_the_last_write_leaves_no_partial_object(
+async def test_a_store_that_fails_at_the_last_write_leaves_no_partial_result(
     services: Services, local: OnnxInfer, decoder: Decoder, pending: Job
 ) -> None:
     class Broken(type(services.storage)):  # type: ignore[misc]
@@ -101,27 +101,27 @@ async def test_a_stopped_worker_hands_its_job_back_at_once(
     assert await queued(services, pending.id) == [f"{pending.id}:2"]
 
 
-async def test_a_worker_whose_lease_is_gone_changes_nothing(
+async def test_a_worker_whose_lease_has_run_out_changes_nothing(
     services: Services, local: OnnxInfer, decoder: Decoder, pending: Job
 ) -> None:
-    zombie = await lease.claim(services, pending.id, {})
-    assert zombie
+    expired = await lease.claim(services, pending.id, {})
+    assert expired
     assert await lease.claim(services, pending.id, {}) is None, "a held job can't be claimed"
     async with services.db.begin() as session:
-        await db.jobs.renew(session, pending.id, zombie.attempt, -1)  # its lease runs out
+        await db.jobs.renew(session, pending.id, expired.attempt, -1)  # its lease runs out
     await recovery.sweep(services)
     assert (await row(services, pending.id)).status == JobStatus.PENDING
     await attempt(services, local, decoder, pending)
     done = await row(services, pending.id)
     assert (done.status, done.attempt) == (JobStatus.COMPLETED, 2)
-    assert await lease.complete(services, zombie, result_key="stolen") is None
-    assert not await lease.fail(services, zombie, ModelUnavailable())
-    await lease.hand_back(services, zombie)
+    assert await lease.complete(services, expired, result_key="stolen") is None
+    assert not await lease.fail(services, expired, ModelUnavailable())
+    await lease.hand_back(services, expired)
     after = await row(services, pending.id)
     assert (after.status, after.result_key) == (JobStatus.COMPLETED, done.result_key)
 
 
-async def test_a_stream_ends_after_its_time_and_says_that_the_job_goes_on(services: Services, pending: Job) -> None:
+async def test_a_stream_that_ends_after_its_time_says_that_the_job_goes_on(services: Services, pending: Job) -> None:
     hub = Hub(services.redis)
     await hub.open()
     brief = services.settings.model_copy(update={"stream_seconds": 0.3})
@@ -132,7 +132,7 @@ async def test_a_stream_ends_after_its_time_and_says_that_the_job_goes_on(servic
     await hub.aclose()
 
 
-async def test_store_that_refuses_the_original_is_our_side(
+async def test_a_store_that_refuses_the_original_is_not_the_users_fault(
     services: Services, local: OnnxInfer, decoder: Decoder, pending: Job
 ) -> None:
     class Refusing(type(services.storage)):  # type: ignore[misc]
@@ -146,7 +146,7 @@ async def test_store_that_refuses_the_original_is_our_side(
     assert (await row(services, pending.id)).status == JobStatus.COMPLETED, "once the store is back"
 
 
-async def test_slow_store_is_given_up_in_time(
+async def test_a_slow_store_ends_the_attempt_in_time(
     services: Services, local: OnnxInfer, decoder: Decoder, pending: Job
 ) -> None:
     class Slow(type(services.storage)):  # type: ignore[misc]
@@ -160,7 +160,7 @@ async def test_slow_store_is_given_up_in_time(
         await attempt(slow, local, decoder, pending)
     job = await row(services, pending.id)
     assert (job.status, job.error_type) == (JobStatus.FAILED, "transient_error")
-    assert await services.storage.keys(f"processed/{job.user_id}") == [], "also what was written before the time was up"
+    assert await services.storage.keys(f"processed/{job.user_id}") == [], "also objects that were written in time"
 
 
 async def test_sweepers_bring_each_job_back_once(services: Services, eye_jpeg: bytes) -> None:
@@ -170,15 +170,15 @@ async def test_sweepers_bring_each_job_back_once(services: Services, eye_jpeg: b
         lost = await db.jobs.add_jobs(session, user, [photo.id] * 12, "interactive")
         for job in lost:
             await db.jobs.claim(session, job.id, -1, {})
-    found = await asyncio.gather(*(recovery.sweep(services) for _ in range(4)))
-    assert sum(found) >= 12
+    recovered = await asyncio.gather(*(recovery.sweep(services) for _ in range(4)))
+    assert sum(recovered) >= 12
     for job in lost:
         assert await queued(services, job.id) == [f"{job.id}:2"]
         assert (await row(services, job.id)).attempt == 1
     await photos.delete_photo(services, user, photo.id)
 
 
-async def test_a_job_that_takes_its_worker_along_every_time_is_given_up(services: Services, pending: Job) -> None:
+async def test_a_job_whose_workers_all_die_is_given_up(services: Services, pending: Job) -> None:
     for _ in range(services.settings.max_attempts):
         async with services.db.begin() as session:
             assert await db.jobs.claim(session, pending.id, -1, {})
@@ -187,31 +187,29 @@ async def test_a_job_that_takes_its_worker_along_every_time_is_given_up(services
     assert (job.status, job.error_type) == (JobStatus.FAILED, "server_error")
     assert job.error_message == "Something went wrong. Please try again later."
     (last,) = (await events.replay(services.redis, events.job_stream(job.id), ""))[-1:]
-    assert last.kind == "failed", "whoever watches is told"
+    assert last.kind == "failed", "watchers are told"
 
 
-async def test_nothing_is_heard_of_an_old_attempt_or_after_the_end(services: Services, pending: Job) -> None:
-    async def tell(attempt: int, status: str, done: int) -> str:
+async def test_events_of_an_old_attempt_or_after_the_end_are_dropped(services: Services, pending: Job) -> None:
+    async def publish(attempt: int, status: str, done: int) -> str:
         body = events.message(pending.id, status, done, "x")
         return await events.publish(services.redis, pending.user_id, attempt, body)
 
-    assert await tell(1, "processing", 50)
-    assert await tell(2, "processing", 5)
-    assert not await tell(1, "processing", 60), "a worker that was thought dead"
-    assert await tell(2, "completed", 100)
-    assert not await tell(2, "completed", 100) and not await tell(3, "processing", 1)
+    assert await publish(1, "processing", 50)
+    assert await publish(2, "processing", 5)
+    assert not await publish(1, "processing", 60), "a worker whose lease has run out"
+    assert await publish(2, "completed", 100)
+    assert not await publish(2, "completed", 100) and not await publish(3, "processing", 1)
     kept = await events.replay(services.redis, events.job_stream(pending.id), "")
     assert [e.body["progress"] for e in kept] == [50, 5, 100]
 
 
-async def test_a_job_keeps_its_versions_until_one_is_gone(services: Services, pending: Job) -> None:
+async def test_a_job_keeps_its_versions_until_one_is_withdrawn(services: Services, pending: Job) -> None:
     first = await lease.claim(services, pending.id, {"iris_unet": "1"})
     assert first and first.versions == {"iris_unet": "1"}
     assert not await lease.fail(services, first, ModelUnavailable())
     second = await lease.claim(services, pending.id, {"iris_unet": "2"})
-    assert second and (second.attempt, second.versions) == (2, {"iris_unet": "1"}), (
-        "a newer one is there, and not taken"
-    )
+    assert second and (second.attempt, second.versions) == (2, {"iris_unet": "1"}), "a newer one is not taken"
     await lease.hand_back(services, second)
     again = replace(services, settings=services.settings.model_copy(update={"max_failures": 3}))
     third = await lease.claim(services, pending.id, {"iris_unet": "2"})

@@ -93,7 +93,7 @@ async def test_cancelling_leaves_no_process_behind() -> None:
     assert decoders() == []
 
 
-async def test_large_photos_wait_for_each_other_and_small_ones_pass() -> None:
+async def test_large_photos_wait_for_each_other_and_small_ones_do_not() -> None:
     async with Decoder(3, 2 * 1024**3, 10_000_000) as decoder:
         inside: list[int] = []
         most = 0

@@ -1,4 +1,4 @@
-"""Two APIs and two Tritons behind HAProxy, three workers: each is killed in turn under load, and nobody notices."""
+"""Two APIs and two Tritons behind HAProxy, three workers: each is killed in turn under load, and no user notices."""
 
 import asyncio
 import os
@@ -58,7 +58,7 @@ backend tritons
 
 @dataclass
 class Everything:
-    """What runs: the balancer's address, and every process that may be killed with what says that it is back."""
+    """The balancer's address, and every process that may be killed with a check that it is ready again."""
 
     url: str
     stack: Stack
@@ -68,7 +68,7 @@ class Everything:
 
 @asynccontextmanager
 async def kept(process: Process, ready: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
-    """A process that is started again whenever it ends."""
+    """Keep a process running: it is started again whenever it ends."""
     await process.start()
     keeper = asyncio.create_task(process.keep_running())
     try:
@@ -125,26 +125,29 @@ async def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         second = Process(ProcessSpec("api-2", argv, tmp_path / "api-2.log", stack.env, ports["api_2"]))
         second_ready = partial(answers, f"http://{HOST}:{ports['api_2']}")
         await running.enter_async_context(kept(second, second_ready))
-        found = Everything(url, stack, tritons)
-        found.parts = {"api-1": (stack.processes["api"], partial(answers, stack.url)), "api-2": (second, second_ready)}
+        running_parts = Everything(url, stack, tritons)
+        running_parts.parts = {
+            "api-1": (stack.processes["api"], partial(answers, stack.url)),
+            "api-2": (second, second_ready),
+        }
         for number in range(1, WORKERS + 1):
             process = stack.processes[f"worker-{number}"]
-            found.parts[f"worker-{number}"] = process, partial(lives, process)
+            running_parts.parts[f"worker-{number}"] = process, partial(ready_again, process)
         for number, (process, back) in enumerate(zip(tritons, ready, strict=True), 1):
-            found.parts[f"triton-{number}"] = process, back
-        yield found
+            running_parts.parts[f"triton-{number}"] = process, back
+        yield running_parts
 
 
-async def lives(process: Process) -> bool:
-    """Whether this worker, started again, has said that it is ready once more."""
+async def ready_again(process: Process) -> bool:
+    """Whether this worker has been started again and is ready."""
     return process.spec.log.read_bytes().count(b"worker ready") > 1
 
 
 async def served(process: Process) -> int:
     client = InferenceServerClient(f"{HOST}:{process.spec.port}")
-    found = await client.get_inference_statistics(ENHANCER, as_json=True)
+    statistics = await client.get_inference_statistics(ENHANCER, as_json=True)
     await client.close()
-    return int(found["model_stats"][0].get("inference_count", 0))
+    return int(statistics["model_stats"][0].get("inference_count", 0))
 
 
 @pytest.mark.timeout(280)
@@ -163,15 +166,15 @@ async def test_each_is_killed_in_turn_and_no_user_notices(everything: Everything
 
     async with asyncio.TaskGroup() as users:
         working = [users.create_task(user(f"user {number}")) for number in range(USERS)]
-        await until(lambda: more(done, USERS))
+        await until(lambda: at_least(done, USERS))
         assert all([await served(process) for process in everything.tritons]), "both take part"
         for process, back in everything.parts.values():
             before, pid = done.total(), process.pid
             os.kill(pid, signal.SIGKILL)
             await until(partial(another, process, pid))
             await until(back)
-            await until(lambda at=before: more(done, at + 2))  # type: ignore[misc]
-            assert not any(task.done() for task in working), "somebody had to give up"
+            await until(lambda at=before: at_least(done, at + 2))  # type: ignore[misc]
+            assert not any(task.done() for task in working), "a user had to give up"
         over.set()
     assert min(done.values()) >= len(everything.parts) // 2 and len(done) == USERS
     assert attempts[1] > sum(attempts.values()) / 2, "most needed one attempt"
@@ -181,5 +184,5 @@ async def another(process: Process, pid: int) -> bool:
     return process.pid != pid
 
 
-async def more(done: Counter[str], than: int) -> bool:
-    return done.total() >= than
+async def at_least(done: Counter[str], count: int) -> bool:
+    return done.total() >= count

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing with atheris: `python -m tests.fuzz [TARGET …] --seconds 60` (also `make fuzz`).
 
-What goes wrong is written to tests/fuzz/findings/TARGET/, where test_findings.py runs it again, mended or not.
+Inputs that fail are written to tests/fuzz/findings/TARGET/; test_findings.py runs them again for ever after.
 """
 
 import argparse
@@ -26,18 +26,18 @@ def fuzz(name: str, corpus: Path, findings: Path, seconds: int) -> int:
     argv = [sys.executable, "-m", "tests.fuzz", "--run", name, *limits, f"-max_len={MAX_BYTES}"]
     argv += ["-only_ascii=1"] if name in TEXT else []
     argv += [f"-artifact_prefix={findings}/", "-print_final_stats=1", str(corpus)]
-    env = os.environ | {"TMPDIR": str(corpus.parent)}  # libFuzzer ends without a goodbye
+    env = os.environ | {"TMPDIR": str(corpus.parent)}  # libFuzzer exits without cleaning up
     done = subprocess.run(argv, env=env, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
-    facts = [line for line in done.stderr.splitlines() if line.startswith("stat::number_of_executed_units")]
-    runs = facts[0].split()[-1] if facts else "?"
-    print(f"{name}: {runs} runs, {'something was found' if done.returncode else 'ok'}")
+    counts = [line for line in done.stderr.splitlines() if line.startswith("stat::number_of_executed_units")]
+    runs = counts[0].split()[-1] if counts else "?"
+    print(f"{name}: {runs} runs, {'an input fails' if done.returncode else 'ok'}")
     if done.returncode:
         print("\n".join(done.stderr.splitlines()[-40:]))
     return done.returncode
 
 
 def run(name: str, argv: list[str]) -> None:
-    """The child: everything that is imported from here on tells the fuzzer where it has been."""
+    """In the child: everything that is imported from now on reports its coverage to the fuzzer."""
     import atheris
 
     with atheris.instrument_imports(include=WATCHED):
@@ -51,7 +51,7 @@ def run(name: str, argv: list[str]) -> None:
 
 
 def main() -> int:
-    """Fuzz each target for so many seconds."""
+    """Fuzz each target for `--seconds`."""
     if sys.argv[1:2] == ["--run"]:
         run(sys.argv[2], sys.argv[3:])
         return 0
@@ -61,15 +61,15 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", default=list(TARGETS), metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--findings", type=Path, default=FINDINGS)
-    asked = parser.parse_args()
-    if unknown := set(asked.targets) - {*TARGETS, "planted"}:
+    options = parser.parse_args()
+    if unknown := set(options.targets) - {*TARGETS, "planted"}:
         parser.error(f"no target {', '.join(unknown)}; there are: {', '.join(TARGETS)}")
     bad = 0
-    for name in asked.targets:
-        (asked.findings / name).mkdir(parents=True, exist_ok=True)
+    for name in options.targets:
+        (options.findings / name).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="irisvue-fuzz-") as folder:
             (corpus := Path(folder) / "corpus").mkdir()
-            bad |= fuzz(name, corpus, asked.findings / name, asked.seconds)
+            bad |= fuzz(name, corpus, options.findings / name, options.seconds)
     return int(bool(bad))
 
 

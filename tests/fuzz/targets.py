@@ -1,4 +1,4 @@
-"""What bytes from outside are read by: each target takes any bytes and raises only where we do wrong."""
+"""The readers of bytes from outside: each target takes any bytes, and raises only where our code is wrong."""
 
 import asyncio
 import io
@@ -46,17 +46,17 @@ def photo(data: bytes) -> None:
 
 def settings_of_a_process(data: bytes) -> None:
     """An environment, NAME=VALUE a line: read, or refused without showing a secret."""
-    told = {}
+    given = {}
     for line in data.decode("utf-8", "replace").replace("\0", "").splitlines():
-        name, found, value = line.partition("=")
-        if found and name.upper() in NAMES:
-            told[f"IRISVUE_{name.upper()}"] = value.encode("utf-8", "replace").decode()
-    hidden = {name: "x" * len(value) if name in SECRETS else value for name, value in told.items()}
-    assert said_of(told) == said_of(hidden), "what is said depends on a secret"
+        name, equals, value = line.partition("=")
+        if equals and name.upper() in NAMES:
+            given[f"IRISVUE_{name.upper()}"] = value.encode("utf-8", "replace").decode()
+    hidden = {name: "x" * len(value) if name in SECRETS else value for name, value in given.items()}
+    assert complaints_about(given) == complaints_about(hidden), "the message depends on a secret"
 
 
-def said_of(told: dict[str, str]) -> str:
-    with environment(told):
+def complaints_about(values: dict[str, str]) -> str:
+    with environment(values):
         try:
             config_check.read_settings()
         except SetupError as error:
@@ -69,11 +69,11 @@ NAMES = {name.upper() for name in Settings.model_fields}
 
 
 @contextmanager
-def environment(told: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("IRISVUE_")]:
         del os.environ[name]
-    os.environ.update(told)
+    os.environ.update(values)
     settings.cache_clear()
     try:
         yield
@@ -84,21 +84,21 @@ def environment(told: dict[str, str]) -> Iterator[None]:
 
 
 def config_pbtxt(data: bytes) -> None:
-    """A model's config.pbtxt: a contract, or refused."""
+    """A model's config.pbtxt: a signature, or refused."""
     try:
-        contract = read_signature(SEGMENTER, data)
+        signature = read_signature(SEGMENTER, data)
     except Refused:
         return
-    assert contract.filename and "/" not in contract.filename and contract.filename not in (".", "..")
+    assert signature.filename and "/" not in signature.filename and signature.filename not in (".", "..")
 
 
 def last_event_id(data: bytes) -> None:
     """Last-Event-ID, to a real Redis that keeps three events: those after it, in order."""
     given = data.decode("latin-1")[:64]
     loop, redis, ids = a_redis()
-    found = loop.run_until_complete(events.replay(redis, events.job_stream(JOB), given))
-    after = [event.id for event in found]
-    assert after == ids[len(ids) - len(after) :], "the newest, none left out"
+    replayed = loop.run_until_complete(events.replay(redis, events.job_stream(JOB), given))
+    after = [event.id for event in replayed]
+    assert after == ids[len(ids) - len(after) :], "the newest events, without a gap"
     assert all(events.order(i) > events.order(given) for i in after)
 
 
@@ -128,7 +128,7 @@ def a_redis() -> tuple[asyncio.AbstractEventLoop, Redis, list[str]]:
 
 
 def planted(data: bytes) -> None:
-    """Goes wrong by design, so that a fuzzer that finds nothing is found out."""
+    """Fails by design, so that a fuzzer which finds nothing is noticed."""
     if data[:1] == b"e" and data[1:2] == b"y" and data[2:3] == b"e":
         raise AssertionError("an eye")
 
@@ -142,7 +142,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 
 def seeds(target: str) -> dict[str, bytes]:
-    """Where the fuzzer begins."""
+    """The inputs that the fuzzer starts from."""
     if target == "photo":
         return _pictures()
     if target == "settings":
@@ -160,12 +160,12 @@ def _pictures() -> dict[str, bytes]:
     pixels = np.random.default_rng(0).integers(0, 256, (MIN_SIDE_PX, MIN_SIDE_PX, 3)).astype(np.uint8)
     picture, exif = Image.fromarray(pixels), Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "A phone"
-    found = {}
+    coded = {}
     for kind, more in {"JPEG": {"exif": exif}, "PNG": {"exif": exif}, "WEBP": {"exif": exif}, "HEIF": {}}.items():
         with io.BytesIO() as file:
             picture.save(file, kind, **more)
-            found[kind.lower()] = file.getvalue()
+            coded[kind.lower()] = file.getvalue()
     with io.BytesIO() as file:
         picture.quantize(16).save(file, "PNG", transparency=3)
-        found["palette.png"] = file.getvalue()
-    return found
+        coded["palette.png"] = file.getvalue()
+    return coded

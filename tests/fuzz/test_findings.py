@@ -1,4 +1,4 @@
-"""What the fuzzer begins with, and all that it has found: run again, without it. And that it does find things."""
+"""The fuzzer's seeds and findings, run without it; and that the fuzzer does find a planted fault."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def test_seeds(name: str, seed: str) -> None:
 
 
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_what_was_found_stays_mended(path: Path) -> None:
+def test_findings_stay_fixed(path: Path) -> None:
     TARGETS[path.parent.name](path.read_bytes())
 
 
@@ -27,6 +27,6 @@ def test_what_was_found_stays_mended(path: Path) -> None:
 def test_fuzzing_for_a_moment(name: str, tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "tests.fuzz", name, "--seconds", "5", "--findings", str(tmp_path)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    found = list((tmp_path / name).iterdir())
-    assert (done.returncode, bool(found)) == ((1, True) if name == "planted" else (0, False)), done.stdout
+    findings = list((tmp_path / name).iterdir())
+    assert (done.returncode, bool(findings)) == ((1, True) if name == "planted" else (0, False)), done.stdout
     assert "runs" in done.stdout and not done.stdout.startswith(f"{name}: ? runs")

@@ -1,4 +1,4 @@
-"""What people send by mistake or on purpose: processed rightly or refused in words, and the next job runs."""
+"""What people send by mistake or on purpose: processed correctly or refused in words, and the next job runs."""
 
 import io
 
@@ -10,7 +10,7 @@ from PIL import Image
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
 from tests.conftest import PHOTOS, drawn_eye
-from tests.unit.test_images import bomb, coded
+from tests.unit.pipeline.test_images import bomb, coded
 from tests.waiting import ended, submitted
 
 BETTER = "Try capturing a new photo in better lighting with your eye centered."
@@ -27,10 +27,10 @@ BETTER = "Try capturing a new photo in better lighting with your eye centered."
     ],
     ids=["empty", "text", "1x1", "bomb", "41 MB"],
 )
-async def test_refused_at_the_door(api: httpx.AsyncClient, data: bytes, status: int, code: str) -> None:
-    answer = await api.post("/api/v1/photos", files={"file": ("photo.jpg", data, "image/jpeg")})
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert answer.headers["content-type"] == "application/problem+json"
+async def test_refused_at_the_upload(api: httpx.AsyncClient, data: bytes, status: int, code: str) -> None:
+    response = await api.post("/api/v1/photos", files={"file": ("photo.jpg", data, "image/jpeg")})
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 async def test_body_without_a_length_is_cut_off(api: httpx.AsyncClient) -> None:
@@ -40,8 +40,8 @@ async def test_body_without_a_length_is_cut_off(api: httpx.AsyncClient) -> None:
             yield bytes(2**20)
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = await api.post("/api/v1/photos", content=endless(), headers=headers)  # type: ignore[arg-type]
-    assert answer.status_code == 413
+    response = await api.post("/api/v1/photos", content=endless(), headers=headers)  # type: ignore[arg-type]
+    assert response.status_code == 413
 
 
 def formats() -> dict[str, bytes]:
@@ -65,12 +65,12 @@ async def test_odd_but_good_files_are_processed(api: httpx.AsyncClient, kind: st
     truth = drawn_eye().iris | drawn_eye().pupil
     async with httpx.AsyncClient(trust_env=False) as anyone:
         mask = np.asarray(Image.open(io.BytesIO((await anyone.get(job["mask_url"])).content))) == 255
-    assert mask.shape == truth.shape, "the mask lies on the upright photo's grid"
+    assert mask.shape == truth.shape, "the mask is on the upright photo's grid"
     assert (mask & truth).sum() / (mask | truth).sum() > 0.85
 
 
 @pytest.mark.parametrize("name", ["closed_eye.jpg", "neg_coffee.png", "neg_moon.png", "wall", "wrong turn", "cut off"])
-async def test_no_eye_no_result_and_the_next_job_runs(
+async def test_a_photo_without_an_eye_fails_and_the_next_job_runs(
     api: httpx.AsyncClient, stack: Stack, wall: Pixels, eye_jpeg: bytes, name: str
 ) -> None:
     turned = Image.Exif()
@@ -94,22 +94,22 @@ async def test_no_eye_no_result_and_the_next_job_runs(
 
 
 @pytest.mark.parametrize("token", ["", "Bearer", "Bearer x.y.z", "Basic abc"])
-async def test_no_token_no_answer(stack: Stack, token: str) -> None:
+async def test_without_a_token_only_health_answers(stack: Stack, token: str) -> None:
     async with httpx.AsyncClient(base_url=stack.url, headers={"Authorization": token}, trust_env=False) as client:
         for path in ("/api/v1/photos", "/api/v1/processing/jobs"):
-            answer = await client.get(path)
-            assert answer.status_code == 401
-            assert answer.headers["www-authenticate"] == "Bearer"
+            response = await client.get(path)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"] == "Bearer"
         assert (await client.get("/health/live")).json() == {"status": "ok"}
         ready = await client.get("/health/ready")
         assert ready.json()["checks"]["database"] == "ok"
 
 
 @pytest.mark.parametrize("body", [{}, {"photo_id": "x"}, {"photo_id": None}, [], "text"])
-async def test_wrong_bodies_say_what_is_wrong(api: httpx.AsyncClient, body: object) -> None:
-    answer = await api.post("/api/v1/processing/submit", json=body)
-    assert answer.status_code == 422
-    assert answer.json()["detail"].startswith("body")
+async def test_a_wrong_body_is_refused_with_the_reason(api: httpx.AsyncClient, body: object) -> None:
+    response = await api.post("/api/v1/processing/submit", json=body)
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith("body")
 
 
 async def test_unknown_path_and_method(api: httpx.AsyncClient) -> None:

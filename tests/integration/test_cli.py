@@ -244,8 +244,6 @@ def test_wrong_use_is_answered_with_a_sentence(
     ("command", "changed", "expected"),
     [
         ("migrate", {"DATABASE_URL": "postgresql+asyncpg://u:p@127.0.0.1:9/x"}, "does not answer at 127.0.0.1:9"),
-        ("api", {"REDIS_URL": "redis://127.0.0.1:9/0"}, "Redis does not answer at 127.0.0.1:9"),
-        ("worker", {"REDIS_URL": "redis://127.0.0.1:9/0"}, "Redis does not answer at 127.0.0.1:9"),
     ],
 )
 def test_an_unavailable_server_is_named_in_a_sentence(
@@ -253,7 +251,6 @@ def test_an_unavailable_server_is_named_in_a_sentence(
 ) -> None:
     for name, value in (stack.env | {f"IRISVUE_{name}": value for name, value in changed.items()}).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("orchestrator.queue.CONNECT_TRIES", 0)
     settings.cache_clear()
     done = in_process(command)
     settings.cache_clear()

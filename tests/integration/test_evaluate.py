@@ -1,4 +1,4 @@
-"""The commands that score the networks: what they print is what was found."""
+"""The commands that score the networks print what they measured."""
 
 import re
 from pathlib import Path
@@ -39,30 +39,30 @@ def test_a_folder_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert cup.error == "no_iris" and cup.confidence == cup.iou == 0.0
     assert other.iou is None and len(rows) == 3
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["eye.png", "other.png"]
-    said = capsys.readouterr().out
-    assert f"mean IoU {eye.iou / 2:.3f}, lowest 0.000" in said and "ROC curve 1.000" in said
+    printed = capsys.readouterr().out
+    assert f"mean IoU {eye.iou / 2:.3f}, lowest 0.000" in printed and "ROC curve 1.000" in printed
 
 
 def test_drawn_pictures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     evaluate_drawn(8, REPOSITORY, tmp_path / "failures.png")
     sheet = cv2.imread(str(tmp_path / "failures.png"))
     assert sheet is not None and sheet.shape[1] == 4 * 480
-    said = capfd.readouterr().out
-    found = re.search(r"IoU mean ([\d.]+), .* of (\d+)", said)
-    assert found and float(found[1]) > 0.9 and int(found[2]) >= 6
-    accepted = re.search(r"accepted (\d+) of 8", said)
+    printed = capfd.readouterr().out
+    scores = re.search(r"IoU mean ([\d.]+), .* of (\d+)", printed)
+    assert scores and float(scores[1]) > 0.9 and int(scores[2]) >= 6
+    accepted = re.search(r"accepted (\d+) of 8", printed)
     assert accepted and int(accepted[1]) <= 1
-    dB = [float(x) for x in re.findall(r"([\d.]+) dB", said)]
+    dB = [float(x) for x in re.findall(r"([\d.]+) dB", printed)]
     assert dB[2] > dB[1] + 4 > dB[0], "ours, the reference, untouched"
 
 
-def test_sharp_photos_made_small(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sharp_photos_that_were_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(2):
         picture = eyes.draw(9_500_100 + number, 384, 384, "crop", mild=True).image
         (tmp_path / "photos").mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), picture[..., ::-1])
     means = evaluate_enhancer(tmp_path / "photos", tmp_path / "out", REPOSITORY)
-    assert means["shrunk"][0] > 0 and means["degraded"][0] > 0, "better than Lanczos where it is at home"
+    assert means["shrunk"][0] > 0 and means["degraded"][0] > 0, "better than Lanczos on the photos it is made for"
     strip = cv2.imread(str(tmp_path / "out" / "0.png"))
     assert strip is not None and strip.shape == (192, 7 * 192, 3)
     assert "over Lanczos" in capsys.readouterr().out
@@ -83,7 +83,7 @@ def test_metrics() -> None:
     assert np.isnan(roc_area(np.array([0.9]), np.array([True])))
 
 
-def test_textures_and_what_makes_them_small_depend_on_the_seed_alone() -> None:
+def test_textures_and_degradations_depend_on_the_seed_alone() -> None:
     first, again, other = draw_texture(5, 96), draw_texture(5, 96), draw_texture(6, 96)
     assert (first == again).all() and (first != other).any() and first.std() > 5
     for make in (degrade, high_order):

@@ -1,4 +1,4 @@
-"""Every endpoint of the OpenAPI document with callers who may not, and with things that are not there."""
+"""Every endpoint of the OpenAPI document with callers who may not use it, and with ids that do not exist."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,7 @@ def forged(kind: str, secret: str) -> str:
 
 
 def path_of(path: str, **ids: str) -> str:
-    """The path with an id in each place: the one given for its noun, or one that nothing has."""
+    """The path with an id for each noun: the given one, or one that does not exist."""
     named = {noun: ids.get(noun.removesuffix("_id"), uuid4()) for noun in re.findall(r"{(\w+_id)}", path)}
     return path.format(name="iris_unet", **named)
 
@@ -61,34 +61,36 @@ def test_there_are_endpoints() -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "expired", "alg none", "wrong key", "no expiry", "no user", "x.y.z", "ü"])
-async def test_nobody_comes_in_with_a_bad_token(stack: Stack, kind: str) -> None:
+async def test_a_bad_token_is_refused_everywhere(stack: Stack, kind: str) -> None:
     secret = stack.env["IRISVUE_JWT_SECRET"]
     headers = {"Authorization": f"Bearer {forged(kind, secret)}".encode()} if kind else {}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, trust_env=False) as client:  # type: ignore[arg-type]
         for method, path in OPERATIONS:
-            answer = await client.request(method, path_of(path), **BODIES.get(path, {}))
-            assert answer.status_code == 401, f"{method} {path}: {answer.text}"
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert answer.json()["code"] == "unauthorized" and secret not in answer.text
+            response = await client.request(method, path_of(path), **BODIES.get(path, {}))
+            assert response.status_code == 401, f"{method} {path}: {response.text}"
+            assert response.headers["content-type"] == "application/problem+json"
+            assert response.json()["code"] == "unauthorized" and secret not in response.text
 
 
-async def test_unknown_and_other_peoples_ids_are_not_there(
+async def test_unknown_ids_and_ids_of_others_are_not_found(
     stack: Stack, api: httpx.AsyncClient, eye_jpeg: bytes
 ) -> None:
     job = await submitted(api, eye_jpeg)
     photo = (await api.get(f"/api/v1/processing/jobs/{job}")).json()["photo_id"]
     stranger = {"Authorization": f"Bearer {make_token(uuid4(), stack.env['IRISVUE_JWT_SECRET'])}"}
-    theirs: dict[str, dict[str, Any]] = {
+    of_the_user: dict[str, dict[str, Any]] = {
         "/api/v1/processing/submit": {"json": {"photo_id": photo}},
         "/api/v1/processing/batch": {"json": {"photo_ids": [photo]}},
         "/api/v1/stream-tickets": {"json": {"job_id": job}},
     }
     for method, path in WITH_AN_ID:
         unknown = await api.request(method, path_of(path), **BODIES.get(path, {}))
-        other = await api.request(method, path_of(path, photo=photo, job=job), headers=stranger, **theirs.get(path, {}))
-        for answer in (unknown, other):
-            assert answer.status_code == 404, f"{method} {path}: {answer.text}"
-            assert answer.json()["code"] == "not_found"
+        other = await api.request(
+            method, path_of(path, photo=photo, job=job), headers=stranger, **of_the_user.get(path, {})
+        )
+        for response in (unknown, other):
+            assert response.status_code == 404, f"{method} {path}: {response.text}"
+            assert response.json()["code"] == "not_found"
         if "{" in path:
             wrong = await api.request(method, re.sub(r"{\w+_id}", "x", path))
             assert wrong.status_code == 422, f"{method} {path}"

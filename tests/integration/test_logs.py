@@ -1,4 +1,4 @@
-"""No log of any part holds a token, a ticket, a secret, a signed address or a pixel, whatever was done."""
+"""No log of any process holds a token, a ticket, a secret, a signed address or a pixel."""
 
 import re
 from uuid import uuid4
@@ -24,14 +24,14 @@ SHAPES = {
 }
 
 
-def spoken(stack: Stack) -> bytes:
+def all_logs(stack: Stack) -> bytes:
     logs = sorted((stack.folder / "logs").iterdir())
     assert {"api.log", "worker-1.log", "postgres.log", "redis.log", "triton.log"} <= {path.name for path in logs}
     return b"".join(path.read_bytes() for path in logs)
 
 
 async def full_run(stack: Stack, token: str, jpeg: bytes) -> tuple[str, dict[str, str]]:
-    """Everything that takes or gives a secret, also wrongly; returns the job's id and those secrets."""
+    """Every call that takes or returns a secret, also wrong ones; the job's id and those secrets."""
     secrets = {"token": token}
     async with AsyncClient(stack.url, token) as client:
         job = await client.process(jpeg)
@@ -43,8 +43,8 @@ async def full_run(stack: Stack, token: str, jpeg: bytes) -> tuple[str, dict[str
         secrets["webhook"] = hook.json()["secret"]
         secrets["device"] = f"device-token-{uuid4()}"
         await http.post("/api/v1/devices", json={"token": secrets["device"], "platform": "ios"})
-        asked = await http.post("/api/v1/stream-tickets", json={"job_id": job.job_id})
-        secrets["ticket"] = asked.json()["ticket"]
+        issued = await http.post("/api/v1/stream-tickets", json={"job_id": job.job_id})
+        secrets["ticket"] = issued.json()["ticket"]
         address = f"/api/v1/processing/jobs/{job.job_id}/events"
         async with http.stream("GET", address, params={"ticket": secrets["ticket"]}, headers={"Authorization": ""}):
             pass
@@ -68,18 +68,18 @@ async def test_a_full_run_leaves_no_secret_in_any_log(stack: Stack, eye_jpeg: by
     secrets |= {path.name: path.read_text() for path in (stack.folder / "secrets").iterdir() if path.suffix == ""}
     assert {"jwt", "links", "postgres", "redis"} <= set(secrets) and all(len(value) > 15 for value in secrets.values())
 
-    async def heard() -> bool:
-        return job_id.encode() in spoken(stack)
+    async def logged() -> bool:
+        return job_id.encode() in all_logs(stack)
 
-    await until(heard)  # the logs are about this run
-    logs = spoken(stack)
+    await until(logged)  # the logs are about this run
+    logs = all_logs(stack)
     assert [name for name, value in secrets.items() if value.encode() in logs] == []
-    assert {name: found[0][:60] for name, shape in SHAPES.items() if (found := re.findall(shape, logs))} == {}
+    assert {name: hits[0][:60] for name, shape in SHAPES.items() if (hits := re.findall(shape, logs))} == {}
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_shapes_would_be_found(name: str) -> None:
-    seen = {
+def test_a_secret_would_be_found(name: str) -> None:
+    examples = {
         "a JSON Web Token": make_token(uuid4(), "s" * 40).encode(),
         "a signature of ours": b"GET /objects/x?expires=1&signature=" + b"0f" * 32,
         "a signature of S3": b"?X-Amz-Signature=" + b"0f" * 32,
@@ -88,4 +88,4 @@ def test_the_shapes_would_be_found(name: str) -> None:
         "a JPEG": b"\xff\xd8\xff\xe0",
         "a picture as base64": b"/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgH",
     }
-    assert re.search(SHAPES[name], seen[name])
+    assert re.search(SHAPES[name], examples[name])

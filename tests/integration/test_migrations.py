@@ -1,4 +1,4 @@
-"""The migrations make exactly the tables that the code describes."""
+"""The migrations create exactly the tables that the code describes."""
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext

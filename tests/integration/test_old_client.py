@@ -1,4 +1,4 @@
-"""An app from before this server: it knows the ● paths, fields and messages of the contract, and nothing else."""
+"""An app older than this server: it knows the contract's paths, fields and messages marked ●, and nothing else."""
 
 import json
 
@@ -18,7 +18,7 @@ PROGRESS = {"job_id", "status", "progress", "step", "timestamp"}
 
 
 class OldApp:
-    """What the app does: submit, watch over the WebSocket with its token in the query, show the picture."""
+    """Submits a photo and watches the job over the WebSocket, with its token in the query."""
 
     def __init__(self, stack: Stack, http: httpx.AsyncClient) -> None:
         self.http, self.token = http, stack.token
@@ -48,7 +48,7 @@ async def test_an_old_app_works_unchanged(stack: Stack, api: httpx.AsyncClient, 
     assert last["status"] == "completed" and last["progress"] == 100 and last["step"] == "Complete!"
     assert {"result_url", "processing_time_ms", "result_width", "result_height"} <= set(last)
     late = await app.watch(job)
-    assert [m["status"] for m in late] == ["completed"], "who connects late gets the last message at once"
+    assert [m["status"] for m in late] == ["completed"], "a client that connects late gets the last message at once"
     status = (await api.get(f"/api/v1/processing/jobs/{job['job_id']}")).json()
     assert set(status) >= JOB_STATUS and status["status"] == "completed"
     async with httpx.AsyncClient(trust_env=False) as plain:
@@ -76,10 +76,10 @@ async def test_an_old_app_shows_the_words_of_a_failure(stack: Stack, api: httpx.
     assert last["suggestion"] == "Try capturing a new photo in better lighting with your eye centered."
 
 
-async def test_an_old_app_may_go_and_come_back(stack: Stack, api: httpx.AsyncClient, eye_jpeg: bytes) -> None:
+async def test_an_old_app_may_disconnect_and_come_back(stack: Stack, api: httpx.AsyncClient, eye_jpeg: bytes) -> None:
     app = OldApp(stack, api)
     photo = (await api.post("/api/v1/photos", files={"file": eye_jpeg})).json()
     job = await app.submit(photo["id"])
     async with connect(f"{job['websocket_url']}?token={stack.token}", proxy=None) as socket:
         await socket.recv()
-    assert (await app.watch(job))[-1]["status"] == "completed", "the job goes on when the client goes away"
+    assert (await app.watch(job))[-1]["status"] == "completed", "the job goes on without a client"

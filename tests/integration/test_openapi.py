@@ -1,4 +1,4 @@
-"""The live API keeps what its OpenAPI document says, whatever it is asked (Schemathesis)."""
+"""The live API agrees with its OpenAPI document, whatever the request (Schemathesis)."""
 
 import os
 import re
@@ -26,7 +26,7 @@ CHECKS = [
 
 @pytest.fixture
 def brief_api(stack: Stack) -> Iterator[str]:
-    """An API process whose streams end soon, because a fuzzer reads them to their end."""
+    """An API process whose streams end soon, because the fuzzer reads them to their end."""
     port = free_port()
     argv = [sys.executable, "-m", "orchestrator.cli", "api", "--host", HOST, "--port", str(port)]
     process = subprocess.Popen(argv, env=os.environ | stack.env | {"IRISVUE_STREAM_SECONDS": "0.1"})
@@ -43,7 +43,7 @@ def brief_api(stack: Stack) -> Iterator[str]:
 
 
 def real_ids(api: str, token: str, picture: bytes) -> str:
-    """Settings that let the fuzzer ask for things that are there."""
+    """Settings that give the fuzzer ids that exist."""
     with httpx.Client(base_url=api, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
         photo, other = [client.post("/api/v1/photos", files={"file": picture}).json()["id"] for _ in range(2)]
         job = client.post("/api/v1/processing/submit", json={"photo_id": photo}).json()["job_id"]

@@ -1,4 +1,4 @@
-"""One person's data: handed over whole, removed whole, with proof; and results carry nothing of the photo's EXIF."""
+"""One person's data is exported completely and erased completely; results carry nothing of the photo's EXIF."""
 
 import io
 import json
@@ -37,8 +37,8 @@ async def client(stack: Stack, user: UUID) -> AsyncIterator[AsyncClient]:
         yield opened
 
 
-async def lived(client: AsyncClient, jpeg: bytes) -> None:
-    """Somebody has used everything."""
+async def use_everything(client: AsyncClient, jpeg: bytes) -> None:
+    """Leave rows in every table that a user can have rows in."""
     await client.process(jpeg)
     unfinished = await client.upload(jpeg)
     await client.submit(unfinished.id)
@@ -50,26 +50,26 @@ async def lived(client: AsyncClient, jpeg: bytes) -> None:
             await http.post("/photos/uploads", json={"content_type": "image/jpeg", "size_bytes": 100}),
         ]
     assert [answer.status_code for answer in answers] == [201, 201, 201]
-    await client.process(jpeg)  # now with notices
+    await client.process(jpeg)  # now with deliveries to the webhook and the device
 
 
-async def everybodys(services: Services) -> dict[str, int]:
+async def rows_of_all_users(services: Services) -> dict[str, int]:
     async with services.db() as session:
         return {name: await session.scalar(select(func.count()).select_from(table)) or 0 for name, table in ALL.items()}
 
 
-def test_every_table_is_somebodys_or_nobodys() -> None:
+def test_every_table_is_listed_as_personal_or_not() -> None:
     with_user = {name for name, table in ALL.items() if "user_id" in table.c}
-    assert with_user | set(BELONGS) | NOBODYS >= set(ALL), "say in store/privacy.py whose rows these are"
+    assert with_user | set(BELONGS) | NOBODYS >= set(ALL), "say in orchestrator/db/subject_data.py whose rows these are"
     assert {table.name for table in tables()} == set(ALL) - NOBODYS
 
 
-async def test_export_then_erase_leaves_nothing_of_one_and_all_of_the_others(
+async def test_erasing_one_user_leaves_nothing_of_them_and_everything_of_others(
     client: AsyncClient, stack: Stack, services: Services, user: UUID, eye_jpeg: bytes, tmp_path: Path
 ) -> None:
     async with AsyncClient(stack.url, make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])) as other:
         others_job = await other.process(eye_jpeg)
-        await lived(client, eye_jpeg)
+        await use_everything(client, eye_jpeg)
         path = tmp_path / "theirs.zip"
         done = run("privacy", "export", "--user", str(user), "-o", path, "--data", stack.folder, "--json")
         assert done.returncode == 0, done.stderr
@@ -81,19 +81,19 @@ async def test_export_then_erase_leaves_nothing_of_one_and_all_of_the_others(
             names = archive.namelist()
             assert archive.read(next(n for n in names if n.startswith("originals/"))) == eye_jpeg
         assert "secret" not in rows["webhooks"][0] and rows["users"][0]["id"] == str(user)
-        assert {name.split("/")[1] for name in names if "/" in name} == {str(user)}, "nobody else's"
+        assert {name.split("/")[1] for name in names if "/" in name} == {str(user)}, "no other user's objects"
 
-        before = await everybodys(services)
-        mine = (await subject_data.count_held(services, user)).rows
-        asked = run("privacy", "erase", "--user", str(user), "--data", stack.folder)
-        assert asked.returncode == 1 and "can't be undone" in asked.stdout, "nobody said yes"
+        before = await rows_of_all_users(services)
+        held = (await subject_data.count_held(services, user)).rows
+        unconfirmed = run("privacy", "erase", "--user", str(user), "--data", stack.folder)
+        assert unconfirmed.returncode == 1 and "can't be undone" in unconfirmed.stdout
         erased = run("privacy", "erase", "--user", str(user), "--yes", "--data", stack.folder, "--json")
         assert erased.returncode == 0, erased.stderr
         left = json.loads(erased.stdout)
         assert not any(left["rows"].values()) and not any(left["objects"].values())
-        after = await everybodys(services)
+        after = await rows_of_all_users(services)
         for name in ("users", "photos", "jobs", "webhooks", "devices", "uploads"):
-            assert before[name] - after[name] == mine[name]
+            assert before[name] - after[name] == held[name]
         assert not [path for path in (stack.folder / "objects").rglob(f"*{user}*/*") if path.is_file()]
         assert (await other.job(others_job.job_id)).status == "completed"
     with pytest.raises(NotFound):

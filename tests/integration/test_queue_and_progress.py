@@ -1,4 +1,4 @@
-"""Order of work, and events that are neither missed nor repeated."""
+"""The order of the queue, and events that are neither missed nor repeated."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from tests.waiting import until
 USER = uuid4()
 
 
-async def test_the_same_attempt_stands_in_line_once(services: Services) -> None:
+async def test_an_attempt_is_queued_once(services: Services) -> None:
     job_id, now = uuid4(), datetime.now(UTC) + timedelta(hours=1)
     assert await queue.enqueue(services.redis, job_id, 1, "interactive", now)
     assert not await queue.enqueue(services.redis, job_id, 1, "interactive", now)
@@ -26,7 +26,7 @@ async def test_the_same_attempt_stands_in_line_once(services: Services) -> None:
     await services.redis.delete(*(f"arq:job:{n}" for n in names))
 
 
-async def test_interactive_first_but_background_does_not_starve(services: Services) -> None:
+async def test_interactive_jobs_go_first_and_background_jobs_do_not_starve(services: Services) -> None:
     start = datetime.now(UTC) + timedelta(hours=1)
     arrivals = [("background", 0), ("interactive", 1), ("interactive", 2), ("interactive", 40)]
     ids = []
@@ -87,7 +87,7 @@ async def test_a_broken_connection_to_redis_loses_no_event(services: Services) -
     await hub.aclose()
 
 
-async def test_a_client_that_does_not_read_is_told_to_replay_and_holds_nobody_up(services: Services) -> None:
+async def test_a_client_that_does_not_read_must_replay_and_delays_no_other(services: Services) -> None:
     hub, job_id = Hub(services.redis), uuid4()
     await hub.open()
     await hub.ready()
@@ -107,12 +107,12 @@ async def test_a_client_that_does_not_read_is_told_to_replay_and_holds_nobody_up
 
 
 @pytest.mark.parametrize("text", ["", "x", "5", "5-", "-5", "5-x", "99999999999999999999-0 or so", "٣-١"])
-async def test_an_id_that_never_was_replays_from_the_start(services: Services, text: str) -> None:
+async def test_an_unknown_id_replays_from_the_start(services: Services, text: str) -> None:
     job_id = uuid4()
     await events.publish(services.redis, USER, 1, message(job_id, "processing", 7, "x"))
 
-    async def found() -> list[Event]:
+    async def kept() -> list[Event]:
         return await events.replay(services.redis, job_stream(job_id), text)
 
-    assert [e.body["progress"] for e in await until(found)] == [7]
+    assert [e.body["progress"] for e in await until(kept)] == [7]
     await events.forget(services.redis, [job_id])

@@ -1,4 +1,4 @@
-"""Who goes first in Triton's line, what happens when it is full, and how that reaches those who submit."""
+"""Which calls go first in Triton's queue, what happens when it is full, and how that reaches clients."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ async def infer(config: Settings) -> AsyncIterator[TritonInfer]:
     await opened.aclose()
 
 
-async def test_people_who_wait_go_before_the_background(infer: TritonInfer) -> None:
+async def test_interactive_calls_go_before_background_calls(infer: TritonInfer) -> None:
     tile = np.zeros((infer.tile_px, infer.tile_px, 3), np.uint8)
     background = infer.pinned({}, background=True)
     waiting = [asyncio.create_task(background.upscale(tile)) for _ in range(24)]
@@ -40,46 +40,48 @@ async def test_people_who_wait_go_before_the_background(infer: TritonInfer) -> N
     await infer.upscale(tile)
     done_after = sum(task.done() for task in waiting)
     await asyncio.gather(*waiting)
-    assert done_after - done_before <= 16, "at most the two batches that had been begun"
+    assert done_after - done_before <= 16, "at most the two batches that were running already"
     assert done_after < 24
 
 
-async def test_a_full_line_is_waited_for_and_said(infer: TritonInfer, config: Settings) -> None:
-    heard = 0
+async def test_a_full_queue_is_waited_for_and_reported(infer: TritonInfer, config: Settings) -> None:
+    reports = 0
 
     def busy() -> None:
-        nonlocal heard
-        heard += 1
+        nonlocal reports
+        reports += 1
 
     async with (
         open_control(config.triton_url, config.triton_control_key) as control,
         control.candidate(SEGMENTER, "model.onnx", SHIPPED, dynamic_batching=BATCHING) as name,
     ):
-        small = copy(infer)
-        small.names, small.on_busy = {SEGMENTER: name}, busy
+        limited = copy(infer)
+        limited.names, limited.on_busy = {SEGMENTER: name}, busy
         picture = np.zeros((1, infer.segment_px, infer.segment_px, 3), np.uint8)
-        found = await asyncio.gather(*(small.segment(picture) for _ in range(60)))
-        assert len(found) == 60 and heard > 0
+        segmentations = await asyncio.gather(*(limited.segment(picture) for _ in range(60)))
+        assert len(segmentations) == 60 and reports > 0
 
 
-async def test_what_has_waited_too_long_is_not_begun(config: Settings) -> None:
+async def test_a_call_that_has_waited_too_long_is_dropped(config: Settings) -> None:
     hasty = await TritonInfer.connect(config.triton_url, 0.3)
     tile = np.zeros((hasty.tile_px, hasty.tile_px, 3), np.uint8)
-    found = await asyncio.gather(*(hasty.upscale(tile) for _ in range(24)), return_exceptions=True)
-    assert any(isinstance(answer, ModelUnavailable) for answer in found)
+    outcomes = await asyncio.gather(*(hasty.upscale(tile) for _ in range(24)), return_exceptions=True)
+    assert any(isinstance(answer, ModelUnavailable) for answer in outcomes)
     patient = await TritonInfer.connect(config.triton_url, 30)
     assert (await patient.upscale(tile)).shape == (hasty.tile_px * 4, hasty.tile_px * 4, 3)
     for infer in (hasty, patient):
         await infer.aclose()
 
 
-async def test_submitting_waits_while_the_line_is_full(stack: Stack, services: Services, eye_jpeg: bytes) -> None:
+async def test_submitting_is_refused_while_the_models_are_busy(
+    stack: Stack, services: Services, eye_jpeg: bytes
+) -> None:
     headers = {"Authorization": f"Bearer {make_token(uuid4(), stack.env['IRISVUE_JWT_SECRET'])}"}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, trust_env=False) as api:
         photo = (await api.post("/api/v1/photos", files={"file": eye_jpeg})).json()["id"]
         await queue.report_models_busy(services.redis)
         assert 0 < await services.redis.ttl(queue.MODELS_BUSY) <= queue.MODELS_BUSY_S
-        answer = await api.post("/api/v1/processing/submit", json={"photo_id": photo})
-        assert answer.status_code == 429 and answer.headers["retry-after"] == "5", answer.text
+        response = await api.post("/api/v1/processing/submit", json={"photo_id": photo})
+        assert response.status_code == 429 and response.headers["retry-after"] == "5", response.text
         await services.redis.delete(queue.MODELS_BUSY)
         assert (await api.post("/api/v1/processing/submit", json={"photo_id": photo})).status_code == 202

@@ -60,7 +60,7 @@ async def test_one_killed_and_one_frozen_fail_no_job(
                     assert job["status"] == "completed" and job["attempt_count"] <= 2, job
 
             await four()
-            assert all([await served(process) for process in tritons]), "all three had a part in it"
+            assert all([await served(process) for process in tritons]), "all three took part"
             working = asyncio.create_task(four())
             os.kill(tritons[0].pid, signal.SIGKILL)
             await working
@@ -79,11 +79,11 @@ async def test_one_killed_and_one_frozen_fail_no_job(
 
 
 async def served(process: Process) -> int:
-    """How many looks this server has answered."""
+    """The number of segmentations that this server has answered."""
     client = InferenceServerClient(f"{HOST}:{process.spec.port}")
-    found = await client.get_inference_statistics(SEGMENTER, as_json=True)
+    statistics = await client.get_inference_statistics(SEGMENTER, as_json=True)
     await client.close()
-    return int(found["model_stats"][0].get("inference_count", 0))
+    return int(statistics["model_stats"][0].get("inference_count", 0))
 
 
 async def test_a_list_with_an_unknown_name_says_which() -> None:

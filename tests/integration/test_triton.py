@@ -19,9 +19,9 @@ from tests.waiting import until
 
 
 async def batches(client: InferenceServerClient, model: str) -> dict[int, int]:
-    """How often the server has run each batch size, by its own statistics."""
-    found = await client.get_inference_statistics(model, as_json=True)
-    stats = found["model_stats"][0].get("batch_stats", [])
+    """The number of batches of each size that the server has run, by its own statistics."""
+    statistics = await client.get_inference_statistics(model, as_json=True)
+    stats = statistics["model_stats"][0].get("batch_stats", [])
     return {int(row["batch_size"]): int(row["compute_infer"]["count"]) for row in stats}
 
 

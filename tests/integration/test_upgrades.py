@@ -1,6 +1,6 @@
-"""Migrations while the old version works: it writes and reads on the new tables, and nobody waits long.
+"""Migrations while the old version runs: it reads and writes the new tables, and no query waits long.
 
-From the first release on, for every later migration, also those that are still to be written.
+From the first release on these tests hold for every migration, also for those that are still to be written.
 """
 
 import asyncio
@@ -18,14 +18,13 @@ from sqlalchemy import Connection, Engine, MetaData, Table, event, insert, selec
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from orchestrator.config import Settings
-from orchestrator.db import migrations
 from orchestrator.db.migrations import FIRST_RELEASE, revisions, upgrade
 from orchestrator.errors import SetupError
 
 RELEASED = [revision for revision in reversed(revisions()) if revision >= FIRST_RELEASE]
 Row = dict[str, Any]
-# What the types alone do not say.
-MEANT: dict[str, Row] = {
+# Values that the types alone do not tell.
+VALUES: dict[str, Row] = {
     "jobs": {"status": "pending", "priority": "interactive"},
     "deliveries": {"status": "pending", "device_id": None},
 }
@@ -49,11 +48,11 @@ async def database(config: Settings) -> AsyncIterator[tuple[str, AsyncEngine]]:
         await server.dispose()
 
 
-def as_it_is(connection: Connection) -> MetaData:
-    found = MetaData()
-    found.reflect(connection)
-    found.remove(found.tables["alembic_version"])
-    return found
+def reflected(connection: Connection) -> MetaData:
+    tables = MetaData()
+    tables.reflect(connection)
+    tables.remove(tables.tables["alembic_version"])
+    return tables
 
 
 def a_value(kind: types.TypeEngine[Any]) -> Any:
@@ -75,17 +74,17 @@ def a_value(kind: types.TypeEngine[Any]) -> Any:
 
 
 def fill(connection: Connection, tables: MetaData) -> dict[str, Row]:
-    """A row in every table, with every column that the tables say, as a process that knows only these would write."""
+    """A row in every table, with every column, as a process that knows only these tables would write it."""
     made: dict[str, Row] = {}
     for table in tables.sorted_tables:
         row: Row = {}
         for column in table.columns:
             if column.foreign_keys:
-                there = next(iter(column.foreign_keys)).column
-                row[column.name] = made[there.table.name][there.name]
+                parent = next(iter(column.foreign_keys)).column
+                row[column.name] = made[parent.table.name][parent.name]
             elif not (column.primary_key and column.server_default):  # a counter
                 row[column.name] = a_value(column.type)
-        row |= {name: value for name, value in MEANT.get(table.name, {}).items() if name in table.columns}
+        row |= {name: value for name, value in VALUES.get(table.name, {}).items() if name in table.columns}
         done = connection.execute(insert(table).values(row).returning(*table.columns))
         made[table.name] = dict(done.mappings().one())
     return made
@@ -101,40 +100,42 @@ def empty(connection: Connection, tables: MetaData) -> None:
 
 
 @pytest.mark.parametrize("revision", RELEASED)
-async def test_the_version_of_a_release_works_on_the_newest_tables(config: Settings, revision: str) -> None:
+async def test_a_release_works_on_the_newest_tables(config: Settings, revision: str) -> None:
     async with database(config) as (url, engine):
         await asyncio.to_thread(upgrade, url, revision)
         async with engine.begin() as connection:
-            tables = await connection.run_sync(as_it_is)
+            tables = await connection.run_sync(reflected)
             before = await connection.run_sync(fill, tables)
         await engine.dispose()
         await asyncio.to_thread(upgrade, url)
         async with engine.begin() as connection:
             for table in tables.sorted_tables:
-                assert before[table.name] in await connection.run_sync(read, table), "what was there is there"
+                assert before[table.name] in await connection.run_sync(read, table), (
+                    "rows from before the migration are unchanged"
+                )
             after = await connection.run_sync(fill, tables)
             for table in tables.sorted_tables:
-                assert after[table.name] in await connection.run_sync(read, table), "what the old version writes, too"
+                assert after[table.name] in await connection.run_sync(read, table), "the old version can still write"
             await connection.run_sync(empty, tables)
 
 
 @contextmanager
-def said_to_the_database(lines: list[str]) -> Iterator[None]:
-    def hear(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+def statements_of_the_engine(lines: list[str]) -> Iterator[None]:
+    def record(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         lines.append(statement)
 
-    event.listen(Engine, "before_cursor_execute", hear)
+    event.listen(Engine, "before_cursor_execute", record)
     try:
         yield
     finally:
-        event.remove(Engine, "before_cursor_execute", hear)
+        event.remove(Engine, "before_cursor_execute", record)
 
 
 def linted(statements: list[str], tmp_path: Path) -> str:
-    """What squawk, which knows which statements lock or break what runs, says of them."""
+    """The warnings of squawk, which knows the statements that lock tables or break running code."""
     path = tmp_path / "migration.sql"
     path.write_text("SET lock_timeout = '5s';\n" + ";\n".join(statements) + ";\n")
-    # Styles of our own; migrations run in a transaction, so there is nothing to be idempotent about.
+    # The first four are matters of style; migrations run in a transaction and need not be idempotent.
     excluded = "prefer-text-field,prefer-bigint-over-int,prefer-robust-stmts,prefer-identity"
     argv = [str(Path(sys.executable).parent / "squawk"), "--pg-version=15", "--assume-in-transaction"]
     done = subprocess.run([*argv, f"--exclude={excluded}", str(path)], capture_output=True, text=True, check=False)
@@ -145,7 +146,7 @@ async def test_no_migration_since_the_first_release_locks_or_breaks_anything(con
     async with database(config) as (url, _):
         await asyncio.to_thread(upgrade, url, FIRST_RELEASE)
         lines: list[str] = []
-        with said_to_the_database(lines):
+        with statements_of_the_engine(lines):
             await asyncio.to_thread(upgrade, url)
     changes = [line for line in lines if line.lstrip().startswith(("CREATE", "ALTER", "DROP", "UPDATE", "DELETE"))]
     assert changes or FIRST_RELEASE == revisions()[0]
@@ -163,7 +164,7 @@ async def test_no_migration_since_the_first_release_locks_or_breaks_anything(con
         ("DROP TABLE photos", "ban-drop-table"),
     ],
 )
-def test_the_linter_would_say_so(statement: str, rule: str, tmp_path: Path) -> None:
+def test_the_linter_would_warn(statement: str, rule: str, tmp_path: Path) -> None:
     assert rule in linted([statement], tmp_path)
 
 
@@ -176,14 +177,11 @@ async def test_two_migrators_at_once(config: Settings) -> None:
             assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == revisions()[0]
 
 
-async def test_a_migration_gives_up_where_others_would_wait_behind_it(
-    config: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(migrations, "LOCK_TIMEOUT", "200ms")
+async def test_a_migration_gives_up_where_others_would_wait_behind_it(config: Settings) -> None:
     async with database(config) as (url, engine):
         await asyncio.to_thread(upgrade, url, "0003")
         async with engine.begin() as busy:
             await busy.execute(text("SELECT * FROM jobs"))  # a long report
             with pytest.raises(SetupError, match="pg_stat_activity shows who"):
-                await asyncio.to_thread(upgrade, url)  # 0004 alters jobs
+                await asyncio.to_thread(upgrade, url, lock_timeout="200ms")  # 0004 alters jobs
         await asyncio.to_thread(upgrade, url)

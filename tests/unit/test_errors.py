@@ -1,4 +1,4 @@
-"""What people read when a job fails."""
+"""The words that people read when a job fails."""
 
 from orchestrator.errors import (
     BadModelOutput,
@@ -15,7 +15,7 @@ def all_errors(kind: type[IrisvueError] = IrisvueError) -> list[type[IrisvueErro
     return [kind, *(e for child in kind.__subclasses__() for e in all_errors(child))]
 
 
-def test_contract_words() -> None:
+def test_the_sentences_of_the_contract() -> None:
     assert words_for_people(NoIrisFound()) == "Iris not detected in image"
     assert NoIrisFound.suggestion == "Try capturing a new photo in better lighting with your eye centered."
     assert words_for_people(ModelUnavailable()) == "Processing timed out. Please try again."
@@ -28,13 +28,13 @@ def test_quality_issues_are_never_retried() -> None:
     assert not any(e.retryable for e in all_errors() if e.error_type == "quality_issue")
 
 
-def test_codes_differ() -> None:
+def test_every_error_has_its_own_code() -> None:
     codes = [e.code for e in all_errors()]
     assert len(codes) == len(set(codes))
 
 
-def test_unknown_exceptions_are_ours_and_keep_their_cause_for_the_log() -> None:
-    found = classify(ZeroDivisionError("division by zero"))
-    assert (found.error_type, found.retryable) == ("server_error", True)
-    assert "ZeroDivisionError" in found.detail
+def test_an_unknown_exception_is_a_server_error_and_keeps_its_cause_for_the_log() -> None:
+    error = classify(ZeroDivisionError("division by zero"))
+    assert (error.error_type, error.retryable) == ("server_error", True)
+    assert "ZeroDivisionError" in error.detail
     assert isinstance(classify(TimeoutError()), StepTimeout)

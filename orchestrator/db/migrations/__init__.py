@@ -20,12 +20,12 @@ FIRST_RELEASE = "0006"
 LOCK_TIMEOUT = "5s"
 
 
-def config(database_url: str) -> Config:
+def config(database_url: str, lock_timeout: str = LOCK_TIMEOUT) -> Config:
     """Alembic's configuration without an ini file."""
     found = Config()
     found.set_main_option("script_location", str(Path(__file__).parent))
     found.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
-    found.set_main_option("lock_timeout", LOCK_TIMEOUT)
+    found.set_main_option("lock_timeout", lock_timeout)
     return found
 
 
@@ -43,7 +43,7 @@ def behind(revision: str | None) -> str:
     return f"at {revision or 'nothing'}, {known[0]} is needed. Run: irisvue migrate"
 
 
-def upgrade(database_url: str, to: str = "head") -> None:
+def upgrade(database_url: str, to: str = "head", lock_timeout: str = LOCK_TIMEOUT) -> None:
     """Run every migration that the database lacks, up to one of them. Blocks; not for an event loop.
 
     Raises:
@@ -51,7 +51,7 @@ def upgrade(database_url: str, to: str = "head") -> None:
             everyone else would have had to wait behind the migration.
     """
     try:
-        command.upgrade(config(database_url), to)
+        command.upgrade(config(database_url, lock_timeout), to)
     except (OSError, asyncpg.PostgresError) as error:
         there = make_url(database_url)
         raise SetupError(
@@ -62,6 +62,6 @@ def upgrade(database_url: str, to: str = "head") -> None:
         if getattr(error.orig, "sqlstate", None) != "55P03":  # lock_not_available
             raise
         raise SetupError(
-            f"A migration waited {LOCK_TIMEOUT} for a table that a long transaction holds, and gave up so that nobody "
+            f"A migration waited {lock_timeout} for a table that a long transaction holds, and gave up so that nobody "
             "waits behind it. The migrations before it are done. Run it again; pg_stat_activity shows who holds it."
         ) from error

@@ -1,0 +1,67 @@
+"""Jobs: batches, lists, running one again; a user sees their own alone."""
+
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from orchestrator.embedded.stack import Stack
+from tests.users import bearer
+from tests.waiting import ended, submitted, uploaded
+
+JOBS = "/api/v1/processing/jobs"
+BATCH = "/api/v1/processing/batch"
+
+
+async def test_batch_order_list_and_reprocess(api: httpx.AsyncClient, eye_jpeg: bytes) -> None:
+    photos = [await uploaded(api, eye_jpeg) for _ in range(2)]
+    jobs = (await api.post(BATCH, json={"photo_ids": photos})).json()["jobs"]
+    assert [job["photo_id"] for job in jobs] == photos
+    done = [await ended(api, job["job_id"]) for job in jobs]
+    assert [job["status"] for job in done] == ["completed"] * 2
+    assert done[0]["started_at"] <= done[1]["started_at"]
+
+    listed = (await api.get(JOBS, params={"photo_id": photos[0]})).json()
+    assert (listed["total"], listed["page"]) == (1, 1)
+    again = await api.post(f"{JOBS}/{jobs[0]['job_id']}/reprocess")
+    assert again.status_code == 202 and again.json()["photo_id"] == photos[0]
+    again_id = again.json()["job_id"]
+    early = await api.post(f"{JOBS}/{again_id}/reprocess")
+    assert early.status_code == 409, "not before it has ended"
+    assert (await ended(api, again_id))["status"] == "completed"
+    listed = (await api.get(JOBS, params={"photo_id": photos[0], "status": "completed"})).json()
+    assert [job["job_id"] for job in listed["jobs"]] == [again_id, jobs[0]["job_id"]], "newest first"
+    photo = (await api.get(f"/api/v1/photos/{photos[0]}")).json()
+    assert photo["ai_processing_status"] == "completed" and photo["ai_results"]["result_url"]
+
+
+async def test_a_batch_is_accepted_completely_or_not_at_all(api: httpx.AsyncClient, eye_jpeg: bytes) -> None:
+    photo = await uploaded(api, eye_jpeg)
+    before = (await api.get(JOBS)).json()["total"]
+    response = await api.post(BATCH, json={"photo_ids": [photo, str(uuid4())]})
+    assert response.status_code == 404
+    assert (await api.get(JOBS)).json()["total"] == before
+    for wrong in ([], [photo] * 11):
+        assert (await api.post(BATCH, json={"photo_ids": wrong})).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/api/v1/photos", JOBS])
+async def test_photos_and_jobs_of_another_user_are_not_found(
+    api: httpx.AsyncClient, stack: Stack, eye_jpeg: bytes, path: str
+) -> None:
+    job_id = await submitted(api, eye_jpeg)
+    photo_id = (await ended(api, job_id))["photo_id"]
+    stranger = bearer(stack, uuid4())
+    assert (await api.get(path, headers=stranger)).json()["total"] == 0
+    for call in (
+        api.get(f"/api/v1/photos/{photo_id}", headers=stranger),
+        api.delete(f"/api/v1/photos/{photo_id}", headers=stranger),
+        api.get(f"{JOBS}/{job_id}", headers=stranger),
+        api.post(f"{JOBS}/{job_id}/reprocess", headers=stranger),
+        api.get(f"{JOBS}/{job_id}/events", headers=stranger),
+        api.post("/api/v1/processing/submit", json={"photo_id": photo_id}, headers=stranger),
+    ):
+        response = await call
+        assert response.status_code == 404
+        assert response.headers["content-type"] == "application/problem+json"
+        assert set(response.json()) == {"type", "title", "status", "detail", "code"}

@@ -1,0 +1,56 @@
+"""Which other pages may call the API, and what the page itself may load."""
+
+import httpx
+import pytest
+
+from orchestrator.api.app import create_app
+from orchestrator.api.page import headers
+from orchestrator.config import Settings
+
+SECRET = "s" * 40
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,idempotency-key"}
+
+
+def settings(**values: str) -> Settings:
+    return Settings.model_validate({"jwt_secret": SECRET, "link_secret": SECRET, **values})
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "answer"),
+    [
+        ("", "https://app.example.com", None),
+        ("https://app.example.com, https://b.example.com", "https://b.example.com", "https://b.example.com"),
+        ("https://app.example.com", "https://evil.example.com", None),
+        ("https://app.example.com", "https://app.example.com.evil.com", None),
+    ],
+)
+async def test_only_allowed_origins_may_call(allowed: str, origin: str, answer: str | None) -> None:
+    transport = httpx.ASGITransport(create_app(settings(cors_origins=allowed)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        response = await client.options("/api/v1/processing/submit", headers={"Origin": origin, **PREFLIGHT})
+    assert response.headers.get("access-control-allow-origin") == answer
+    assert "access-control-allow-credentials" not in response.headers, "tokens travel in a header, never in cookies"
+
+
+def test_the_page_may_call_its_own_service_and_the_store() -> None:
+    own = headers(settings(public_url="https://iris.example.com"))["Content-Security-Policy"]
+    assert "script-src 'self'" in own and "unsafe" not in own and "default-src 'none'" in own
+    assert "connect-src 'self' https://iris.example.com;" in own
+    bucket = settings(
+        storage_url="s3://photos", s3_endpoint="http://s3:8333", s3_public_endpoint="https://s3.example.com"
+    )
+    assert (
+        "connect-src 'self' http://127.0.0.1:8000 https://s3.example.com;" in headers(bucket)["Content-Security-Policy"]
+    )
+    amazon = headers(settings(storage_url="s3://photos", s3_region="eu-central-1"))["Content-Security-Policy"]
+    assert "https://photos.s3.eu-central-1.amazonaws.com" in amazon
+
+
+async def test_the_page_knows_the_upload_limit() -> None:
+    transport = httpx.ASGITransport(create_app(settings(max_upload_bytes="1048576")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        page = await client.get("/")
+        script = await client.get("/web/app.js")
+    assert 'name="irisvue-max-upload-bytes" content="1048576"' in page.text
+    assert page.headers["content-security-policy"] == script.headers["content-security-policy"]
+    assert script.headers["content-type"].startswith("text/javascript")

@@ -1,0 +1,134 @@
+"""deploy/kubernetes without a cluster: it renders, is valid for the schemas, and names only what exists."""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import typer.main
+import yaml
+
+from orchestrator.cli import app
+from orchestrator.config import ROOT, Settings
+from tests.monitoring import metrics_named
+
+OVERLAYS = ["base", "gpu"]
+KUBERNETES = "1.32"
+CUSTOM = {"keda.sh/v1alpha1"}  # no schema is at hand; their few fields are checked below
+
+
+@functools.cache
+def rendered(overlay: str) -> list[dict[str, Any]]:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        if "CI" in os.environ:
+            pytest.fail("CI must have kubectl.")
+        pytest.skip("kubectl is not installed (Debian: apt-get install kubernetes-client)")
+    argv = [kubectl, "kustomize", str(ROOT / "deploy/kubernetes" / overlay)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def of(kind: str, overlay: str = "gpu") -> dict[str, dict[str, Any]]:
+    return {item["metadata"]["name"]: item for item in rendered(overlay) if item["kind"] == kind}
+
+
+def pods(overlay: str = "gpu") -> dict[str, dict[str, Any]]:
+    workloads = {**of("Deployment", overlay), **of("Job", overlay)}
+    return {name: item["spec"]["template"] for name, item in workloads.items()}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_object_is_valid_for_its_schema(overlay: str) -> None:
+    assert len(rendered(overlay)) >= 18
+    for item in rendered(overlay):
+        if item["apiVersion"] not in CUSTOM:
+            kubernetes_validate.validate(item, KUBERNETES, strict=True)
+        if item["kind"] != "Namespace":
+            assert item["metadata"]["namespace"] == "irisvue"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_pods_meet_the_restricted_standard_and_have_probes_and_limits(overlay: str) -> None:
+    for name, pod in pods(overlay).items():
+        spec, (container,) = pod["spec"], pod["spec"]["containers"]
+        assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] == 1000
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"]
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["requests"]["cpu"] and container["resources"]["limits"]["memory"]
+        assert re.search(r":\d", container["image"])
+        if name != "migrate":
+            assert "livenessProbe" in container and name in of("PodDisruptionBudget")
+    assert of("Namespace")["irisvue"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_commands_and_settings_exist_in_the_code() -> None:
+    command = typer.main.get_command(app)
+    for name in ("api", "worker", "migrate"):
+        container = pods()[name]["spec"]["containers"][0]
+        assert container["args"][0] == name and name in command.commands  # type: ignore[attr-defined]
+        assert container["envFrom"][0]["configMapRef"]["name"] == "irisvue-settings"
+        assert container["envFrom"][1]["secretRef"]["name"] == "irisvue-secrets"
+    given = of("ConfigMap")["irisvue-settings"]["data"]
+    fields = {name.removeprefix("IRISVUE_").lower(): value for name, value in given.items()}
+    assert set(fields) <= set(Settings.model_fields)
+    assert not [name for name in fields if re.search("secret|password|key", name)]
+    Settings.model_validate(fields)
+    drain, grace = float(given["IRISVUE_DRAIN_S"]), pods()["worker"]["spec"]["terminationGracePeriodSeconds"]
+    assert drain + 20 < grace
+    assert not of("Secret"), "secrets come from outside"
+
+
+def test_ports_and_addresses_agree() -> None:
+    given = of("ConfigMap")["irisvue-settings"]["data"]
+    ports = {name: pod["spec"]["containers"][0].get("ports", []) for name, pod in pods().items()}
+    numbers = {name: {port["containerPort"] for port in listed} for name, listed in ports.items()}
+    assert numbers == {
+        "api": {8000},
+        "worker": {int(given["IRISVUE_METRICS_PORT"])},
+        "triton": {8001, 8002},
+        "migrate": set(),
+    }
+    assert given["IRISVUE_TRITON_URL"] == "dns:///triton.irisvue.svc:8001"
+    assert of("Service")["triton"]["spec"]["clusterIP"] == "None", (
+        "gRPC balances; a virtual address would hide the servers"
+    )
+    env = {e["name"]: e.get("value") for e in pods()["triton"]["spec"]["containers"][0]["env"]}
+    assert env["MODEL_REPOSITORY"] == given["IRISVUE_MODEL_REPOSITORY"]
+    assert env["PROFILE"] == "gpu-onnx" and pods("base")["triton"]["spec"]["containers"][0]["env"][0]["value"] == "cpu"
+    for name in ("api", "worker", "triton"):
+        scraped = int(pods()[name]["metadata"]["annotations"]["prometheus.io/port"])
+        assert scraped in numbers[name]
+
+
+def test_only_workers_and_publishers_reach_triton() -> None:
+    policies = of("NetworkPolicy")
+    assert policies["nothing-comes-in"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    inward = policies["triton"]["spec"]["ingress"]
+    grpc = next(rule for rule in inward if rule["ports"] == [{"port": 8001}])
+    assert grpc["from"] == [
+        {"podSelector": {"matchLabels": {"app": "worker"}}},
+        {"podSelector": {"matchLabels": {"role": "publisher"}}},
+    ]
+
+
+def test_scaling_names_existing_deployments_and_metrics() -> None:
+    known = metrics_named()
+    for item in of("ScaledObject").values():
+        assert item["spec"]["scaleTargetRef"]["name"] in of("Deployment")
+        assert 0 < item["spec"]["minReplicaCount"] < item["spec"]["maxReplicaCount"]
+        for trigger in item["spec"]["triggers"]:
+            assert trigger["type"] == "prometheus" and float(trigger["metadata"]["threshold"]) > 0
+            assert {"serverAddress", "query", "threshold"} <= set(trigger["metadata"])
+            assert set(re.findall(r"\b(?:irisvue|nv)_[a-z_]+", trigger["metadata"]["query"])) <= known
+    assert of("HorizontalPodAutoscaler")["api"]["spec"]["scaleTargetRef"]["name"] == "api"
+    for budget in of("PodDisruptionBudget").values():
+        assert budget["spec"]["selector"]["matchLabels"]["app"] in of("Deployment")

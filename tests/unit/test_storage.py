@@ -1,0 +1,38 @@
+"""An object store that can't be used says why, in words."""
+
+import errno
+from pathlib import Path
+
+from orchestrator.config import Settings
+from orchestrator.storage import Storage
+from tests.receivers import receiver
+from tests.tls import tls_server
+
+
+def bucket(endpoint: str) -> Storage:
+    values = {"storage_url": "s3://photos", "s3_access_key_id": "key", "s3_secret_access_key": "secret"}
+    return Storage(Settings.model_validate(values | {"s3_endpoint": endpoint}))
+
+
+async def test_a_wrong_certificate(tmp_path: Path) -> None:
+    with tls_server(tmp_path, -1) as url:
+        assert await bucket(url).trouble() == "its certificate is not valid: Expired"
+
+
+async def test_denied_access() -> None:
+    with receiver() as server:
+        server.always = lambda _: (403, {}, b"<Error><Code>AccessDenied</Code></Error>")
+        assert "access denied" in await bucket(server.url).trouble()
+
+
+def test_a_full_disk() -> None:
+    assert Storage.words(OSError(errno.ENOSPC, "No space left on device")) == "the disk is full"
+
+
+async def test_a_disk_that_is_nearly_full_and_a_folder_that_is_missing(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"storage_url": f"file://{tmp_path}"})
+    assert await Storage(settings).trouble() == ""
+    nearly_full = Storage(settings, min_free_bytes=2**62)
+    assert "MB are left" in await nearly_full.trouble()
+    tmp_path.rmdir()
+    assert "can't be written" in await nearly_full.trouble()
