@@ -17,13 +17,13 @@ from orchestrator.cli.terminal import bar, complaints, console, run, settings_at
 from orchestrator.errors import SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.publishing.comparison import Comparison, tolerances_for
-from orchestrator.publishing.publish import Candidate, Publication
+from orchestrator.publishing.publication import Candidate, Publication
 from orchestrator.publishing.publish import publish as publish_candidate
-from orchestrator.publishing.publish import restore as restore_version
-from orchestrator.publishing.publish import withdraw as withdraw_version
 from orchestrator.publishing.publisher import Publisher, version_in_use
 from orchestrator.publishing.repository import open_repository
 from orchestrator.publishing.triton_control import open_control
+from orchestrator.publishing.withdraw import restore as restore_version
+from orchestrator.publishing.withdraw import withdraw as withdraw_version
 from orchestrator.services import open_services
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__)
@@ -75,7 +75,7 @@ async def _publish(
     async with _publisher(data) as publisher:
         with bar("Publishing") as tell:
             outcome = await publish_candidate(publisher, candidate, limits, golden, tell)
-    _print_judgement(name, outcome.in_use, outcome.judgement)
+    _print_comparison(name, outcome.in_use, outcome.comparison)
     cv2.imwrite(str(sheet), outcome.sheet[..., ::-1])
     console.print(f"largest differences: {sheet}", soft_wrap=True, highlight=False)
     return _tell_outcome(name, outcome)
@@ -92,10 +92,10 @@ def _tell_outcome(name: str, outcome: Publication) -> int:
     return 0
 
 
-def _print_judgement(name: str, used: str, judgement: Comparison) -> None:
+def _print_comparison(name: str, used: str, comparison: Comparison) -> None:
     table = Table("", "candidate", f"in use ({name} {used})", "wanted", "good")
-    for check in judgement.checks:
-        table.add_row(check.what, check.candidate, check.in_use, check.wanted, "yes" if check.good else "[red]no")
+    for row in comparison.criteria:
+        table.add_row(row.name, row.candidate, row.in_use, row.wanted, "yes" if row.good else "[red]no")
     console.print(table)
 
 

@@ -103,7 +103,7 @@ def promote(name: Name, version: Annotated[int, typer.Argument(help="Which")], d
     """Serve all jobs by one version."""
 
     async def work() -> int:
-        whole = routing.Shares({str(version): routing.WHOLE})
+        whole = routing.Shares({str(version): routing.ALL_JOBS})
         async with _rows(data) as services:
             _print_route(await routing.set_route(services, name, whole, getpass.getuser(), "promote"))
         return 0
@@ -176,7 +176,7 @@ def shadows(
     """What a shadow did: how alike it was to what was shown, and its time; as a table and a plot."""
 
     async def work() -> int:
-        from orchestrator.rollout.shadow_report import draw_shadows, summary
+        from orchestrator.rollout.shadow_report import NO_PLOT, draw_shadows, summary
 
         async with _rows(data) as services, services.db() as session:
             found = await db.rollout.shadow_runs(session, name, str(version))
@@ -186,8 +186,8 @@ def shadows(
             )
         for line in summary(found):
             console.print(line, highlight=False)
-        draw_shadows(found, plot)
-        console.print(f"plot: {plot}", soft_wrap=True, highlight=False)
+        drawn = draw_shadows(found, plot)
+        console.print(f"plot: {plot}" if drawn else NO_PLOT, soft_wrap=True, highlight=False, markup=False)
         return 0
 
     run(work())

@@ -1,4 +1,4 @@
-"""What has outlived its time goes, with its objects; a dry run only says so; what has an owner stays."""
+"""Retention: expired rows are deleted with their objects, and orphans; a dry run only lists them."""
 
 import os
 import time
@@ -38,27 +38,29 @@ async def ended_job(services: Services, user: UUID, photo: UUID, status: JobStat
         return (await session.execute(changed)).scalar_one()
 
 
-async def there(services: Services, table: type[Job] | type[Photo] | type[Upload], row_id: UUID) -> bool:
+async def exists(services: Services, table: type[Job] | type[Photo] | type[Upload], row_id: UUID) -> bool:
     async with services.db() as session:
         return await session.get(table, row_id) is not None
 
 
-async def test_failed_and_cancelled_jobs_go_after_a_week(services: Services, user: UUID, eye_jpeg: bytes) -> None:
+async def test_failed_and_cancelled_jobs_are_deleted_after_a_week(
+    services: Services, user: UUID, eye_jpeg: bytes
+) -> None:
     photo = await photos.add_photo(services, user, eye_jpeg)
     old = [await ended_job(services, user, photo.id, s, 8) for s in (JobStatus.FAILED, JobStatus.CANCELLED)]
     kept = [
         await ended_job(services, user, photo.id, JobStatus.COMPLETED, 8),
         await ended_job(services, user, photo.id, JobStatus.FAILED, 6),
     ]
-    said = await clean(services, dry_run=True)
-    assert {str(j.id) for j in old} <= set(said.jobs) and not {str(j.id) for j in kept} & set(said.jobs)
-    assert all([await there(services, Job, j.id) for j in old]), "a dry run deletes nothing"
+    planned = await clean(services, dry_run=True)
+    assert {str(j.id) for j in old} <= set(planned.jobs) and not {str(j.id) for j in kept} & set(planned.jobs)
+    assert all([await exists(services, Job, j.id) for j in old]), "a dry run deletes nothing"
     await clean(services, dry_run=False)
-    assert not any([await there(services, Job, j.id) for j in old])
-    assert all([await there(services, Job, j.id) for j in kept]) and await there(services, Photo, photo.id)
+    assert not any([await exists(services, Job, j.id) for j in old])
+    assert all([await exists(services, Job, j.id) for j in kept]) and await exists(services, Photo, photo.id)
 
 
-async def test_photos_go_after_the_retention_time_if_one_is_set(
+async def test_photos_are_deleted_after_the_retention_time_if_one_is_set(
     services: Services, user: UUID, eye_jpeg: bytes
 ) -> None:
     old, new = [await photos.add_photo(services, user, eye_jpeg) for _ in range(2)]
@@ -70,12 +72,12 @@ async def test_photos_go_after_the_retention_time_if_one_is_set(
     assert str(old.id) not in (await clean(services, dry_run=False)).photos, "kept for ever by default"
     strict = replace(services, settings=services.settings.model_copy(update={"retention_days": 30}))
     assert (await clean(strict, dry_run=False)).photos == [str(old.id)]
-    assert not await there(services, Photo, old.id) and await there(services, Photo, new.id)
+    assert not await exists(services, Photo, old.id) and await exists(services, Photo, new.id)
     assert await services.storage.keys(f"originals/{user}") == [new.object_key]
     assert await services.storage.keys(f"processed/{user}") == []
 
 
-async def test_orphans_are_found_and_owners_keep_theirs(
+async def test_orphans_are_deleted_and_owned_objects_stay(
     services: Services, stack: Stack, user: UUID, eye_jpeg: bytes
 ) -> None:
     photo = await photos.add_photo(services, user, eye_jpeg)
@@ -105,7 +107,9 @@ async def test_orphans_are_found_and_owners_keep_theirs(
     assert left == owned | {fresh}
 
 
-async def test_uploads_and_keys_whose_time_is_over_go(services: Services, user: UUID, eye_jpeg: bytes) -> None:
+async def test_expired_uploads_and_idempotency_keys_are_deleted(
+    services: Services, user: UUID, eye_jpeg: bytes
+) -> None:
     upload = await photos.begin_upload(services, user, "image/jpeg", len(eye_jpeg))
     await services.storage.put(upload.object_key, eye_jpeg, "image/jpeg")
     async with services.db.begin() as session:
@@ -115,7 +119,7 @@ async def test_uploads_and_keys_whose_time_is_over_go(services: Services, user: 
         await session.execute(update(IdempotencyRecord).where(IdempotencyRecord.key == "old").values(created_at=ago))
         await session.execute(update(Upload).where(Upload.id == upload.id).values(expires_at=ago))
     await clean(services, dry_run=False)
-    assert not await there(services, Upload, upload.id)
+    assert not await exists(services, Upload, upload.id)
     assert await services.storage.keys(f"uploads/{user}") == []
     async with services.db() as session:
         assert await db.idempotency.look_up(session, user, "old") is None and await db.idempotency.look_up(
@@ -124,11 +128,13 @@ async def test_uploads_and_keys_whose_time_is_over_go(services: Services, user: 
 
 
 def test_cleanup_without_a_stack_says_so(tmp_path: Path) -> None:
-    done = run("cleanup", "--data", tmp_path)
-    assert done.returncode == 1 and "irisvue up" in done.stderr
+    refused = run("cleanup", "--data", tmp_path)
+    assert refused.returncode == 1 and "irisvue up" in refused.stderr
 
 
-async def test_what_a_killed_process_has_half_written_goes(services: Services, stack: Stack, eye_jpeg: bytes) -> None:
+async def test_files_that_a_killed_process_left_half_written_are_deleted(
+    services: Services, stack: Stack, eye_jpeg: bytes
+) -> None:
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
     folder = stack.folder / "objects" / "processed" / str(user)
@@ -138,9 +144,9 @@ async def test_what_a_killed_process_has_half_written_goes(services: Services, s
         path.write_bytes(b"half")
     long_ago = time.time() - 2 * 3600
     os.utime(old, (long_ago, long_ago))
-    found = await clean(services, dry_run=False)
-    assert str(old.relative_to(stack.folder / "objects")) in found.orphans
-    assert not old.exists() and new.exists(), "somebody may be writing it now"
+    cleaned = await clean(services, dry_run=False)
+    assert str(old.relative_to(stack.folder / "objects")) in cleaned.orphans
+    assert not old.exists() and new.exists(), "a process may be writing it now"
     left = await subject_data.erase(services, user)
     assert left.nothing and not new.exists()
     assert photo.object_key not in await services.storage.keys("originals")
