@@ -8,22 +8,28 @@ MINUTES ?= 5
 SECONDS ?= 60
 SEED ?= 1
 
-.PHONY: demo up test clients docs screenshots test-export bench fuzz soak audit check format lock clean
-.DEFAULT_GOAL := demo
+.PHONY: help demo up test test-fast clients docs screenshots test-export bench fuzz soak audit check format lock clean
+.DEFAULT_GOAL := help
 
-demo: .venv/installed  ## one photo through the real system; PHOTO=path takes your own
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/installed  ## send one photo through the real system; PHOTO=path takes your own
 	$(BIN)/irisvue demo $(if $(PHOTO),"$(PHOTO)") --inference $(INFERENCE)
 
 # Only from make's own command line: shells export variables of these names.
 option = $(if $(filter command,$(origin $1)),--$2 "$($1)")
 
-up: .venv/installed  ## everything on this machine until Ctrl-C; PORT=8080 HOST=192.168.1.20
+up: .venv/installed  ## run everything on this machine until Ctrl-C; PORT=8080 HOST=192.168.1.20
 	$(BIN)/irisvue up --inference $(INFERENCE) $(call option,PORT,port) $(call option,HOST,host)
 
-test: .venv/installed-dev
+test: .venv/installed-dev  ## every test, against the real servers
 	$(BIN)/python -m pytest
 
-clients: clients/typescript/node_modules/.installed  ## the TypeScript client: build it, and the page's copy (needs Node.js)
+test-fast: .venv/installed-dev  ## unit and property tests, in under two minutes
+	$(BIN)/python -m pytest tests/unit tests/property
+
+clients: clients/typescript/node_modules/.installed  ## build the TypeScript client and the page's copy of it (needs Node.js)
 	npm --prefix clients/typescript run --silent schema
 	npm --prefix clients/typescript run --silent build
 
@@ -31,39 +37,40 @@ clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
 	npm --prefix clients/typescript ci --silent --no-audit --no-fund
 	@touch $@
 
-docs: .venv/installed-dev  ## the site, into site/
+docs: .venv/installed-dev  ## the generated pages, and the site into site/
 	$(BIN)/python -m docs.generate
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-screenshots: .venv/installed-dev  ## the pictures of the page for the docs (needs Chromium)
+screenshots: .venv/installed-dev  ## take the docs' pictures of the page (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots
 
-test-export: .venv/installed-export  ## training and export, with torch
+test-export: .venv/installed-export  ## test training and export; installs torch
 	$(BIN)/python -m pytest tests/export
 
-bench: .venv/installed-dev  ## what DESIGN promises, measured; writes docs/performance.md
+bench: .venv/installed-dev  ## measure what is promised; writes docs/performance.md
 	$(BIN)/python -m benchmarks $(MEASURE)
 
-fuzz: .venv/installed-dev  ## image reading, settings, config.pbtxt, Last-Event-ID: SECONDS of each
+fuzz: .venv/installed-dev  ## made-up bytes for image reading, settings, config.pbtxt, Last-Event-ID: SECONDS of each
 	$(BIN)/python -m tests.fuzz $(FUZZ) --seconds $(SECONDS)
 
-soak: .venv/installed-dev  ## random faults for MINUTES, then everything is counted
+soak: .venv/installed-dev  ## cause random faults for MINUTES, then count that nothing is lost
 	$(BIN)/python -m tests.fault.soak --minutes $(MINUTES) --seed $(SEED)
 
-audit: .venv/installed-dev  ## known holes in what the lock files name
+audit: .venv/installed-dev  ## known security holes in the locked packages
 	$(BIN)/python -m tests.audit
 
-check: audit
+check: audit  ## format, lint, types, direction of imports, spelling, audit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
-format: .venv/installed-dev
+format: .venv/installed-dev  ## mend format and lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## resolve the lock files anew (needs uv): one machine, development, and a server's image
+lock:  ## resolve the three lock files anew (needs uv)
 	uv pip compile pyproject.toml --extra embedded --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile pyproject.toml --extra embedded --extra dev --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-server.lock
@@ -87,5 +94,5 @@ lock:  ## resolve the lock files anew (needs uv): one machine, development, and 
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet torch==2.13.0
 	@touch $@
 
-clean:
+clean:  ## remove what was installed and made; the data of `make up` stays
 	rm -rf .venv demo-output irisvue-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

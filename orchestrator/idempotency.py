@@ -1,4 +1,4 @@
-"""Idempotency keys: the same key and request give the first answer again."""
+"""Idempotency keys: the same key with the same request gives the first answer again."""
 
 import hashlib
 import json
@@ -11,45 +11,47 @@ from orchestrator import db
 from orchestrator.db import Session
 from orchestrator.errors import Conflict
 
+RESULT_DELETED = "What this Idempotency-Key made has been deleted."
+
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """An Idempotency-Key with a digest of what was asked under it."""
+    """The key that a caller has sent, with a digest of the request."""
 
     key: str
     fingerprint: str
 
 
-def key_for(key: str | None, call: str, asked: Any) -> IdempotencyKey | None:
-    """The caller's key for this call; None where none was sent. `asked` is bytes or JSON."""
+def key_for(key: str | None, call: str, request: Any) -> IdempotencyKey | None:
+    """The caller's key for this call; None where none was sent. `request` is bytes or JSON."""
     if key is None:
         return None
-    data = asked if isinstance(asked, bytes) else json.dumps(asked, sort_keys=True, default=str).encode()
+    data = request if isinstance(request, bytes) else json.dumps(request, sort_keys=True, default=str).encode()
     return IdempotencyKey(key, hashlib.sha256(call.encode() + b"\n" + data).hexdigest())
 
 
 async def earlier_result(
-    session: Session, user: UUID, asked: IdempotencyKey | None, take: bool = True
+    session: Session, user: UUID, key: IdempotencyKey | None, take: bool = True
 ) -> list[UUID] | None:
-    """What an earlier request with this key made; None if there was none (and with `take` the key is now ours).
+    """The ids of what an earlier request with this key made; None if there was none (with `take` the key is taken).
 
     Raises:
-        Conflict: the key was used for something else.
+        Conflict: the key was used for another request.
     """
-    if asked is None:
+    if key is None:
         return None
     if take:
-        first = await db.idempotency.take_key(session, user, asked.key, asked.fingerprint)
+        record = await db.idempotency.take_key(session, user, key.key, key.fingerprint)
     else:
-        first = await db.idempotency.look_up(session, user, asked.key)
-    if first is None:
+        record = await db.idempotency.look_up(session, user, key.key)
+    if record is None:
         return None
-    if first.fingerprint != asked.fingerprint:
+    if record.fingerprint != key.fingerprint:
         raise Conflict("This Idempotency-Key was used for another request. Use a new key for a new request.")
-    return [UUID(i) for i in first.made]
+    return [UUID(i) for i in record.made]
 
 
-async def remember(session: Session, user: UUID, asked: IdempotencyKey | None, made: Sequence[UUID]) -> None:
-    """Write down what the key's first request made."""
-    if asked:
-        await db.idempotency.remember(session, user, asked.key, made)
+async def remember(session: Session, user: UUID, key: IdempotencyKey | None, made: Sequence[UUID]) -> None:
+    """Write down what the first request with this key has made."""
+    if key:
+        await db.idempotency.remember(session, user, key.key, made)

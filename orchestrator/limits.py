@@ -1,11 +1,14 @@
-"""Limits that are answered 429, checked inside the transaction that creates."""
+"""Limits that are answered with 429, checked inside the transaction that creates.
+
+Redis keys: `irisvue:bytes:{day}`, the bytes that everyone has uploaded on a day (UTC), kept for two days.
+"""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from redis.asyncio import Redis
 
-from orchestrator import db, limits, queue
+from orchestrator import db, queue
 from orchestrator.config import Settings
 from orchestrator.db import Session
 from orchestrator.errors import TooMany
@@ -13,47 +16,29 @@ from orchestrator.observability.logs import log
 from orchestrator.progress.events import UNREACHABLE
 from orchestrator.services import Services
 
-
-async def _add_bytes_of_all(redis: Redis, size_bytes: int) -> int:
-    """Book an upload on the day (UTC); returns the sum of everybody's."""
-    key = f"irisvue:bytes:{datetime.now(UTC).date()}"
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.incrby(key, size_bytes)
-        pipe.expire(key, 2 * 24 * 3600)
-        total, _ = await pipe.execute()
-    return int(total)
-
-
 BUSY_RETRY_S = 15
 
 
-async def check_unfinished_jobs(session: Session, settings: Settings, user: UUID, wanted: int) -> None:
-    """Hold the user's row and make sure that so many more jobs are allowed. Raises TooMany."""
+async def check_unfinished_jobs(session: Session, settings: Settings, user: UUID, new: int) -> None:
+    """Lock the user's row and make sure that `new` further jobs are within the limits. Raises TooMany."""
     await db.users.lock_user(session, user)
-    mine = await db.limits.unfinished(session, user, settings.user_unfinished_jobs)
-    if mine + wanted > settings.user_unfinished_jobs:
+    unfinished = await db.limits.unfinished(session, user, settings.user_unfinished_jobs)
+    if unfinished + new > settings.user_unfinished_jobs:
         raise TooMany(
-            f"You have {mine} unfinished jobs; {settings.user_unfinished_jobs} are allowed at once.", BUSY_RETRY_S
+            f"You have {unfinished} unfinished jobs; {settings.user_unfinished_jobs} are allowed at once.", BUSY_RETRY_S
         )
-    if await db.limits.unfinished(session, None, settings.unfinished_jobs) + wanted > settings.unfinished_jobs:
+    if await db.limits.unfinished(session, None, settings.unfinished_jobs) + new > settings.unfinished_jobs:
         raise TooMany("The service is very busy. Please try again in a little while.", BUSY_RETRY_S)
 
 
 async def check_models_not_busy(services: Services) -> None:
-    """Take no more work while the line before the models is full. Raises TooMany; not while Redis is away."""
+    """Accept no more work while the models' queue is full. Raises TooMany; never while Redis is unavailable."""
     try:
         busy = await queue.models_are_busy(services.redis)
     except UNREACHABLE:
         return
     if busy:
         raise TooMany("The service is very busy. Please try again in a few seconds.", queue.MODELS_BUSY_S)
-
-
-def until_midnight_s() -> int:
-    """Seconds until the day (UTC) ends."""
-    now = datetime.now(UTC)
-    tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return int((tomorrow - now).total_seconds()) + 1
 
 
 async def book_upload_bytes(services: Services, session: Session, user: UUID, size_bytes: int) -> None:
@@ -63,7 +48,24 @@ async def book_upload_bytes(services: Services, session: Session, user: UUID, si
     if await db.limits.add_bytes(session, user, size_bytes) > settings.user_bytes_a_day:
         raise TooMany(f"More than {settings.user_bytes_a_day // 2**20} MB in one day.", until_midnight_s())
     try:
-        if await limits._add_bytes_of_all(services.redis, size_bytes) > settings.bytes_a_day:
+        if await _add_bytes_of_all(services.redis, size_bytes) > settings.bytes_a_day:
             raise TooMany("The service has taken all it can store today.", until_midnight_s())
-    except UNREACHABLE as error:  # a soft limit: uploads go on while Redis is away
-        log.warning("bytes of all not counted", error=type(error).__name__)
+    except UNREACHABLE as error:  # a soft limit: uploads go on while Redis is unavailable
+        log.warning("bytes of all users not counted", error=type(error).__name__)
+
+
+async def _add_bytes_of_all(redis: Redis, size_bytes: int) -> int:
+    """Book an upload on the day (UTC); returns the sum of all users."""
+    key = f"irisvue:bytes:{datetime.now(UTC).date()}"
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.incrby(key, size_bytes)
+        pipe.expire(key, 2 * 24 * 3600)
+        total, _ = await pipe.execute()
+    return int(total)
+
+
+def until_midnight_s() -> int:
+    """Seconds until the day (UTC) ends."""
+    now = datetime.now(UTC)
+    tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int((tomorrow - now).total_seconds()) + 1

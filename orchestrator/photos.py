@@ -14,8 +14,6 @@ from orchestrator.pipeline.header import CONTENT_TYPES, Header, inspect
 from orchestrator.progress import events
 from orchestrator.services import Services
 
-MADE_IS_GONE = "What this Idempotency-Key made has been deleted."
-
 
 def _check_size(services: Services, size_bytes: int) -> None:
     limit = services.settings.max_upload_bytes
@@ -27,7 +25,8 @@ async def add_photo(services: Services, user: UUID, data: bytes, asked: Idempote
     """Check the header, store the bytes, then write the row.
 
     Raises:
-        TooLarge, NotAnImage, Unreadable: about the file. TooMany: the day's limit. Conflict: see `limits.made_before`.
+        TooLarge, NotAnImage, Unreadable: about the file. TooMany: the day's limit.
+        Conflict: see `idempotency.earlier_result`.
     """
     _check_size(services, len(data))
     async with services.db() as session:
@@ -58,7 +57,7 @@ async def _made_photo(services: Services, user: UUID, made: list[UUID]) -> Photo
     async with services.db() as session:
         photo = await db.photos.photo_of(session, user, made[0]) if made else None
     if photo is None:
-        raise NotFound(MADE_IS_GONE)
+        raise NotFound(idempotency.RESULT_DELETED)
     return photo
 
 

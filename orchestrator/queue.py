@@ -2,7 +2,8 @@
 
 Redis keys (arq's own): `irisvue:queue` is a sorted set of `{job}:{attempt}`, the oldest first; `arq:job:*`,
 `arq:in-progress:*` and `arq:retry:*` expire by themselves. arq refuses a job id that it knows, so each attempt has its
-own: enqueuing the same attempt twice does nothing.
+own: enqueuing the same attempt twice does nothing. `irisvue:turn:{task}` names the leader of periodic work, and
+`irisvue:models_busy` (gone after MODELS_BUSY_S) says that the models' queue is full.
 """
 
 import json
@@ -25,9 +26,8 @@ FUNCTION = "process"
 HEAD_START = {"interactive": timedelta(seconds=30), "background": timedelta(0)}
 LONG_AGO = timedelta(days=1)  # arq takes no job "of the future": clocks of workers and database may differ by this much
 EXPIRES = timedelta(days=7)
-
-
 CONNECT_TRIES = 30  # a second apart
+MODELS_BUSY, MODELS_BUSY_S = "irisvue:models_busy", 5
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -109,14 +109,11 @@ async def lead(queue: ArqRedis, what: str, for_s: float) -> bool:
     return bool(await queue.set(f"irisvue:turn:{what}", 1, nx=True, px=max(int(for_s * 1000), 1)))
 
 
-MODELS_BUSY, MODELS_BUSY_S = "irisvue:models_busy", 5
-
-
 async def report_models_busy(redis: Redis) -> None:
-    """The line before the models is full; holds for BUSY_S."""
+    """Note that the models' queue is full; forgotten after MODELS_BUSY_S."""
     await redis.set(MODELS_BUSY, 1, ex=MODELS_BUSY_S)
 
 
 async def models_are_busy(redis: Redis) -> bool:
-    """Whether a worker has lately found the line before the models full."""
+    """Whether a worker has found the models' queue full in the last MODELS_BUSY_S."""
     return bool(await redis.exists(MODELS_BUSY))

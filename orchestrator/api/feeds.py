@@ -1,4 +1,4 @@
-"""What a stream says, whichever way it is sent: where things stand, then every event, for a limited time."""
+"""What a stream says, however it is sent: where things stand, then every event, for a limited time."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -6,9 +6,8 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from uuid import UUID
 
 from orchestrator import db
-from orchestrator.db.tables import Job
 from orchestrator.errors import NotFound, TooMany
-from orchestrator.jobs import announce
+from orchestrator.jobs.announce import current_message
 from orchestrator.observability.metrics import STREAMS_OPEN
 from orchestrator.progress import events, stream_places
 from orchestrator.progress.events import LAST_STATES, UNREACHABLE, Event, event, job_stream, order, user_stream
@@ -27,7 +26,7 @@ class Feed:
         self._services, self._stream, self._after, self._first, self._job_id = services, stream, after, first, job_id
         self._deadline = asyncio.get_running_loop().time() + services.settings.stream_seconds
         self._watch: Watch | None = None
-        self._ended = False
+        self._interrupted = False
         self._events = self._all()
 
     def __aiter__(self) -> AsyncIterator[Event | None]:
@@ -40,18 +39,18 @@ class Feed:
 
     def interrupt(self, mark: Mark) -> None:
         """Make the events end soon."""
-        self._ended = True
+        self._interrupted = True
         if self._watch is not None:
             push(self._watch, mark)
 
     def _opened(self, watch: Watch) -> None:
         self._watch = watch
-        if self._ended:
+        if self._interrupted:
             push(watch, Mark.GONE)
 
-    def _beat_s(self) -> float:
-        left = self._deadline - asyncio.get_running_loop().time()
-        return max(min(self._services.settings.heartbeat_s, left), 0.001)
+    def _heartbeat_s(self) -> float:
+        remaining = self._deadline - asyncio.get_running_loop().time()
+        return max(min(self._services.settings.heartbeat_s, remaining), 0.001)
 
     async def _all(self) -> AsyncGenerator[Event | None, None]:
         last: Event | None = None
@@ -66,28 +65,28 @@ class Feed:
             services.hub,
             self._stream,
             self._after,
-            beat_s=self._beat_s,
+            heartbeat_s=self._heartbeat_s,
             missed=self._missed,
             opened=self._opened,
         )
         async with aclosing(source):
-            async for event_ in source:
-                if event_ is None and asyncio.get_running_loop().time() >= self._deadline:
-                    if last:  # on the stream of a user without jobs there is nothing that goes on
+            async for next_event in source:
+                if next_event is None and asyncio.get_running_loop().time() >= self._deadline:
+                    if last:  # on the stream of a user without jobs nothing goes on
                         yield event(last.body | {"message": GOES_ON})
                     return
-                last = event_ or last
-                yield event_
+                last = next_event or last
+                yield next_event
 
     async def _missed(self) -> Event | None:
         """The job's last event off its row, where it never reached Redis."""
         if self._job_id is None:
             return None
         async with self._services.db() as session:
-            job = await session.get(Job, self._job_id)
+            job = await db.jobs.job_by_id(session, self._job_id)
         if job is None:
             return event(events.message(self._job_id, "cancelled", 100, "Cancelled"))
-        return event(await announce.current_message(self._services, job)) if db.jobs.has_ended(job) else None
+        return event(await current_message(self._services, job)) if db.jobs.has_ended(job) else None
 
 
 async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | None) -> Feed:
@@ -97,35 +96,36 @@ async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | No
     if job is None:
         raise NotFound
     stream = job_stream(job_id)
-    now = await _newest(services, stream)
-    if after is not None and (now is None or order(after) > now.order):
-        after = None  # an id that never was: as if it were not there
+    newest = await _newest(services, stream)
+    after = _known(after, newest)
     first: list[Event] = []
     if db.jobs.has_ended(job):
-        if after is not None and now:
+        if after is not None and newest:
             first = [e for e in await events.replay(services.redis, stream, after) if e.kind not in LAST_STATES]
-        first.append(event(await announce.current_message(services, job)))
+        first.append(event(await current_message(services, job)))
     elif after is None:
-        first = [now or event(await announce.current_message(services, job))]
-        after = now.id if now else ""
+        first = [newest or event(await current_message(services, job))]
+        after = newest.id if newest else ""
     return Feed(services, stream, after or "", first, job_id)
 
 
 async def user_feed(services: Services, user: UUID, after: str | None) -> Feed:
     """Where each unfinished job of the user stands (or, with `after`, what has happened since), then what happens."""
     stream = user_stream(user)
-    now = await _newest(services, stream)
-    if after is not None and (now is None or order(after) > now.order):
-        after = None
+    newest = await _newest(services, stream)
+    after = _known(after, newest)
     first: list[Event] = []
     if after is None:
-        after = now.id if now else ""
+        after = newest.id if newest else ""
         async with services.db() as session:
-            first = [
-                event(await announce.current_message(services, job))
-                for job in await db.jobs.unfinished_of(session, user)
-            ]
+            unfinished = await db.jobs.unfinished_of(session, user)
+        first = [event(await current_message(services, job)) for job in unfinished]
     return Feed(services, stream, after, first, None)
+
+
+def _known(after: str | None, newest: Event | None) -> str | None:
+    """The id that the client has seen last; None for one that never was."""
+    return after if after is not None and newest is not None and order(after) <= newest.order else None
 
 
 async def _newest(services: Services, stream: str) -> Event | None:
@@ -136,7 +136,10 @@ async def _newest(services: Services, stream: str) -> Event | None:
 
 
 async def hold_place(services: Services, user: UUID) -> AbstractAsyncContextManager[None]:
-    """A place for one more open stream; enter it while the stream is open. Raises TooMany."""
+    """Take a place for one more open stream; the context manager gives it back.
+
+    Call it last, when nothing else can fail before the context is entered. Raises TooMany.
+    """
     settings = services.settings
     if services.hub.open_streams >= settings.streams:
         raise TooMany("Too many progress streams are open. Please try again in a moment.", FULL_RETRY_S)
@@ -145,7 +148,7 @@ async def hold_place(services: Services, user: UUID) -> AbstractAsyncContextMana
             services.redis, user, settings.user_streams, settings.stream_seconds + 30
         )
     except UNREACHABLE:
-        place = ""  # nobody is turned away because the count can't be kept
+        place = ""  # no one is turned away because the count can't be kept
     if place is None:
         raise TooMany(f"{settings.user_streams} of your progress streams are open; close one first.", FULL_RETRY_S)
     return _held(services, user, place)

@@ -32,9 +32,9 @@ async def _full(services: Services, job: Job) -> JobStatusResponse:
 @router.post("/submit", status_code=202, responses=problems(404, 409, 429))
 async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: IdempotencyHeader = None) -> JobResponse:
     """Process a photo; answers at once."""
-    asked = key_for(key, "submit", body.model_dump(mode="json"))
+    idempotency_key = key_for(key, "submit", body.model_dump(mode="json"))
     accepted = await submission.submit(
-        services, user, [body.photo_id], body.priority, preview=body.preview, asked=asked
+        services, user, [body.photo_id], body.priority, preview=body.preview, key=idempotency_key
     )
     return JobResponse.of(services, accepted[0])
 
@@ -42,8 +42,8 @@ async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: Id
 @router.post("/batch", status_code=202, responses=problems(404, 409, 429))
 async def batch(services: Open, user: CurrentUser, body: BatchRequest, key: IdempotencyHeader = None) -> BatchResponse:
     """Process up to ten photos: all are accepted or none, earlier ones go first."""
-    asked = key_for(key, "batch", body.model_dump(mode="json"))
-    accepted = await submission.submit(services, user, body.photo_ids, "interactive", asked=asked)
+    idempotency_key = key_for(key, "batch", body.model_dump(mode="json"))
+    accepted = await submission.submit(services, user, body.photo_ids, "interactive", key=idempotency_key)
     return BatchResponse(jobs=[JobResponse.of(services, job) for job in accepted])
 
 
@@ -78,8 +78,8 @@ async def get_job(services: Open, user: CurrentUser, job_id: UUID) -> JobStatusR
 @router.post("/jobs/{job_id}/reprocess", status_code=202, responses=problems(404, 409, 429))
 async def reprocess(services: Open, user: CurrentUser, job_id: UUID, key: IdempotencyHeader = None) -> JobResponse:
     """A new job for the same photo."""
-    asked = key_for(key, "reprocess", str(job_id))
-    return JobResponse.of(services, await submission.reprocess(services, user, job_id, asked))
+    idempotency_key = key_for(key, "reprocess", str(job_id))
+    return JobResponse.of(services, await submission.reprocess(services, user, job_id, idempotency_key))
 
 
 @router.post("/jobs/{job_id}/cancel", responses=problems(404, 409))

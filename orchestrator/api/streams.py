@@ -96,10 +96,9 @@ async def stream_ticket(services: Open, user: CurrentUser, body: TicketRequest) 
 @router.get("/api/v1/processing/events", response_class=Response, responses=EVENT_STREAM)
 async def all_events(services: Open, user: UserStreamingUser, last_event_id: LastEventId = None) -> Response:
     """Progress of all of the caller's jobs as Server-Sent Events, resumed by `Last-Event-ID`."""
-    place = await hold_place(services, user)
     feed = await user_feed(services, user, last_event_id)
     await audit_log.record(services, user, "stream")
-    return EventStream(feed, place)
+    return EventStream(feed, await hold_place(services, user))
 
 
 @router.get(
@@ -110,9 +109,8 @@ async def all_events(services: Open, user: UserStreamingUser, last_event_id: Las
 async def events(services: Open, user: JobStreamingUser, job_id: UUID, last_event_id: LastEventId = None) -> Response:
     """Progress of one job as Server-Sent Events, resumed by `Last-Event-ID`; ends after the last event."""
     feed = await job_feed(services, user, job_id, last_event_id)
-    place = await hold_place(services, user)
     await audit_log.record(services, user, "stream", job_id)
-    return EventStream(feed, place)
+    return EventStream(feed, await hold_place(services, user))
 
 
 @router.websocket("/ws/jobs/{job_id}")
@@ -147,8 +145,8 @@ async def _serve(
     try:
         user = await authenticate_stream(services, bearer or token, ticket, job_id)
         feed = await (job_feed(services, user, job_id, after) if job_id else user_feed(services, user, after))
-        place = await hold_place(services, user)
         await audit_log.record(services, user, "stream", job_id or audit_log.ALL)
+        place = await hold_place(services, user)
     except IrisvueError as error:
         await socket.close(4000 + error.status, error.detail[:120])
         return

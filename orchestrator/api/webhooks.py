@@ -84,9 +84,6 @@ async def list_deliveries(
     """What was sent and how it went; `status=dead` lists what was given up."""
     await subscriptions.webhook_of(services, user, webhook_id)
     async with services.db() as session:
-        await session.connection(
-            execution_options={"isolation_level": "REPEATABLE READ"}
-        )  # rows and their attempts agree
         rows, total = await db.notifications.deliveries_of(
             session, webhook_id, status, page_size, (page - 1) * page_size
         )

@@ -1,5 +1,7 @@
 """Every SQL statement. Functions take an open session; whoever opened it commits, once a use case."""
 
+from sqlalchemy.exc import IntegrityError
+
 from orchestrator.db import (
     audit_log,
     backlog,
@@ -18,6 +20,7 @@ from orchestrator.db.engine import UNAVAILABLE, Session, Sessions, open_database
 
 __all__ = [
     "UNAVAILABLE",
+    "IntegrityError",
     "Session",
     "Sessions",
     "audit_log",

@@ -34,6 +34,11 @@ async def jobs_by_id(session: AsyncSession, job_ids: Sequence[UUID]) -> list[Job
     return [rows[i] for i in job_ids if i in rows]
 
 
+async def job_by_id(session: AsyncSession, job_id: UUID) -> Job | None:
+    """The job, whoever it belongs to."""
+    return await session.get(Job, job_id)
+
+
 async def unfinished_of(session: AsyncSession, user: UUID) -> Sequence[Job]:
     """The user's jobs that have not ended, oldest first."""
     query = select(Job).where(Job.user_id == user, Job.status.not_in(ENDED)).order_by(Job.created_at)

@@ -92,6 +92,7 @@ async def deliveries_of(
     session: AsyncSession, webhook_id: UUID, status: DeliveryStatus | None, limit: int, offset: int
 ) -> tuple[list[tuple[Delivery, list[DeliveryAttempt]]], int]:
     """A page of a webhook's notices, newest first, each with its attempts; and how many there are."""
+    await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})  # rows and their attempts agree
     where = [Delivery.webhook_id == webhook_id, *([Delivery.status == status] if status else [])]
     total = await session.scalar(select(func.count()).select_from(Delivery).where(*where))
     page = select(Delivery).where(*where).order_by(Delivery.created_at.desc(), Delivery.id).limit(limit).offset(offset)

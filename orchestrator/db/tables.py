@@ -55,7 +55,7 @@ def states_before(target: JobStatus) -> list[JobStatus]:
     return [state for state, following in TRANSITIONS.items() if target in following]
 
 
-UNFINISHED = "status IN ('pending', 'processing')"
+UNFINISHED = f"status IN ({', '.join(repr(s.value) for s in JobStatus if s not in ENDED)})"
 
 
 TYPES: dict[Any, Any] = {

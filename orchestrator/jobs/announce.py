@@ -1,41 +1,61 @@
 """Telling watchers where a job stands."""
 
-import asyncio
 from typing import Any
+
+from redis.exceptions import RedisError
+from tenacity import RetryError, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from orchestrator.db.tables import Job, JobStatus
 from orchestrator.observability.logs import log
 from orchestrator.progress import events
-from orchestrator.progress.events import UNREACHABLE
 from orchestrator.services import Services
 
-PUBLISH_AGAIN_AFTER_S = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
 
-
-# Telling
 async def current_message(services: Services, job: Job) -> dict[str, Any]:
     """The event that says where the job stands, read off its row."""
-    more: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
     if job.status == JobStatus.COMPLETED and job.result_key:
-        more = {
+        extra = {
             "result_url": await services.storage.link(job.result_key),
             "processing_time_ms": job.processing_time_ms,
             "result_width": job.result_width,
             "result_height": job.result_height,
         }
     elif job.status == JobStatus.FAILED:
-        more = {"error_type": job.error_type, "message": job.error_message, "suggestion": job.suggestion}
+        extra = {"error_type": job.error_type, "message": job.error_message, "suggestion": job.suggestion}
     elif job.preview_key:
-        more = {"preview_url": await services.storage.link(job.preview_key)}
-    return events.message(job.id, job.status, job.progress, job.current_step, **more)
+        extra = {"preview_url": await services.storage.link(job.preview_key)}
+    return events.message(job.id, job.status, job.progress, job.current_step, **extra)
 
 
-async def publish(services: Services, job: Job, body: dict[str, Any], patient: bool = False) -> None:
-    """Publish an event, with `patient` several times if need be; a job does not fail because nobody can be told."""
-    for pause in PUBLISH_AGAIN_AFTER_S if patient else PUBLISH_AGAIN_AFTER_S[:1]:
-        await asyncio.sleep(pause)
-        try:
-            await events.publish(services.redis, job.user_id, job.attempt, body, services.settings.events_kept_s)
-            return
-        except UNREACHABLE as error:
-            log.warning("event not published", job_id=str(job.id), error=type(error).__name__)
+async def publish(services: Services, job: Job, message: dict[str, Any]) -> bool:
+    """Publish an event once; False if Redis can't be reached. No job fails because its watchers can't be told."""
+    try:
+        await events.publish(services.redis, job.user_id, job.attempt, message, services.settings.events_kept_s)
+    except (RedisError, OSError) as error:
+        log.warning("event not published", job_id=str(job.id), error=type(error).__name__)
+        return False
+    return True
+
+
+async def publish_current(services: Services, job: Job) -> bool:
+    """Publish where the job stands, once."""
+    return await publish(services, job, await current_message(services, job))
+
+
+_patiently = retry(
+    retry=retry_if_exception_type((RedisError, OSError)),
+    wait=wait_exponential(multiplier=0.2, max=4.0),
+    stop=stop_after_attempt(6),
+)
+
+
+async def publish_last(services: Services, job: Job) -> None:
+    """Publish the event that ends a job, for some seconds if Redis can't be reached at first."""
+    message = await current_message(services, job)
+    keep_s = services.settings.events_kept_s
+    try:
+        await _patiently(events.publish)(services.redis, job.user_id, job.attempt, message, keep_s)
+    except RetryError as error:
+        cause = error.last_attempt.exception()
+        log.warning("last event not published", job_id=str(job.id), error=type(cause).__name__)

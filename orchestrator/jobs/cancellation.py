@@ -6,7 +6,7 @@ from uuid import UUID
 from orchestrator import db, object_keys
 from orchestrator.db.tables import Job, JobStatus
 from orchestrator.errors import Conflict, IrisvueError, NotFound
-from orchestrator.jobs.announce import current_message, publish
+from orchestrator.jobs import announce
 from orchestrator.notifications import outbox
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import JOBS_ENDED
@@ -15,7 +15,6 @@ from orchestrator.progress.events import UNREACHABLE
 from orchestrator.services import Services
 
 
-# Cancelling
 async def cancel(services: Services, user: UUID, job_id: UUID) -> Job:
     """End the user's job as cancelled. Raises NotFound; Conflict if it has already ended."""
     async with services.db() as session:
@@ -30,7 +29,7 @@ async def cancel(services: Services, user: UUID, job_id: UUID) -> Job:
 
 
 async def cancel_all(services: Services, job_ids: Sequence[UUID]) -> Sequence[Job]:
-    """End those of these jobs that have not ended; workers stop within a tile. Returns the jobs that this ended."""
+    """Cancel those of these jobs that have not ended, and return them. Workers stop within a tile."""
     async with services.db.begin() as session:
         cancelled = await db.jobs.cancel(session, job_ids)
         for job in cancelled:
@@ -44,14 +43,14 @@ async def announce_cancelled(services: Services, cancelled: Sequence[Job]) -> No
     try:
         await events.stop(services.redis, [job.id for job in cancelled])
     except UNREACHABLE as error:
-        log.warning("workers will find the job cancelled by themselves", error=type(error).__name__)
+        log.warning("workers will notice the cancellation at their next report", error=type(error).__name__)
     for job in cancelled:
         JOBS_ENDED.labels(JobStatus.CANCELLED.value, "").inc()
-        await publish(services, job, await current_message(services, job))
+        await announce.publish_current(services, job)
 
 
 async def remove_objects(services: Services, job: Job) -> None:
-    """Delete what attempts may have saved; where the store is away, the cleanup does it later."""
+    """Delete what attempts may have stored; where that fails, the cleanup does it later."""
     try:
         await services.storage.delete(object_keys.result_keys(job.user_id, job.id))
     except IrisvueError as error:

@@ -1,19 +1,37 @@
-"""Holding a job and ending it: what workers and the sweeper do. Every write is fenced by the attempt's number."""
+"""Holding a job and ending it, for workers. Every write is fenced by the number of the attempt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
+
 from orchestrator import db
 from orchestrator.db.tables import Job, JobStatus, Photo
 from orchestrator.errors import IrisvueError, VersionGone, words_for_people
 from orchestrator.jobs import announce, submission
 from orchestrator.notifications import outbox
+from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import JOBS_ENDED, JOBS_RETRIED
 from orchestrator.pipeline.run import COMPLETE
 from orchestrator.rollout import routing
 from orchestrator.services import Services
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("final write not done yet", attempt=state.attempt_number, error=type(error).__name__)
+
+
+# A result is worth waiting a few seconds for a database that restarts.
+final_write = retry(
+    retry=retry_if_exception_type(db.UNAVAILABLE),
+    wait=wait_exponential(multiplier=0.1, max=2.0),
+    stop=stop_after_attempt(6),
+    before_sleep=_log_retry,
+    reraise=True,
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +40,7 @@ class Claim:
 
     job: Job
     photo: Photo
-    shadows: Mapping[str, str] = field(default_factory=dict)  # versions to run beside, by model
+    shadows: Mapping[str, str] = field(default_factory=dict)  # model → version to run beside the job's own
 
     @property
     def versions(self) -> dict[str, str]:
@@ -36,65 +54,78 @@ class Claim:
 
 
 async def claim(services: Services, job_id: UUID, newest: Mapping[str, str]) -> Claim | None:
-    """Take the job if it is waiting; None if somebody else has it, or it has ended or gone.
+    """Take a pending job; None where another worker has it, or it has ended or been deleted.
 
-    Its first attempt settles which versions of the models serve it; `newest` those of models without a route.
+    The first attempt decides which versions of the models serve the job. `newest` names the version to use for models
+    without a route.
     """
     async with services.db.begin() as session:
-        routed = await db.rollout.current_routes(session)
-        versions = routing.versions_for(job_id, routed, newest)
-        found = await db.jobs.claim(session, job_id, services.settings.lease_s, versions)
-    shadows = {name: route.shadow for name, route in routed.items() if route.shadow}
-    return Claim(*found, shadows) if found else None
+        routes = await db.rollout.current_routes(session)
+        versions = routing.versions_for(job_id, routes, newest)
+        claimed = await db.jobs.claim(session, job_id, services.settings.lease_s, versions)
+    shadows = {name: route.shadow for name, route in routes.items() if route.shadow}
+    return Claim(*claimed, shadows) if claimed else None
 
 
-async def complete(services: Services, mine: Claim, **values: Any) -> Job | None:
-    """The final write of a success, then the last event; None if the job is no longer ours."""
-    return await _end(services, mine, JobStatus.COMPLETED, progress=100, current_step=COMPLETE, **values)
+@final_write
+async def complete(services: Services, claim: Claim, **columns: Any) -> Job | None:
+    """Write the success, then publish the last event; None if the claim is no longer valid."""
+    return await _end(services, claim, JobStatus.COMPLETED, progress=100, current_step=COMPLETE, **columns)
 
 
-async def fail(services: Services, mine: Claim, error: IrisvueError) -> bool:
-    """End the job as failed, or make it pending for one more attempt a little later. Returns whether it ended here."""
+@final_write
+async def fail(services: Services, claim: Claim, error: IrisvueError) -> bool:
+    """End the job as failed, or make it pending for a later attempt. Returns whether it ended here."""
     settings = services.settings
     if error.retryable:
         async with services.db.begin() as session:
-            limits = settings.max_failures, settings.retry_delay_s
-            gone = isinstance(error, VersionGone)
-            again = await db.jobs.retry_later(session, mine.job.id, mine.attempt, *limits, other_versions=gone)
-        if again:
+            retried = await db.jobs.retry_later(
+                session,
+                claim.job.id,
+                claim.attempt,
+                settings.max_failures,
+                settings.retry_delay_s,
+                other_versions=isinstance(error, VersionGone),
+            )
+        if retried:
             JOBS_RETRIED.labels(error.error_type).inc()
             return False
-    return await _end(services, mine, JobStatus.FAILED, **_in_words(error)) is not None
+    return await _end(services, claim, JobStatus.FAILED, **failure_columns(error)) is not None
 
 
-def _in_words(error: IrisvueError) -> dict[str, str]:
-    words = words_for_people(error)
-    return {"error_type": error.error_type, "error_message": words, "suggestion": error.suggestion}
+def failure_columns(error: IrisvueError) -> dict[str, str]:
+    """What a failed job's row says about its error."""
+    return {
+        "error_type": error.error_type,
+        "error_message": words_for_people(error),
+        "suggestion": error.suggestion,
+    }
 
 
-async def _end(services: Services, mine: Claim, status: JobStatus, **values: Any) -> Job | None:
+async def _end(services: Services, claim: Claim, status: JobStatus, **columns: Any) -> Job | None:
     async with services.db.begin() as session:
-        job = await db.jobs.end(session, mine.job.id, mine.attempt, status, **values)
+        job = await db.jobs.end(session, claim.job.id, claim.attempt, status, **columns)
         if job is not None:
             await outbox.record(session, job)
-        else:  # unless the same write got through before, and only its answer was lost
-            job = await db.jobs.ended_by(session, mine.job.id, mine.attempt, status)
+        else:  # perhaps this very write was committed before, and only the answer to it was lost
+            job = await db.jobs.ended_by(session, claim.job.id, claim.attempt, status)
     if job is not None:
         JOBS_ENDED.labels(status.value, job.error_type or "").inc()
-        await announce.publish(services, job, await announce.current_message(services, job), patient=True)
+        await announce.publish_last(services, job)
     return job
 
 
-async def hand_back(services: Services, mine: Claim) -> None:
-    """Make the job pending again and put its next attempt in line; nothing if it is no longer ours."""
+@final_write
+async def hand_back(services: Services, claim: Claim) -> None:
+    """Make the job pending again and enqueue its next attempt; nothing if the claim is no longer valid."""
     async with services.db.begin() as session:
-        ours = await db.jobs.hand_back(session, mine.job.id, mine.attempt)
-    if ours:
-        await submission.enqueue(services, mine.job)
+        held = await db.jobs.hand_back(session, claim.job.id, claim.attempt)
+    if held:
+        await submission.enqueue(services, claim.job)
 
 
 async def has_no_owner(services: Services, job_id: UUID) -> bool:
-    """Whether nothing that this job saved may stay: it is gone, cancelled or failed."""
+    """Whether the objects of this job must be removed: it was deleted, cancelled or failed."""
     async with services.db() as session:
-        job = await session.get(Job, job_id)
+        job = await db.jobs.job_by_id(session, job_id)
     return job is None or job.status in (JobStatus.CANCELLED, JobStatus.FAILED)

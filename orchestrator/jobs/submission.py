@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from redis.exceptions import RedisError
+
 from orchestrator import db, idempotency, limits, queue
 from orchestrator.db.tables import Job
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.idempotency import IdempotencyKey
 from orchestrator.observability import tracing
 from orchestrator.observability.logs import log
-from orchestrator.progress.events import UNREACHABLE
 from orchestrator.services import Services
 
 
-# Accepting work
 async def submit(
     services: Services,
     user: UUID,
@@ -21,34 +21,34 @@ async def submit(
     priority: str,
     *,
     preview: bool = False,
-    asked: IdempotencyKey | None = None,
+    key: IdempotencyKey | None = None,
 ) -> list[Job]:
-    """Accept one job a photo, all or none, earlier photos first.
+    """Accept one job for each photo, all or none, earlier photos first.
 
     Raises:
-        NotFound: a photo is not there. TooMany: a limit. Conflict: see `limits.made_before`.
+        NotFound: there is no such photo. TooMany: a limit. Conflict: see `idempotency.earlier_result`.
     """
     async with services.db.begin() as session:
         await db.users.ensure_user(session, user)
-        if (made := await idempotency.earlier_result(session, user, asked)) is not None:
-            before = await db.jobs.jobs_by_id(session, made)
-            if len(before) < len(made):
-                raise NotFound("What this Idempotency-Key made has been deleted.")
-            return before
+        if (job_ids := await idempotency.earlier_result(session, user, key)) is not None:
+            accepted = await db.jobs.jobs_by_id(session, job_ids)
+            if len(accepted) < len(job_ids):
+                raise NotFound(idempotency.RESULT_DELETED)
+            return accepted
         await limits.check_models_not_busy(services)
         await limits.check_unfinished_jobs(session, services.settings, user, len(photo_ids))
         for photo_id in photo_ids:
             if await db.photos.photo_of(session, user, photo_id) is None:
                 raise NotFound(f"There is no photo {photo_id}.")
-        jobs = await db.jobs.add_jobs(session, user, photo_ids, priority, preview, tracing.here())
-        await idempotency.remember(session, user, asked, [job.id for job in jobs])
+        jobs = await db.jobs.add_jobs(session, user, photo_ids, priority, preview, tracing.traceparent())
+        await idempotency.remember(session, user, key, [job.id for job in jobs])
     for job in jobs:
         log.info("accepted", job_id=str(job.id), user_id=str(user), photo_id=str(job.photo_id), priority=priority)
         await enqueue(services, job)
     return jobs
 
 
-async def reprocess(services: Services, user: UUID, job_id: UUID, asked: IdempotencyKey | None = None) -> Job:
+async def reprocess(services: Services, user: UUID, job_id: UUID, key: IdempotencyKey | None = None) -> Job:
     """Accept a new job for the same photo. Raises as `submit`; Conflict also while the old one has not ended."""
     async with services.db() as session:
         job = await db.jobs.job_of(session, user, job_id)
@@ -56,12 +56,12 @@ async def reprocess(services: Services, user: UUID, job_id: UUID, asked: Idempot
         raise NotFound
     if not db.jobs.has_ended(job):
         raise Conflict("This job has not ended yet.")
-    return (await submit(services, user, [job.photo_id], job.priority, preview=job.preview, asked=asked))[0]
+    return (await submit(services, user, [job.photo_id], job.priority, preview=job.preview, key=key))[0]
 
 
 async def enqueue(services: Services, job: Job) -> None:
-    """Enqueue the next attempt of a committed job. If Redis can't be reached, the sweeper does it later."""
+    """Enqueue the next attempt of a committed job. Where Redis does not take it, the sweeper does it later."""
     try:
         await queue.enqueue(services.redis, job.id, job.attempt + 1, job.priority, job.created_at)
-    except UNREACHABLE as error:
+    except (RedisError, OSError) as error:  # whatever it is: the job is accepted, and must not answer an error
         log.warning("not enqueued, left to the sweeper", job_id=str(job.id), error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""Sends the notices that are due, again and again with growing pauses, and gives up in the end."""
+"""Sends the deliveries that are due, again and again with growing pauses, and gives up in the end."""
 
 import asyncio
 import time
@@ -13,13 +13,13 @@ from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import DELIVERIES
 from orchestrator.services import Services
 
-# The pauses that Standard Webhooks recommends; some three days in all.
-AGAIN_AFTER_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+# The pauses that Standard Webhooks recommends, some three days in all.
+PAUSES_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 LEASE_S = 60.0
 
 
 class Dispatcher:
-    """What one process has in the air."""
+    """The deliveries that one process is sending."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -28,7 +28,7 @@ class Dispatcher:
         self._sending: set[asyncio.Task[None]] = set()
 
     async def aclose(self) -> None:
-        """Stop; what is in the air is sent again by others once its lease is over."""
+        """Stop. Other workers send what is not finished, once its lease has run out."""
         for task in self._sending:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
@@ -36,30 +36,26 @@ class Dispatcher:
         if self._fcm:
             await self._fcm.aclose()
 
-    async def round(self, services: Services) -> int:
-        """Begin to send what is due, as far as there is room; returns how many were begun."""
+    async def send_due(self, services: Services) -> int:
+        """Begin to send what is due, as far as there is room; returns how many deliveries were begun."""
         room = services.settings.deliveries_at_once - len(self._sending)
         if room < 1:
             return 0
         async with services.db.begin() as session:
-            found = await db.notifications.take_due_deliveries(session, room, LEASE_S)
-        for due in found:
-            task = asyncio.create_task(self._one(due))
+            deliveries = await db.notifications.take_due_deliveries(session, room, LEASE_S)
+        for due in deliveries:
+            task = asyncio.create_task(self._deliver(due))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        return len(found)
+        return len(deliveries)
 
-    async def settled(self) -> None:
-        """Wait for what is in the air."""
-        await asyncio.gather(*self._sending)
-
-    async def _one(self, due: DueDelivery) -> None:
+    async def _deliver(self, due: DueDelivery) -> None:
         started = time.perf_counter()
         try:
-            outcome = await self._send(due)
-            await self._note(due, outcome, round((time.perf_counter() - started) * 1000))
-        except Exception as error:  # sent again once the lease is over
-            log.error("notice not settled", delivery_id=str(due.delivery.id), exc_info=error)
+            result = await self._send(due)
+            await self._record(due, result, round((time.perf_counter() - started) * 1000))
+        except Exception as error:  # sent again once the lease has run out
+            log.error("delivery not recorded", delivery_id=str(due.delivery.id), exc_info=error)
 
     async def _send(self, due: DueDelivery) -> SendResult:
         body = due.delivery.body
@@ -71,19 +67,25 @@ class Dispatcher:
             return await self._fcm.send(due.device.token, body)
         return SendResult(None, "push is not set up (IRISVUE_FCM_CREDENTIALS)", final=True)
 
-    async def _note(self, due: DueDelivery, outcome: SendResult, ms: int) -> None:
+    async def _record(self, due: DueDelivery, result: SendResult, ms: int) -> None:
         delivery, kind = due.delivery, "webhook" if due.webhook else "push"
-        tries = delivery.attempts
-        over = outcome.final or tries > len(AGAIN_AFTER_S)
-        status = DeliveryStatus.SENT if outcome.good else DeliveryStatus.DEAD if over else DeliveryStatus.PENDING
-        pause = 0.0 if status != DeliveryStatus.PENDING else max(AGAIN_AFTER_S[tries - 1], outcome.retry_after_s or 0)
+        status, pause_s = _next(delivery.attempts, result)
         async with self._services.db.begin() as session:
-            facts = {"answer": outcome.answer, "error": outcome.error, "ms": ms}
-            await db.notifications.record_attempt(session, delivery, status, pause, **facts)
-            if outcome.gone and due.webhook:
+            columns = {"answer": result.status, "error": result.error, "ms": ms}
+            await db.notifications.record_attempt(session, delivery, status, pause_s, **columns)
+            if result.gone and due.webhook:
                 await db.notifications.disable_webhook(session, due.webhook.id)
-            elif outcome.gone and due.device:
+            elif result.gone and due.device:
                 await db.notifications.delete_device(session, due.device.user_id, due.device.id)
         DELIVERIES.labels(kind, status.value).inc()
-        words = {"delivery_id": str(delivery.id), "kind": kind, "status": status.value, "attempt": tries}
-        log.info("notice", **words, error=outcome.error)
+        fields = {"delivery_id": str(delivery.id), "kind": kind, "status": status.value, "attempt": delivery.attempts}
+        log.info("delivery", **fields, error=result.error)
+
+
+def _next(attempts: int, result: SendResult) -> tuple[DeliveryStatus, float]:
+    """What becomes of a delivery after so many attempts, and the pause before the next one."""
+    if result.delivered:
+        return DeliveryStatus.SENT, 0.0
+    if result.final or attempts > len(PAUSES_S):
+        return DeliveryStatus.DEAD, 0.0
+    return DeliveryStatus.PENDING, max(PAUSES_S[attempts - 1], result.retry_after_s or 0.0)

@@ -10,7 +10,7 @@ from google.oauth2.service_account import Credentials
 
 from orchestrator.config import Settings
 from orchestrator.errors import SetupError
-from orchestrator.notifications.result import SendResult
+from orchestrator.notifications.result import SendResult, retry_after_s
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 READY = "Your iris art is ready to view!"
@@ -90,11 +90,10 @@ def _refused(answer: httpx.Response) -> SendResult:
         code = ""
     gone = code in GONE or answer.status_code == 404
     passing = answer.status_code in PASSING or answer.status_code >= 500
-    after = answer.headers.get("Retry-After", "")
     return SendResult(
         answer.status_code,
         f"{answer.status_code} {code}".strip(),
         gone=gone,
         final=gone or not passing,
-        retry_after_s=float(after) if after.isdigit() else None,
+        retry_after_s=retry_after_s(answer.headers.get("Retry-After", "")),
     )

@@ -9,11 +9,10 @@ from orchestrator import db, idempotency
 from orchestrator.db.tables import Delivery, Device, Webhook
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.idempotency import IdempotencyKey
-from orchestrator.notifications.outbox import _now
 from orchestrator.notifications.public_addresses import check_url
+from orchestrator.progress.events import timestamp
 from orchestrator.services import Services
 
-EVENTS = ("job.completed", "job.failed", "job.cancelled")
 TEST_EVENT = "webhook.test"
 MAX_WEBHOOKS, MAX_DEVICES = 10, 20
 SECRET_BYTES = 32
@@ -32,7 +31,7 @@ async def add_webhook(
     """A new webhook.
 
     Raises:
-        Invalid: an address that may not be called. Conflict: too many; or see `limits.made_before`.
+        Invalid: an address that may not be called. Conflict: too many; or see `idempotency.earlier_result`.
     """
     check_url(url, services.settings.webhook_private_addresses)
     async with services.db.begin() as session:
@@ -40,7 +39,7 @@ async def add_webhook(
         if (made := await idempotency.earlier_result(session, user, asked)) is not None:
             before = await db.notifications.webhook_of(session, user, made[0])
             if before is None:
-                raise NotFound("What this Idempotency-Key made has been deleted.")
+                raise NotFound(idempotency.RESULT_DELETED)
             return before
         await db.users.lock_user(session, user)
         if len(await db.notifications.webhooks_of(session, user)) >= MAX_WEBHOOKS:
@@ -75,7 +74,7 @@ async def send_test(services: Services, user: UUID, webhook_id: UUID) -> Deliver
     await webhook_of(services, user, webhook_id)
     async with services.db.begin() as session:
         return await db.notifications.add_delivery(
-            session, webhook_id, {"type": TEST_EVENT, "timestamp": _now(), "data": {}}
+            session, webhook_id, {"type": TEST_EVENT, "timestamp": timestamp(), "data": {}}
         )
 
 

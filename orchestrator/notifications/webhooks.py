@@ -15,7 +15,7 @@ import httpcore
 from orchestrator.config import Settings
 from orchestrator.db.tables import Webhook
 from orchestrator.notifications.public_addresses import NotPublic, PublicOnly
-from orchestrator.notifications.result import SendResult
+from orchestrator.notifications.result import SendResult, retry_after_s
 
 AGENT = "Irisvue-Webhooks/1"
 
@@ -86,5 +86,5 @@ def _result_of(response: httpcore.Response) -> SendResult:
         return SendResult(status, "410: it wants no more messages", gone=True, final=True)
     if 300 <= status < 400:
         return SendResult(status, f"{status}: redirects are not followed; register the address that it leads to")
-    after = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
-    return SendResult(status, f"answered {status}", retry_after_s=float(after) if after.isdigit() else None)
+    header = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
+    return SendResult(status, f"answered {status}", retry_after_s=retry_after_s(header.decode("latin-1")))

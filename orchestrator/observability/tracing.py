@@ -51,7 +51,7 @@ def trace_requests(app: "FastAPI") -> None:
     )
 
 
-def here() -> str | None:
+def traceparent() -> str | None:
     """The present place in the trace, as a W3C `traceparent`; None where nothing is traced."""
     return headers().get("traceparent")
 
@@ -72,7 +72,7 @@ def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **attributes: Any) -> It
 
 @contextmanager
 def span_after(parent: str | None, name: str, **attributes: Any) -> Iterator[None]:
-    """A span whose parent is in another process: `parent` is what `here` gave there."""
+    """A span whose parent is in another process: `parent` is what `traceparent` gave there."""
     before = _w3c.extract({"traceparent": parent} if parent else {})
     token = context.attach(before)
     try:

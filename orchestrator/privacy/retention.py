@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from orchestrator import db, object_keys, photos, queue
+from orchestrator import db, object_keys, photos
 from orchestrator.db.tables import Job, Photo, Upload
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import CLEANED
@@ -46,11 +46,10 @@ class Expired:
     uploads: Sequence[Upload]
 
 
-async def clean_in_turn(services: Services) -> None:
-    """`clean`, unless another process has just done it."""
-    if await queue.lead(services.redis, "cleanup", services.settings.cleanup_every_s * 0.9):
-        cleaned = await clean(services, dry_run=False)
-        log.info("cleaned", **cleaned.counts(), orphan_bytes=cleaned.orphan_bytes)
+async def clean_and_log(services: Services) -> None:
+    """`clean`, with its counts in the log."""
+    cleaned = await clean(services, dry_run=False)
+    log.info("cleaned", **cleaned.counts(), orphan_bytes=cleaned.orphan_bytes)
 
 
 async def clean(services: Services, dry_run: bool, report: Report = ignore_report) -> CleanupReport:

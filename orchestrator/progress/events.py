@@ -14,14 +14,24 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from redis import exceptions
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+
+from orchestrator.db.tables import ENDED
 
 CHANNEL, STOP_CHANNEL = "irisvue:events", "irisvue:stop"
 KEEP_JOB, KEEP_USER = 400, 2000
 KEEP_SECONDS = 24 * 3600  # unless the settings say something else
-LAST_STATES = ("completed", "failed", "cancelled")
-UNREACHABLE = (RedisError, OSError)
+LAST_STATES = tuple(state.value for state in ENDED)
+UNREACHABLE = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.MasterDownError,
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+    ConnectionError,
+)
+"""What is raised while Redis can't be reached, or takes no writes. A mistake in a command is not among them."""
 
 # One step, because watchers drop what is older than what they have seen: ids must reach them in order. Nothing follows
 # a job's last event, and nothing of an older attempt follows a newer one's: a worker thought dead can't be heard.
@@ -29,7 +39,7 @@ APPEND_AND_PUSH = """
 local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 if last[1] then
   local status, attempt = last[1][2][6], tonumber(last[1][2][4])
-  if status == 'completed' or status == 'failed' or status == 'cancelled' or attempt > tonumber(ARGV[2]) then
+  if string.find(ARGV[9], status, 1, true) or attempt > tonumber(ARGV[2]) then
     return ''
   end
 end
@@ -56,8 +66,8 @@ class Event:
     @cached_property
     def body(self) -> dict[str, Any]:
         """The message."""
-        found: dict[str, Any] = json.loads(self.text)
-        return found
+        body: dict[str, Any] = json.loads(self.text)
+        return body
 
     @property
     def kind(self) -> str:
@@ -82,6 +92,11 @@ class Event:
         return json.dumps(self.body | {"event_id": self.id}) if self.id else self.text
 
 
+def timestamp() -> str:
+    """The present time as messages carry it: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def event(body: dict[str, Any], event_id: str = "") -> Event:
     """An event with this body."""
     return Event(event_id, json.dumps(body))
@@ -89,15 +104,14 @@ def event(body: dict[str, Any], event_id: str = "") -> Event:
 
 def order(event_id: str) -> tuple[int, int]:
     """A stream id as two numbers; (0, 0) for anything that is no id."""
-    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", event_id)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", event_id)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def message(job_id: UUID, status: str, progress: int, step: str, **more: Any) -> dict[str, Any]:
-    """The body of an event, as CONTRACT names its fields."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    body = {"job_id": str(job_id), "status": status, "progress": progress, "step": step, "timestamp": now}
-    return body | {key: value for key, value in more.items() if value is not None}
+def message(job_id: UUID, status: str, progress: int, step: str, **extra: Any) -> dict[str, Any]:
+    """The body of an event. `extra` are the fields that only some events have; those that are None are left out."""
+    body = {"job_id": str(job_id), "status": status, "progress": progress, "step": step, "timestamp": timestamp()}
+    return body | {key: value for key, value in extra.items() if value is not None}
 
 
 def job_stream(job_id: UUID | str) -> str:
@@ -113,12 +127,12 @@ def user_stream(user: UUID | str) -> str:
 async def publish(redis: Redis, user: UUID, attempt: int, body: dict[str, Any], keep_s: int = KEEP_SECONDS) -> str:
     """Append to both streams and push, in one step. Returns the event's id; "" if a later event stands there already.
 
-    Raises RedisError or OSError when Redis can't be reached.
+    Raises UNREACHABLE.
     """
     keys = [user_stream(user), job_stream(body["job_id"])]
-    told = [json.dumps(body), str(attempt), str(body["status"]), str(user)]
-    limits = [CHANNEL, str(keep_s), str(KEEP_JOB), str(KEEP_USER)]
-    event_id: bytes = await redis.eval(APPEND_AND_PUSH, 2, *keys, *told, *limits)  # type: ignore[misc]
+    fields = [json.dumps(body), str(attempt), str(body["status"]), str(user)]
+    limits = [CHANNEL, str(keep_s), str(KEEP_JOB), str(KEEP_USER), " ".join(LAST_STATES)]
+    event_id: bytes = await redis.eval(APPEND_AND_PUSH, 2, *keys, *fields, *limits)  # type: ignore[misc]
     return event_id.decode()
 
 

@@ -1,7 +1,7 @@
-"""Fan-out: one connection to Redis a process, one bounded queue a client.
+"""The hub: one connection to Redis for a whole process, one bounded queue for each watcher.
 
-A client subscribes first, replays second and drops what it has seen by id, so nothing is missed or repeated. No client
-waits for another: whoever does not read has its queue emptied and is told to replay.
+A watcher subscribes first, replays second, and drops what it has seen by id, so nothing is missed or repeated. No
+watcher waits for another: the queue of one that does not read is emptied, and it is told to replay.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from enum import Enum
 
 from redis.asyncio import Redis
+from tenacity import RetryCallState, retry, retry_if_exception_type, retry_if_result, wait_fixed
 
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import DELIVERY_SECONDS
@@ -44,20 +45,25 @@ class Draining(Exception):
     """This process is about to end; the stream goes on in another."""
 
 
-async def listen(redis: Redis, channel: str, begun: Callable[[], None], heard: Callable[[bytes], None]) -> None:
-    """Hand every message of a channel on; `begun` is called after each (re)connection, when there may be a gap."""
-    while True:
-        try:
-            async with redis.pubsub(ignore_subscribe_messages=False) as source:
-                await source.subscribe(channel)
-                async for item in source.listen():
-                    if item["type"] == "subscribe":
-                        begun()
-                    elif item["type"] == "message":
-                        heard(item["data"])
-        except UNREACHABLE as error:
-            log.warning("channel lost", channel=channel, error=type(error).__name__)
-        await asyncio.sleep(PAUSE_S)
+def _log_lost(state: RetryCallState) -> None:
+    if state.outcome and (error := state.outcome.exception()):
+        log.warning("channel lost", channel=state.args[1], error=type(error).__name__)
+
+
+@retry(
+    retry=retry_if_exception_type(UNREACHABLE) | retry_if_result(lambda _: True),
+    wait=wait_fixed(PAUSE_S),
+    before_sleep=_log_lost,
+)
+async def listen(redis: Redis, channel: str, connected: Callable[[], None], received: Callable[[bytes], None]) -> None:
+    """Hand on every message of a channel, for ever; `connected` is called after each (re)connection, as after a gap."""
+    async with redis.pubsub(ignore_subscribe_messages=False) as source:
+        await source.subscribe(channel)
+        async for item in source.listen():
+            if item["type"] == "subscribe":
+                connected()
+            elif item["type"] == "message":
+                received(item["data"])
 
 
 class Hub:
@@ -73,7 +79,7 @@ class Hub:
 
     async def open(self) -> None:
         """Start to listen."""
-        self._listener = asyncio.create_task(listen(self._redis, CHANNEL, self._begun, self._deliver))
+        self._listener = asyncio.create_task(listen(self._redis, CHANNEL, self._connected, self._deliver))
 
     async def aclose(self) -> None:
         """End the listener and every client's stream."""
@@ -103,7 +109,7 @@ class Hub:
         """Wait until events arrive here."""
         await self._listening.wait()
 
-    def _begun(self) -> None:
+    def _connected(self) -> None:
         if self._listening.is_set():
             self._push_all(Mark.REPLAY)  # the connection was lost in between
         self._listening.set()
@@ -122,7 +128,7 @@ class Hub:
 
 
 def push(queue: Watch, item: Event | Mark) -> None:
-    """Append; where there is no room, all that waits gives way to the mark that there is a gap."""
+    """Append; where the queue is full, everything in it is replaced by the mark that there is a gap."""
     if queue.full():
         while not queue.empty():
             queue.get_nowait()
@@ -144,14 +150,14 @@ async def follow(
     stream: str,
     after: str,
     *,
-    beat_s: Callable[[], float] = lambda: 15.0,
+    heartbeat_s: Callable[[], float] = lambda: 15.0,
     missed: Callable[[], Awaitable[Event | None]] | None = None,
     opened: Callable[[Watch], None] = lambda watch: None,
 ) -> AsyncGenerator[Event | None, None]:
     """The stream's events after the id `after`, kept ones first; a job's stream ends with its last event.
 
-    Yields None whenever nothing has happened for `beat_s()` seconds. `missed` is asked after a gap for a last event
-    that may never have reached Redis. `opened` gets the queue, so that others may put a Mark into it.
+    Yields None whenever nothing has happened for `heartbeat_s()` seconds. `missed` is asked after a gap for a last
+    event that may never have reached Redis. `opened` gets the queue, so that its owner can put a Mark into it.
 
     Raises:
         Draining: this process is about to end.
@@ -176,7 +182,7 @@ async def follow(
                 yield event
                 if one_job and event.kind in LAST_STATES:
                     return
-            while (live := await _next(queue, beat_s())) is not Mark.REPLAY:
+            while (live := await _next(queue, heartbeat_s())) is not Mark.REPLAY:
                 if live is Mark.GONE:
                     return
                 if live is Mark.DRAIN:
@@ -191,10 +197,7 @@ async def follow(
     raise Draining
 
 
+@retry(retry=retry_if_exception_type(UNREACHABLE), wait=wait_fixed(PAUSE_S))
 async def _replay(redis: Redis, stream: str, seen: tuple[int, int]) -> list[Event]:
-    """What is kept; waits where Redis is away, because what happens meanwhile must not be skipped."""
-    while True:
-        try:
-            return await replay(redis, stream, "-".join(map(str, seen)))
-        except UNREACHABLE:
-            await asyncio.sleep(PAUSE_S)
+    """What is kept. Waits while Redis is unavailable, because what happens meanwhile must not be skipped."""
+    return await replay(redis, stream, "-".join(map(str, seen)))

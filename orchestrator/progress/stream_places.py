@@ -18,10 +18,10 @@ return 1
 """
 
 
-async def take_place(redis: Redis, user: UUID, at_most: int, seconds: float) -> str | None:
-    """A place for one more open stream of the user, free again by itself after `seconds`; None if there is none."""
+async def take_place(redis: Redis, user: UUID, limit: int, seconds: float) -> str | None:
+    """A place for one more open stream of the user, free again after `seconds`; None where `limit` are taken."""
     place, now = secrets.token_hex(8), time.time()
-    arguments = [str(now), str(now + seconds), str(at_most), place, str(int(seconds) + 60)]
+    arguments = [str(now), str(now + seconds), str(limit), place, str(int(seconds) + 60)]
     taken = await redis.eval(TAKE_PLACE, 1, f"irisvue:streams:{user}", *arguments)  # type: ignore[misc]
     return place if taken else None
 

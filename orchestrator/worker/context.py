@@ -1,44 +1,68 @@
 """What one worker process works with."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from tenacity import retry, retry_if_result, wait_fixed
+
 from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.decoder import Decoder
+from orchestrator.pipeline.run import Budget
 from orchestrator.services import Services
 
-MODEL_PAUSE_S = 0.5
+POLL_MODELS_S = 0.5
 
 
 @dataclass
 class Context:
-    """What one worker process works with. `running`: the task of each job in hand, so that a cancel reaches it."""
+    """The clients, the models and the decoder of one process, and the task of each job that it has in hand."""
 
     services: Services
     infer: Infer
     decoder: Decoder
     running: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
     stopped: set[UUID] = field(default_factory=set)
-    models_back: asyncio.Task[None] | None = None  # runs while the models are away
+    outage: asyncio.Task[bool] | None = None  # waits until the models answer again
+
+    @property
+    def budget(self) -> Budget:
+        """What one photo may cost."""
+        settings = self.services.settings
+        return Budget(settings.max_pixels, settings.max_result_px, settings.tiles_in_flight)
+
+    @contextmanager
+    def in_hand(self, job_id: UUID) -> Iterator[None]:
+        """Register the current task as the one that works on the job, so that `stop` reaches it."""
+        task = asyncio.current_task()
+        if task:
+            self.running[job_id] = task
+        try:
+            yield
+        finally:
+            self.running.pop(job_id, None)
+            self.stopped.discard(job_id)
 
     def stop(self, job_id: UUID) -> None:
-        """End the work on a job that was cancelled or deleted."""
+        """Cancel the work on a job that was cancelled or deleted."""
         if task := self.running.get(job_id):
             self.stopped.add(job_id)
             task.cancel()
 
-    def models_lost(self) -> None:
-        """Take no job until the models answer again: an outage must not use up the attempts of every job in line."""
-        if self.models_back is None or self.models_back.done():
-            self.models_back = asyncio.create_task(self._until_ready())
+    def report_outage(self) -> None:
+        """Claim no job until the models answer again: an outage must not use up the attempts of every queued job."""
+        if self.outage is None or self.outage.done():
+            self.outage = asyncio.create_task(_until_ready(self.infer))
 
-    async def _until_ready(self) -> None:
-        while not await self.infer.ready():  # noqa: ASYNC110  nobody tells when a server is back
-            await asyncio.sleep(MODEL_PAUSE_S)
+    async def wait_for_models(self) -> None:
+        """Wait for the end of an outage, `model_wait_s` at most: after that, jobs fail with the reason."""
+        if self.outage:
+            await asyncio.wait({self.outage}, timeout=self.services.settings.model_wait_s)
 
-    async def models_present(self) -> None:
-        """Wait for models that were lost, but not for ever: then jobs end with the reason."""
-        if self.models_back:
-            await asyncio.wait({self.models_back}, timeout=self.services.settings.model_wait_s)
+
+@retry(retry=retry_if_result(lambda ready: not ready), wait=wait_fixed(POLL_MODELS_S))
+async def _until_ready(infer: Infer) -> bool:
+    return await infer.ready()

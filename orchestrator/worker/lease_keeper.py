@@ -1,42 +1,45 @@
 """Keeps the lease of a job that is being worked on."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from orchestrator import db
 from orchestrator.errors import Fenced
-from orchestrator.jobs import lease
+from orchestrator.jobs.lease import Claim
 from orchestrator.observability.logs import log
 from orchestrator.services import Services
 
 
-@contextlib.asynccontextmanager
-async def kept_lease(services: Services, mine: lease.Claim) -> AsyncIterator[None]:
-    """Renew the lease in the background; the body is cancelled and Fenced raised when the job is no longer ours."""
+@asynccontextmanager
+async def kept_lease(services: Services, claim: Claim) -> AsyncIterator[None]:
+    """Renew the lease in the background; once it is lost, the body is cancelled and Fenced raised."""
     body = asyncio.current_task()
-    lost = False
-
-    async def keep() -> None:
-        nonlocal lost
-        lease_s = services.settings.lease_s
-        while True:
-            await asyncio.sleep(lease_s / 4)
-            try:
-                async with services.db.begin() as session:
-                    lost = not await db.jobs.renew(session, mine.job.id, mine.attempt, lease_s)
-            except Exception as error:  # the database may be back before the lease runs out
-                log.warning("lease not renewed", job_id=str(mine.job.id), error=type(error).__name__)
-            if lost and body:
-                body.cancel()
-                return
-
-    keeper = asyncio.create_task(keep())
+    lost = asyncio.Event()
+    keeper = asyncio.create_task(_renew_until_lost(services, claim, body, lost))
     try:
         yield
     except asyncio.CancelledError:
-        if lost:
+        if lost.is_set():
             raise Fenced from None
         raise
     finally:
         keeper.cancel()
+
+
+async def _renew_until_lost(
+    services: Services, claim: Claim, body: asyncio.Task[object] | None, lost: asyncio.Event
+) -> None:
+    lease_s = services.settings.lease_s
+    while not lost.is_set():
+        await asyncio.sleep(lease_s / 4)
+        try:
+            async with services.db.begin() as session:
+                held = await db.jobs.renew(session, claim.job.id, claim.attempt, lease_s)
+        except Exception as error:  # the database may be back before the lease runs out
+            log.warning("lease not renewed", job_id=str(claim.job.id), error=type(error).__name__)
+            continue
+        if not held:
+            lost.set()
+            if body:
+                body.cancel()

@@ -5,49 +5,53 @@ import time
 
 from orchestrator import db
 from orchestrator.errors import Fenced
-from orchestrator.jobs import announce, lease
+from orchestrator.jobs import announce
+from orchestrator.jobs.lease import Claim
 from orchestrator.observability import tracing
 from orchestrator.observability.logs import log
 from orchestrator.pipeline.run import WORDS
 from orchestrator.progress import events
 from orchestrator.services import Services
 
-WRITE_EVERY_S = 0.5  # progress goes to watchers at once, to the row not more often than this
+WRITE_EVERY_S = 0.5
 
 
 class Reporter:
-    """Tells watchers of every step forward, writes the row now and then, and notices when the job is no longer ours."""
+    """The pipeline's `report`: publishes every step forward, and notices when the claim is no longer valid."""
 
-    def __init__(self, services: Services, mine: lease.Claim) -> None:
-        self._services, self._mine = services, mine
-        self._last: tuple[str, int] = ("", -1)
-        self._written = 0.0
-        self._turn = asyncio.Lock()  # tiles report from several tasks
-        self.steps = tracing.Steps()
+    def __init__(self, services: Services, claim: Claim) -> None:
+        self._services, self._claim = services, claim
+        self._step, self._percent = "", -1
+        self._written_at = 0.0
+        self._lock = asyncio.Lock()  # tiles report from several tasks
+        self._spans = tracing.Steps()
 
-    async def __call__(self, step: str, done: int, **more: str) -> None:
-        """Report `done` percent in `step`; what is not further than the last report is left out. Raises Fenced."""
-        self.steps.begin(step)
-        async with self._turn:
-            if done > self._last[1]:
-                await self._report(WORDS[step], done, more)
+    async def __call__(self, step: str, percent: int, **extra: str) -> None:
+        """Report `percent` done in `step`; nothing where that is not beyond the last report. Raises Fenced."""
+        self._spans.begin(step)
+        async with self._lock:
+            if percent > self._percent:
+                await self._report(WORDS[step], percent, extra)
 
-    async def _report(self, words: str, done: int, more: dict[str, str]) -> None:
-        job, new_step = self._mine.job, words != self._last[0]
-        self._last = words, done
-        if new_step or time.monotonic() - self._written > WRITE_EVERY_S:
-            self._written = time.monotonic()
-            await self._write(words, done)
-        await announce.publish(self._services, job, events.message(job.id, "processing", done, words, **more))
+    async def _report(self, words: str, percent: int, extra: dict[str, str]) -> None:
+        job, new_step = self._claim.job, words != self._step
+        self._step, self._percent = words, percent
+        if new_step or time.monotonic() - self._written_at > WRITE_EVERY_S:
+            self._written_at = time.monotonic()
+            await self._write(words, percent)
+        await announce.publish(self._services, job, events.message(job.id, "processing", percent, words, **extra))
 
-    async def _write(self, words: str, done: int) -> None:
+    async def _write(self, words: str, percent: int) -> None:
+        job_id, attempt = self._claim.job.id, self._claim.attempt
         try:
             async with self._services.db.begin() as session:
-                ours = await db.jobs.advance(
-                    session, self._mine.job.id, self._mine.attempt, progress=done, current_step=words
-                )
+                held = await db.jobs.advance(session, job_id, attempt, progress=percent, current_step=words)
         except db.UNAVAILABLE as error:  # work goes on; the lease and the final write decide
-            log.warning("progress not written", job_id=str(self._mine.job.id), error=type(error).__name__)
+            log.warning("progress not written", job_id=str(job_id), error=type(error).__name__)
             return
-        if not ours:
+        if not held:
             raise Fenced
+
+    def close(self) -> None:
+        """End the span of the last step."""
+        self._spans.close()

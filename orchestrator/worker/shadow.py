@@ -1,7 +1,8 @@
-"""Shadows: a version that runs beside the one that is shown, on the same photos, seen by nobody.
+"""Shadows: a version that runs beside the primary one, on the same photos, without anyone seeing its results.
 
-The whole pipeline runs once more with the shadow in its model's place, after the job has ended and behind everybody
-else in the server's queue. What is written down is how alike the two came out, and how long each took.
+The whole pipeline runs once more with the shadow in its model's place, after the job has ended, and with a lower
+priority in the server's queue than every job. What is recorded is how alike the two results are, and how long each
+took.
 """
 
 import asyncio
@@ -14,59 +15,54 @@ from numpy.typing import NDArray
 
 from orchestrator import db
 from orchestrator.errors import classify
-from orchestrator.inference.protocol import SEGMENTER, Infer
+from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.jobs.lease import Claim
 from orchestrator.observability.logs import log
-from orchestrator.pipeline.decoder import Decoder
-from orchestrator.pipeline.run import Budget, Result, run
-from orchestrator.services import Services
+from orchestrator.pipeline.run import Result, run
+from orchestrator.worker.context import Context
 
-SAME_DB = 99.0  # the peak signal-to-noise ratio of two pictures that are equal would be infinite
+SAME_DB = 99.0  # the peak signal-to-noise ratio of two equal pictures would be infinite
 
 
 @dataclass(frozen=True)
 class PrimaryRun:
-    """A photo's bytes and what became of them."""
+    """The run that became a job's result: the photo's bytes and what the pipeline made of them."""
 
-    data: bytes
-    done: Result
-
-
-async def run_shadows(services: Services, infer: Infer, decoder: Decoder, mine: Claim, shown: PrimaryRun) -> None:
-    """Run each shadow of the job's models once. What goes wrong with one is written down and hurts nobody."""
-    for name, version in mine.shadows.items():
-        if version == mine.versions.get(name):
-            continue
-        started = time.perf_counter()
-        likeness, error = None, None
-        try:
-            async with asyncio.timeout(services.settings.job_timeout_s):
-                likeness = await _likeness(services, infer, decoder, mine, shown, name, version)
-        except Exception as failed:
-            error = classify(failed).code
-        ms = round((time.perf_counter() - started) * 1000)
-        facts = {"name": name, "version": version, "shown": mine.versions[name], "likeness": likeness, "error": error}
-        log.info("shadow", job_id=str(mine.job.id), ms=ms, **facts)
-        try:
-            async with services.db.begin() as session:
-                shown_ms = sum(shown.done.step_ms.values())
-                await db.rollout.add_shadow_run(session, job_id=mine.job.id, ms=ms, shown_ms=shown_ms, **facts)
-        except db.UNAVAILABLE as away:  # or the job was deleted meanwhile
-            log.warning("shadow not written down", job_id=str(mine.job.id), error=type(away).__name__)
+    photo: bytes
+    result: Result
 
 
-async def _likeness(
-    services: Services, infer: Infer, decoder: Decoder, mine: Claim, shown: PrimaryRun, name: str, version: str
-) -> float:
-    settings = services.settings
-    limits = Budget(settings.max_pixels, settings.max_result_px, settings.tiles_in_flight)
-    pinned = infer.pinned({**mine.versions, name: version}, background=True)
+async def run_shadows(context: Context, claim: Claim, primary: PrimaryRun) -> None:
+    """Run each shadow of the job's models once. A shadow that fails is recorded as such and does no harm."""
+    for name, version in claim.shadows.items():
+        if version != claim.versions.get(name):
+            await _run_shadow(context, claim, primary, name, version)
 
-    async def silent(step: str, progress: int) -> None:
-        """Nobody watches."""
 
-    done = await run(shown.data, pinned, decoder, limits, silent)
-    return await asyncio.to_thread(likeness, name, done, shown.done)
+async def _run_shadow(context: Context, claim: Claim, primary: PrimaryRun, name: str, version: str) -> None:
+    services = context.services
+    started = time.perf_counter()
+    alike, code = None, None
+    try:
+        async with asyncio.timeout(services.settings.job_timeout_s):
+            infer = context.infer.pinned({**claim.versions, name: version}, background=True)
+            result = await run(primary.photo, infer, context.decoder, context.budget, _ignore_progress)
+            alike = await asyncio.to_thread(likeness, name, result, primary.result)
+    except Exception as error:
+        code = classify(error).code
+    ms = round((time.perf_counter() - started) * 1000)
+    columns = {"name": name, "version": version, "shown": claim.versions[name], "likeness": alike, "error": code}
+    log.info("shadow", job_id=str(claim.job.id), ms=ms, **columns)
+    try:
+        async with services.db.begin() as session:
+            shown_ms = sum(primary.result.step_ms.values())
+            await db.rollout.add_shadow_run(session, job_id=claim.job.id, ms=ms, shown_ms=shown_ms, **columns)
+    except (*db.UNAVAILABLE, db.IntegrityError) as error:  # or the job was deleted meanwhile
+        log.warning("shadow not recorded", job_id=str(claim.job.id), error=type(error).__name__)
+
+
+async def _ignore_progress(step: str, percent: int) -> None:
+    """Shadows have no watchers."""
 
 
 def likeness(name: str, one: Result, other: Result) -> float:

@@ -196,7 +196,8 @@ def test_typescript_blocks_are_sound_and_run(page: str, here: Path, env: dict[st
         code = "\n".join(blocks(page, "ts"))
         imports = sorted(set(re.findall(r"^import .*$", code, re.M)))
         body = re.sub(r"^import .*$", "", code, flags=re.M)
-        program = "\n".join([*imports, PRELUDE, body, "export {};"])
+        prelude = "" if "process.env" in body else PRELUDE  # the client's README is a whole program
+        program = "\n".join([*imports, prelude, body, "export {};"])
         (work / "guide.ts").write_text(program.replace('"irisvue-client"', '"../../src/index.js"'))
         for number, component in enumerate(blocks(page, "tsx")):
             text = component.replace('"irisvue-client/react"', '"../../src/react.js"')

@@ -20,7 +20,7 @@ from orchestrator.embedded.stack import Stack
 from orchestrator.errors import NoIrisFound
 from orchestrator.jobs import lease
 from orchestrator.notifications import outbox
-from orchestrator.notifications.dispatcher import AGAIN_AFTER_S, LEASE_S
+from orchestrator.notifications.dispatcher import LEASE_S, PAUSES_S
 from orchestrator.services import Services
 from tests.receivers import Firebase, Receiver, receiver
 from tests.waiting import until
@@ -160,7 +160,7 @@ async def test_what_was_given_up_is_listed_and_can_be_sent_once_more(
     made = await webhook(me, hook.url)
     await me.post(f"/webhooks/{made['id']}/test")
     first = await tried(me, made["id"], 1)
-    await time_passes(services, first["id"], attempts=len(AGAIN_AFTER_S))
+    await time_passes(services, first["id"], attempts=len(PAUSES_S))
     assert (await tried(me, made["id"], 2))["status"] == "dead"
     [dead] = await log_of(me, made["id"], status="dead")
     assert not await log_of(me, made["id"], status="sent")
@@ -323,4 +323,4 @@ async def test_old_notices_are_forgotten(services: Services, me: httpx.AsyncClie
 
 def test_bodies_are_json_that_apps_can_read() -> None:
     job = Job(id=uuid4(), photo_id=uuid4(), user_id=uuid4(), status="cancelled")
-    assert json.loads(json.dumps(outbox.message_body(job)))["type"] == "job.cancelled"
+    assert json.loads(json.dumps(outbox.message_about(job)))["type"] == "job.cancelled"

@@ -6,13 +6,13 @@ import type {
 import { rest, watch, type Source, type WatchOptions } from "./watch.js";
 
 export interface ClientOptions {
-  /** Where the API is, such as `https://iris.example.com`; no path. */
+  /** Where the API is, such as `https://iris.example.com`, without a path. */
   baseUrl: string;
-  /** A bearer token, or what gives one; it is asked again after a 401. */
+  /** A bearer token, or a function that returns one. The function is called for each request, and once more after a 401. */
   token: string | (() => string | Promise<string>);
 }
 
-/** A file that React Native names by its address. */
+/** A file in React Native, which refers to files by URI. */
 export interface NativeFile {
   uri: string;
   name: string;
@@ -21,13 +21,13 @@ export interface NativeFile {
 
 export interface UploadOptions {
   signal?: AbortSignal;
-  /** Told the share that has been sent, from 0 to 1. */
+  /** Called with the share sent so far, from 0 to 1. */
   onProgress?: (share: number) => void;
-  /** Makes a repeated upload of the same bytes give the first one's photo; one is made up where there is none. */
+  /** Uploading the same bytes again with the same key returns the first photo. By default each call makes a new key. */
   idempotencyKey?: string;
-  /** Told before each further try why the last one failed. */
+  /** Called before each retry with the reason the last attempt failed. */
   onRetry?: (error: IrisvueError) => void;
-  /** How often to try again when the connection breaks or the server is busy; 4 by default. */
+  /** How many times to retry when the connection breaks or the server is busy; 4 by default. */
   retries?: number;
 }
 
@@ -35,7 +35,7 @@ export type SubmitOptions = Omit<SubmitRequest, "photo_id"> & { idempotencyKey?:
 
 const UPLOAD_PAUSE_MS = 1000;
 
-/** The HTTP API of Irisvue. Every call throws IrisvueError, whose message is a sentence for people. */
+/** Irisvue's HTTP API. A call that fails throws IrisvueError, whose message can be shown to users. */
 export class Irisvue implements Source {
   readonly baseUrl: string;
   #token: ClientOptions["token"];
@@ -45,11 +45,13 @@ export class Irisvue implements Source {
     this.#token = options.token;
   }
 
-  /** Upload a photo: JPEG, PNG, WebP or HEIC. A broken connection is tried again and makes no second photo. */
-  async uploadPhoto(photo: Blob | NativeFile, options: UploadOptions = {}): Promise<PhotoResponse> {
-    const form = new FormData();
-    if ("uri" in photo) form.append("file", photo as unknown as Blob);
-    else form.append("file", photo, photo instanceof File ? photo.name : "photo");
+  /**
+   * Upload a photo: JPEG, PNG, WebP or HEIC. If the connection breaks, the upload is retried; it never creates a second photo.
+   *
+   * Takes a Blob or File, or the bytes, such as Node's `readFile` returns. React Native can't make a Blob of bytes: pass a NativeFile.
+   */
+  async uploadPhoto(photo: Blob | Uint8Array | ArrayBuffer | NativeFile, options: UploadOptions = {}): Promise<PhotoResponse> {
+    const form = formOf(photo);
     const key = options.idempotencyKey ?? newKey();
     for (let left = options.retries ?? 4; ; left -= 1) {
       try {
@@ -68,31 +70,33 @@ export class Irisvue implements Source {
     return this.#post("/api/v1/processing/submit", { photo_id: photoId, ...more }, idempotencyKey);
   }
 
-  /** Start processing one to ten photos: all or none. */
+  /** Start processing one to ten photos: either all of them or none. */
   async submitBatch(photoIds: string[], idempotencyKey?: string): Promise<JobResponse[]> {
     const path = "/api/v1/processing/batch";
     return (await this.#post<BatchResponse>(path, { photo_ids: photoIds }, idempotencyKey)).jobs;
   }
 
+  /** A job's status and, once it is completed, its result. */
   async getJob(jobId: string): Promise<JobStatusResponse> {
     return this.#json(`/api/v1/processing/jobs/${jobId}`);
   }
 
-  /** Newest first. */
+  /** The caller's jobs, newest first. */
   async listJobs(query: { page?: number; page_size?: number; status?: JobStatus; photo_id?: string } = {}): Promise<JobList> {
     return this.#json(`/api/v1/processing/jobs${queryOf(query)}`);
   }
 
-  /** A new job for the same photo. */
+  /** Start a new job for the same photo. */
   async reprocess(jobId: string, idempotencyKey?: string): Promise<JobResponse> {
     return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, undefined, idempotencyKey);
   }
 
+  /** Stop a job that has not finished. */
   async cancel(jobId: string): Promise<JobStatusResponse> {
     return this.#post(`/api/v1/processing/jobs/${jobId}/cancel`);
   }
 
-  /** Newest first. */
+  /** The caller's photos, newest first. */
   async listPhotos(query: { page?: number; page_size?: number } = {}): Promise<PhotoList> {
     return this.#json(`/api/v1/photos${queryOf(query)}`);
   }
@@ -101,32 +105,32 @@ export class Irisvue implements Source {
     return this.#json(`/api/v1/photos/${photoId}`);
   }
 
-  /** Deletes the photo and everything made from it. */
+  /** Delete a photo and everything made from it. */
   async deletePhoto(photoId: string): Promise<void> {
     await this.request(`/api/v1/photos/${photoId}`, { method: "DELETE" });
   }
 
-  /** Register this device (its token from Firebase) for push notices; again at every start of the app. */
+  /** Register this device for push notifications by its Firebase token. Call it each time the app starts. */
   async registerDevice(token: string, platform: "android" | "ios" | "web"): Promise<DeviceResponse> {
     return this.#post("/api/v1/devices", { token, platform });
   }
 
-  /** No more push notices for a device, as when somebody signs out. */
+  /** Stop push notifications to a device, for example when its user signs out. */
   async removeDevice(deviceId: string): Promise<void> {
     await this.request(`/api/v1/devices/${deviceId}`, { method: "DELETE" });
   }
 
-  /** A job's progress up to its last message, over any number of broken connections. */
+  /** A job's progress up to its last message. Broken connections are reopened. */
   watchJob(jobId: string, options: WatchOptions = {}): AsyncGenerator<ProgressMessage, void, undefined> {
     return watch(this, jobId, options);
   }
 
-  /** Progress of all of the caller's jobs, until the signal aborts. */
+  /** The progress of all of the caller's jobs, until the signal aborts. */
   watchAll(options: WatchOptions = {}): AsyncGenerator<ProgressMessage, void, undefined> {
     return watch(this, null, options);
   }
 
-  /** An authorised request. */
+  /** An authorised request to any path of the API. */
   async request(path: string, init: RequestInit = {}): Promise<Response> {
     let response = await this.#fetch(path, init);
     if (response.status === 401 && typeof this.#token === "function") response = await this.#fetch(path, init);
@@ -170,7 +174,7 @@ export class Irisvue implements Source {
   }
 }
 
-/** `fetch` does not say how much it has sent; XMLHttpRequest does. */
+/** Only XMLHttpRequest reports how much it has sent; `fetch` does not. */
 function sendWithProgress(url: string, form: FormData, headers: Record<string, string>, options: UploadOptions): Promise<string> {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
@@ -190,10 +194,18 @@ function sendWithProgress(url: string, form: FormData, headers: Record<string, s
   });
 }
 
-/** A key for one thing that is to happen once. */
+/** A new idempotency key, for something that should happen only once. */
 export function newKey(): string {
   const random = globalThis.crypto?.getRandomValues?.(new Uint8Array(16)) ?? Array.from({ length: 16 }, () => Math.random() * 256);
   return Array.from(random, (byte) => Math.floor(byte).toString(16).padStart(2, "0")).join("");
+}
+
+function formOf(photo: Blob | Uint8Array | ArrayBuffer | NativeFile): FormData {
+  const form = new FormData();
+  if ("uri" in photo) form.append("file", photo as unknown as Blob); // React Native's FormData reads the file
+  else if ("byteLength" in photo) form.append("file", new Blob([photo as BlobPart]), "photo");
+  else form.append("file", photo, ("name" in photo && String(photo.name)) || "photo"); // Node 18 has no File to test against
+  return form;
 }
 
 function queryOf(values: Record<string, string | number | undefined>): string {

@@ -5,16 +5,17 @@ import type { ProgressMessage } from "./schema.js";
 import type { Connection } from "./watch.js";
 
 export interface JobProgress {
-  /** The newest message; null before the first one. */
+  /** The latest message; null before the first one. */
   message: ProgressMessage | null;
+  /** The state of the stream; `closed` before it starts and after it ends. */
   connection: Connection | "closed";
-  /** Why there will be no more messages, where the server said no. */
+  /** Set if watching failed: there will be no more messages. */
   error: IrisvueError | null;
 }
 
 const NOTHING: JobProgress = { message: null, connection: "closed", error: null };
 
-/** Follows a job while the component is mounted; goes on over broken connections. Pass null to follow nothing. */
+/** Follows a job while the component is mounted, across broken connections. Pass null to follow nothing. */
 export function useJobProgress(client: Irisvue, jobId: string | null): JobProgress {
   const [progress, setProgress] = useState(NOTHING);
   useEffect(() => {

@@ -1,13 +1,13 @@
-/** One Server-Sent Event. */
+/** A Server-Sent Event. */
 export interface ServerSentEvent {
   event: string;
   data: string;
   id: string | null;
 }
 
-/** Reads an event stream, fed in pieces as they arrive. Source: WHATWG HTML, 9.2.6 "Interpreting an event stream". */
+/** Parses an event stream chunk by chunk, as it arrives. Source: WHATWG HTML, 9.2.6 "Interpreting an event stream". */
 export class EventStreamParser {
-  /** What the stream last asked to wait before connecting again, in milliseconds. */
+  /** How long the stream last asked us to wait before reconnecting, in milliseconds. */
   retryMs: number | null = null;
   #rest = "";
   #event = "";
@@ -15,12 +15,12 @@ export class EventStreamParser {
   #id: string | null = null;
   #decoder = new TextDecoder();
 
-  /** The events that this piece completes. */
-  push(piece: Uint8Array): ServerSentEvent[] {
-    this.#rest += this.#decoder.decode(piece, { stream: true });
+  /** The events that this chunk completes. */
+  push(chunk: Uint8Array): ServerSentEvent[] {
+    this.#rest += this.#decoder.decode(chunk, { stream: true });
     const found: ServerSentEvent[] = [];
     for (;;) {
-      const end = /\r\n|\n|\r(?!$)/.exec(this.#rest); // a last \r may be the half of \r\n
+      const end = /\r\n|\n|\r(?!$)/.exec(this.#rest); // a \r at the end may be the first half of \r\n
       if (!end) return found;
       const line = this.#rest.slice(0, end.index);
       this.#rest = this.#rest.slice(end.index + end[0].length);

@@ -2,35 +2,35 @@ import { errorOf, IrisvueError, noAnswer } from "./errors.js";
 import type { ProgressMessage, TicketResponse } from "./schema.js";
 import { EventStreamParser } from "./sse.js";
 
-/** How a stream stands: `waiting` while it is broken and will be opened again. */
+/** The state of a stream. `waiting`: the connection is lost and will be reopened. */
 export type Connection = "connecting" | "open" | "waiting";
 
 export interface WatchOptions {
-  /** Ends the watching; the job goes on. */
+  /** Stops watching; the job goes on. */
   signal?: AbortSignal;
-  /** Where to go on, from an earlier watch's `onEventId`. */
+  /** Resume after this message, whose id an earlier watch gave to `onEventId`. */
   lastEventId?: string;
-  /** `auto` takes Server-Sent Events where `fetch` can stream, else a WebSocket (React Native). */
+  /** `auto`, the default, uses Server-Sent Events where `fetch` can stream, and otherwise (React Native) a WebSocket. */
   transport?: "auto" | "sse" | "websocket";
-  /** Told as the connection changes. */
+  /** Called whenever the connection's state changes. */
   onConnection?: (state: Connection) => void;
-  /** Told the id of each message before the message is yielded. */
+  /** Called with each message's id before the message is yielded. */
   onEventId?: (id: string) => void;
 }
 
-/** What the watching needs of its client. */
+/** What `watch` needs from the client. */
 export interface Source {
   readonly baseUrl: string;
-  /** An authorised request; throws IrisvueError for an answer that is none of 2xx, and when none came. */
+  /** An authorised request. Throws IrisvueError if the answer is not 2xx or there is none. */
   request(path: string, init?: RequestInit): Promise<Response>;
 }
 
 type Last = { id: string | undefined; retryMs: number | null };
 type Messages = AsyncGenerator<ProgressMessage, void, undefined>;
 
-// Where there are such events (browsers): a device that goes offline has lost its connections, often without a word.
+// Browsers report going offline and coming back; the connections themselves are often lost without an error.
 const device = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>;
-const SILENT_MS = 45_000; // three heartbeats missed: the connection is dead, whatever the phone believes
+const SILENT_MS = 45_000; // three missed heartbeats: the connection is dead, even if the device has not noticed
 const BACK_OFF_MS = [250, 500, 1000, 2000, 4000, 8000, 15_000];
 const ENDED = new Set(["completed", "failed", "cancelled"]);
 
@@ -40,10 +40,10 @@ export function isLast(message: ProgressMessage): boolean {
 }
 
 /**
- * Messages of one job (until its last one) or, without a job, of all of the caller's jobs (until aborted).
+ * The messages of one job, up to its last one; or, if jobId is null, of all of the caller's jobs, until aborted.
  *
- * A broken connection is opened again where it broke off, with growing, jittered pauses, at once when the device comes
- * back online. Throws IrisvueError where the server says no for good (401, 403, 404).
+ * A broken connection is reopened after growing, jittered pauses, or at once when the device comes back online, and
+ * resumes after the last message received. Throws IrisvueError if the server refuses for good (401, 403, 404).
  */
 export async function* watch(source: Source, jobId: string | null, options: WatchOptions = {}): Messages {
   const last: Last = { id: options.lastEventId, retryMs: null };
@@ -56,7 +56,7 @@ export async function* watch(source: Source, jobId: string | null, options: Watc
         yield message;
         if (jobId !== null && isLast(message)) return;
       }
-      failures = Math.min(failures, 1); // closed in good order: after ten minutes, or because the server restarts
+      failures = Math.min(failures, 1); // closed properly: the server does so after ten minutes, and when it restarts
     } catch (error) {
       if (options.signal?.aborted) return;
       if (!(error instanceof IrisvueError) || !error.retryable) throw error;
@@ -110,7 +110,7 @@ async function* overSse(source: Source, jobId: string | null, options: WatchOpti
     clearTimeout(watchdog);
     options.signal?.removeEventListener("abort", abort);
     device.removeEventListener?.("offline", abort);
-    stop.abort(); // whoever stops reading closes the connection
+    stop.abort(); // also closes the connection when the caller stops reading early
   }
 }
 
@@ -154,12 +154,12 @@ async function* overWebSocket(source: Source, jobId: string | null, options: Wat
 }
 
 function note(id: string, last: Last, options: WatchOptions): void {
-  if (id === last.id) return; // a stream's id stays until it names another
+  if (id === last.id) return; // an event without an id keeps the last one
   last.id = id;
   options.onEventId?.(id);
 }
 
-/** A pause that ends early when the signal aborts or the device comes back online. */
+/** Wait, but no longer once the signal aborts or the device comes back online. */
 export async function rest(ms: number, signal?: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const end = (): void => {

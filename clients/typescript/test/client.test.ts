@@ -24,7 +24,7 @@ function sound(messages: ProgressMessage[]): void {
 }
 
 describe("a job", () => {
-  test("is followed to its end, and its picture fetched", async () => {
+  test("is followed to its end, and its picture is fetched", async () => {
     const job = await accepted();
     sound(await all(client.watchJob(job)));
     const done = await client.getJob(job);
@@ -49,7 +49,7 @@ describe("a job", () => {
 });
 
 describe("over a broken connection", () => {
-  test.each([150, 700, 1500])("a stream cut after %i bytes goes on where it broke", async (after) => {
+  test.each([150, 700, 1500])("a stream cut after %i bytes resumes where it broke", async (after) => {
     let cuts = 0;
     const way = await cuttable((path, sent) => path.endsWith("/events") && sent > after && cuts++ < 3);
     const states: Connection[] = [];
@@ -63,7 +63,7 @@ describe("over a broken connection", () => {
     expect(new Set(ids).size, "nothing comes twice").toBe(ids.length);
   });
 
-  test("an upload whose answer was lost makes one photo", async () => {
+  test("an upload whose answer is lost makes one photo", async () => {
     let lost = 0;
     const way = await cuttable((path) => path === "/api/v1/photos" && lost++ < 2);
     const before = (await client.listPhotos()).total;
@@ -75,7 +75,7 @@ describe("over a broken connection", () => {
     expect((await client.listPhotos()).total).toBe(before + 1);
   });
 
-  test("a server that is away is waited for, until the caller has had enough", async () => {
+  test("an unreachable server is retried until the caller aborts", async () => {
     const nobody = new Irisvue({ baseUrl: "http://127.0.0.1:9", token });
     const stop = new AbortController();
     const states: Connection[] = [];
@@ -100,13 +100,13 @@ describe("over a WebSocket, as React Native does", () => {
     expect(again.map((m) => m.status)).toEqual(["completed"]);
   });
 
-  test("somebody else's job is said so once, and not asked for again", async () => {
+  test("another user's job is refused once and not retried", async () => {
     const watching = client.watchJob("00000000-0000-4000-8000-000000000000", { transport: "websocket" });
     await expect(all(watching)).rejects.toMatchObject({ status: 404 });
   });
 });
 
-test("a device is registered for push, and removed", async () => {
+test("a device is registered for push notifications, and removed", async () => {
   const device = await client.registerDevice(newKey(), "android");
   expect(device.platform).toBe("android");
   await client.removeDevice(device.id);
@@ -129,24 +129,23 @@ test("all jobs on one stream", async () => {
   await watching;
 });
 
-describe("errors are sentences with a code", () => {
-  test("not a photo, and too large a one", async () => {
-    const text = new File(["no photo"], "a.jpg", { type: "image/jpeg" });
+describe("an error has a sentence and a code", () => {
+  test("for a file that is no photo or too large", async () => {
+    const text = new Blob(["no photo"], { type: "image/jpeg" });
     await expect(client.uploadPhoto(text)).rejects.toMatchObject({ status: 415, code: "not_an_image" });
-    const large = new File([new Uint8Array(60 * 2 ** 20)], "large.jpg", { type: "image/jpeg" });
-    await expect(client.uploadPhoto(large, { retries: 0 })).rejects.toMatchObject({ status: 413, message: expect.stringContaining("40 MB") });
+        await expect(client.uploadPhoto(new Uint8Array(60 * 2 ** 20), { retries: 0 })).rejects.toMatchObject({ status: 413, message: expect.stringContaining("40 MB") });
   });
 
-  test("a wrong token, also on a stream; one that has run out is asked for anew", async () => {
+  test("for a wrong token, also on a stream; an expired token is renewed", async () => {
     const wrong = new Irisvue({ baseUrl: url, token: "wrong" });
     await expect(wrong.listJobs()).rejects.toMatchObject({ status: 401, retryable: false });
     await expect(all(wrong.watchAll())).rejects.toMatchObject({ status: 401 });
-    const tokens = ["run out", token];
+    const tokens = ["expired", token];
     const renewing = new Irisvue({ baseUrl: `${url}/`, token: async () => tokens.shift()! });
     await expect(renewing.listJobs()).resolves.toHaveProperty("total");
   });
 
-  test("the same key with another body is refused", async () => {
+  test("for the same key with another body", async () => {
     const photo = await client.uploadPhoto(await eye());
     const idempotencyKey = newKey();
     const first = await client.submit(photo.id, { idempotencyKey });

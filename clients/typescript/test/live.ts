@@ -1,4 +1,4 @@
-/** The running service that the tests talk to; tests/clients/test_typescript.py starts it and says where it is. */
+/** The running service that the tests use; tests/clients/test_typescript.py starts it and passes its address. */
 
 import { readFile } from "node:fs/promises";
 import http from "node:http";
@@ -17,7 +17,7 @@ export async function eye(name = "eye.jpg"): Promise<File> {
   return new File([await readFile(required("IRISVUE_PHOTO"))], name, { type: "image/jpeg" });
 }
 
-/** A way to the service that can be cut: `cut` is asked before each piece of an answer goes on. */
+/** A proxy to the service that can cut connections: `cut` is asked before each chunk of an answer is passed on. */
 export async function cuttable(cut: (path: string, sent: number) => boolean): Promise<{ url: string; close: () => void }> {
   const target = new URL(url);
   const proxy = http.createServer((request, response) => {
@@ -27,9 +27,9 @@ export async function cuttable(cut: (path: string, sent: number) => boolean): Pr
       const path = request.url ?? "";
       if (cut(path, sent)) return void response.destroy();
       response.writeHead(answer.statusCode ?? 500, answer.headers);
-      answer.on("data", (piece: Buffer) => {
-        response.write(piece);
-        sent += piece.length;
+      answer.on("data", (chunk: Buffer) => {
+        response.write(chunk);
+        sent += chunk.length;
         if (cut(path, sent)) {
           response.destroy();
           onward.destroy();

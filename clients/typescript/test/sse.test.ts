@@ -9,7 +9,7 @@ const want: ServerSentEvent[] = [
 
 describe("the parser", () => {
   const bytes = new TextEncoder().encode(text);
-  test.each(Array.from({ length: bytes.length }, (_, at) => at + 1))("in pieces of %i bytes", (size) => {
+  test.each(Array.from({ length: bytes.length }, (_, at) => at + 1))("in chunks of %i bytes", (size) => {
     const parser = new EventStreamParser();
     const found: ServerSentEvent[] = [];
     for (let at = 0; at < bytes.length; at += size) found.push(...parser.push(bytes.slice(at, at + size)));
@@ -17,7 +17,7 @@ describe("the parser", () => {
     expect(parser.retryMs).toBe(1500);
   });
 
-  test("an event that was cut off is no event", () => {
+  test("an event that was cut off is dropped", () => {
     expect(new EventStreamParser().push(new TextEncoder().encode("data: half\n"))).toEqual([]);
   });
 });

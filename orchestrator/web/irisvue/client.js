@@ -1,7 +1,7 @@
 import { errorOf, IrisvueError, noAnswer } from "./errors.js";
 import { rest, watch } from "./watch.js";
 const UPLOAD_PAUSE_MS = 1000;
-/** The HTTP API of Irisvue. Every call throws IrisvueError, whose message is a sentence for people. */
+/** Irisvue's HTTP API. A call that fails throws IrisvueError, whose message can be shown to users. */
 export class Irisvue {
     baseUrl;
     #token;
@@ -9,13 +9,13 @@ export class Irisvue {
         this.baseUrl = options.baseUrl.replace(/\/+$/, "");
         this.#token = options.token;
     }
-    /** Upload a photo: JPEG, PNG, WebP or HEIC. A broken connection is tried again and makes no second photo. */
+    /**
+     * Upload a photo: JPEG, PNG, WebP or HEIC. If the connection breaks, the upload is retried; it never creates a second photo.
+     *
+     * Takes a Blob or File, or the bytes, such as Node's `readFile` returns. React Native can't make a Blob of bytes: pass a NativeFile.
+     */
     async uploadPhoto(photo, options = {}) {
-        const form = new FormData();
-        if ("uri" in photo)
-            form.append("file", photo);
-        else
-            form.append("file", photo, photo instanceof File ? photo.name : "photo");
+        const form = formOf(photo);
         const key = options.idempotencyKey ?? newKey();
         for (let left = options.retries ?? 4;; left -= 1) {
             try {
@@ -34,53 +34,55 @@ export class Irisvue {
         const { idempotencyKey, ...more } = options;
         return this.#post("/api/v1/processing/submit", { photo_id: photoId, ...more }, idempotencyKey);
     }
-    /** Start processing one to ten photos: all or none. */
+    /** Start processing one to ten photos: either all of them or none. */
     async submitBatch(photoIds, idempotencyKey) {
         const path = "/api/v1/processing/batch";
         return (await this.#post(path, { photo_ids: photoIds }, idempotencyKey)).jobs;
     }
+    /** A job's status and, once it is completed, its result. */
     async getJob(jobId) {
         return this.#json(`/api/v1/processing/jobs/${jobId}`);
     }
-    /** Newest first. */
+    /** The caller's jobs, newest first. */
     async listJobs(query = {}) {
         return this.#json(`/api/v1/processing/jobs${queryOf(query)}`);
     }
-    /** A new job for the same photo. */
+    /** Start a new job for the same photo. */
     async reprocess(jobId, idempotencyKey) {
         return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, undefined, idempotencyKey);
     }
+    /** Stop a job that has not finished. */
     async cancel(jobId) {
         return this.#post(`/api/v1/processing/jobs/${jobId}/cancel`);
     }
-    /** Newest first. */
+    /** The caller's photos, newest first. */
     async listPhotos(query = {}) {
         return this.#json(`/api/v1/photos${queryOf(query)}`);
     }
     async getPhoto(photoId) {
         return this.#json(`/api/v1/photos/${photoId}`);
     }
-    /** Deletes the photo and everything made from it. */
+    /** Delete a photo and everything made from it. */
     async deletePhoto(photoId) {
         await this.request(`/api/v1/photos/${photoId}`, { method: "DELETE" });
     }
-    /** Register this device (its token from Firebase) for push notices; again at every start of the app. */
+    /** Register this device for push notifications by its Firebase token. Call it each time the app starts. */
     async registerDevice(token, platform) {
         return this.#post("/api/v1/devices", { token, platform });
     }
-    /** No more push notices for a device, as when somebody signs out. */
+    /** Stop push notifications to a device, for example when its user signs out. */
     async removeDevice(deviceId) {
         await this.request(`/api/v1/devices/${deviceId}`, { method: "DELETE" });
     }
-    /** A job's progress up to its last message, over any number of broken connections. */
+    /** A job's progress up to its last message. Broken connections are reopened. */
     watchJob(jobId, options = {}) {
         return watch(this, jobId, options);
     }
-    /** Progress of all of the caller's jobs, until the signal aborts. */
+    /** The progress of all of the caller's jobs, until the signal aborts. */
     watchAll(options = {}) {
         return watch(this, null, options);
     }
-    /** An authorised request. */
+    /** An authorised request to any path of the API. */
     async request(path, init = {}) {
         let response = await this.#fetch(path, init);
         if (response.status === 401 && typeof this.#token === "function")
@@ -123,7 +125,7 @@ export class Irisvue {
         return sent.text();
     }
 }
-/** `fetch` does not say how much it has sent; XMLHttpRequest does. */
+/** Only XMLHttpRequest reports how much it has sent; `fetch` does not. */
 function sendWithProgress(url, form, headers, options) {
     return new Promise((resolve, reject) => {
         const sending = new XMLHttpRequest();
@@ -145,10 +147,20 @@ function sendWithProgress(url, form, headers, options) {
         sending.send(form);
     });
 }
-/** A key for one thing that is to happen once. */
+/** A new idempotency key, for something that should happen only once. */
 export function newKey() {
     const random = globalThis.crypto?.getRandomValues?.(new Uint8Array(16)) ?? Array.from({ length: 16 }, () => Math.random() * 256);
     return Array.from(random, (byte) => Math.floor(byte).toString(16).padStart(2, "0")).join("");
+}
+function formOf(photo) {
+    const form = new FormData();
+    if ("uri" in photo)
+        form.append("file", photo); // React Native's FormData reads the file
+    else if ("byteLength" in photo)
+        form.append("file", new Blob([photo]), "photo");
+    else
+        form.append("file", photo, ("name" in photo && String(photo.name)) || "photo"); // Node 18 has no File to test against
+    return form;
 }
 function queryOf(values) {
     const given = Object.entries(values).filter((pair) => pair[1] !== undefined);

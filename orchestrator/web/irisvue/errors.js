@@ -1,27 +1,27 @@
-/** What the server, or the way to it, said no with. `message` is a sentence for people. */
+/** A request that the server refused or never answered. `message` is a sentence you can show to users. */
 export class IrisvueError extends Error {
     status;
     code;
     retryAfter;
     name = "IrisvueError";
     constructor(message, 
-    /** The HTTP status; 0 when no answer came. */
+    /** The HTTP status; 0 if there was no answer. */
     status, 
-    /** The contract's code, such as `too_large`; `network` when no answer came. */
+    /** The API's error code, such as `too_large`; `network` if there was no answer. */
     code, 
-    /** How long the server asks to wait, in seconds. */
+    /** How many seconds the server asks you to wait. */
     retryAfter = null) {
         super(message);
         this.status = status;
         this.code = code;
         this.retryAfter = retryAfter;
     }
-    /** Whether the same request may succeed a little later. */
+    /** Whether the same request may succeed if sent again later. */
     get retryable() {
         return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
     }
 }
-/** The error in an answer that is none of 2xx. */
+/** The error for an answer whose status is not 2xx. */
 export function errorOf(status, body, retryAfter) {
     let detail = `The server answered ${status}.`;
     let code = "unexpected";
@@ -33,12 +33,12 @@ export function errorOf(status, body, retryAfter) {
             code = problem.code;
     }
     catch {
-        // not JSON: a proxy's page, say
+        // not JSON: a proxy's error page, for example
     }
     const wait = Number(retryAfter);
     return new IrisvueError(detail, status, code, retryAfter !== null && Number.isFinite(wait) ? wait : null);
 }
-/** The error for a request that got no answer. */
+/** The error for a request without an answer. */
 export function noAnswer() {
     return new IrisvueError("The server can't be reached. Check your connection.", 0, "network");
 }

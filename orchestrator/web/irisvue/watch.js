@@ -1,8 +1,8 @@
 import { errorOf, IrisvueError, noAnswer } from "./errors.js";
 import { EventStreamParser } from "./sse.js";
-// Where there are such events (browsers): a device that goes offline has lost its connections, often without a word.
+// Browsers report going offline and coming back; the connections themselves are often lost without an error.
 const device = globalThis;
-const SILENT_MS = 45_000; // three heartbeats missed: the connection is dead, whatever the phone believes
+const SILENT_MS = 45_000; // three missed heartbeats: the connection is dead, even if the device has not noticed
 const BACK_OFF_MS = [250, 500, 1000, 2000, 4000, 8000, 15_000];
 const ENDED = new Set(["completed", "failed", "cancelled"]);
 /** Whether this is a job's last message. */
@@ -10,10 +10,10 @@ export function isLast(message) {
     return ENDED.has(message.status);
 }
 /**
- * Messages of one job (until its last one) or, without a job, of all of the caller's jobs (until aborted).
+ * The messages of one job, up to its last one; or, if jobId is null, of all of the caller's jobs, until aborted.
  *
- * A broken connection is opened again where it broke off, with growing, jittered pauses, at once when the device comes
- * back online. Throws IrisvueError where the server says no for good (401, 403, 404).
+ * A broken connection is reopened after growing, jittered pauses, or at once when the device comes back online, and
+ * resumes after the last message received. Throws IrisvueError if the server refuses for good (401, 403, 404).
  */
 export async function* watch(source, jobId, options = {}) {
     const last = { id: options.lastEventId, retryMs: null };
@@ -27,7 +27,7 @@ export async function* watch(source, jobId, options = {}) {
                 if (jobId !== null && isLast(message))
                     return;
             }
-            failures = Math.min(failures, 1); // closed in good order: after ten minutes, or because the server restarts
+            failures = Math.min(failures, 1); // closed properly: the server does so after ten minutes, and when it restarts
         }
         catch (error) {
             if (options.signal?.aborted)
@@ -90,7 +90,7 @@ async function* overSse(source, jobId, options, last) {
         clearTimeout(watchdog);
         options.signal?.removeEventListener("abort", abort);
         device.removeEventListener?.("offline", abort);
-        stop.abort(); // whoever stops reading closes the connection
+        stop.abort(); // also closes the connection when the caller stops reading early
     }
 }
 async function* overWebSocket(source, jobId, options, last) {
@@ -139,11 +139,11 @@ async function* overWebSocket(source, jobId, options, last) {
 }
 function note(id, last, options) {
     if (id === last.id)
-        return; // a stream's id stays until it names another
+        return; // an event without an id keeps the last one
     last.id = id;
     options.onEventId?.(id);
 }
-/** A pause that ends early when the signal aborts or the device comes back online. */
+/** Wait, but no longer once the signal aborts or the device comes back online. */
 export async function rest(ms, signal) {
     await new Promise((resolve) => {
         const end = () => {
