@@ -39,13 +39,14 @@ async def examine(
         new = copy(old)
         new.names = {model: name}
         progress = partial(_report_between, report, 0.1, 0.8)
-        answers = await collect_answers(model, [new, old], pictures, publisher.effort.repeats, progress)
-        comparison = compare(model, pictures, *answers, tolerances)
+        repeats = publisher.effort.repeats
+        new_answers, old_answers = await collect_answers(model, [new, old], pictures, repeats, progress)
+        comparison = compare(model, pictures, new_answers, old_answers, tolerances)
         if comparison.good:
             report("The whole chain", 0.8)
             previews = await _compare_previews(publisher, model, name, side_px, pictures)
             comparison = replace(comparison, criteria=(*comparison.criteria, previews))
-    sheet = contact_sheet(model, pictures, *answers, comparison.worst)
+    sheet = contact_sheet(model, pictures, new_answers, old_answers, comparison.worst)
     return Publication(None, in_use, comparison, sheet)
 
 
@@ -58,8 +59,8 @@ async def _compare_previews(
     publisher: Publisher, model: str, name: str, side_px: int, pictures: Sequence[GoldenPicture]
 ) -> Criterion:
     """Whether the ensemble still makes previews with the candidate (served as `name`) in its model's place."""
-    shown = pictures if model == SEGMENTER else await asyncio.to_thread(load_golden, SEGMENTER, side_px)
-    eyes = [picture.image for picture in shown if picture.mask is not None][: publisher.effort.chain_pictures]
+    segmented = pictures if model == SEGMENTER else await asyncio.to_thread(load_golden, SEGMENTER, side_px)
+    eyes = [picture.image for picture in segmented if picture.mask is not None][: publisher.effort.chain_pictures]
     async with publisher.control.ensemble(PREVIEW, {model: name}) as ensemble:
         count, count_before = [await _count_previews(publisher, each, eyes) for each in (ensemble, PREVIEW)]
     wanted = max(0, count_before - max(1, len(eyes) // 10))

@@ -109,7 +109,7 @@ class TritonControl:
                 client_timeout=self._timeout_s,
             )
         except InferenceServerException as error:
-            # Triton 2.51 loads an ensemble of a model that is in no repository, but reports that it failed.
+            # Triton 2.51 loads an ensemble that is in no repository, but reports that it failed.
             if "failed to poll" not in error.message() or not await client.is_model_ready(name):
                 raise _translated(name.partition(CANDIDATE)[0], error) from error
 

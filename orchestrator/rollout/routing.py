@@ -60,7 +60,7 @@ class ModelOverview:
 
 
 async def overview(services: Services) -> list[ModelOverview]:
-    """Every model that a worker has reported or somebody has published."""
+    """Every model that a worker has reported or that has been published."""
     async with services.db() as session:
         versions, routes = await db.rollout.model_versions(session), await db.rollout.current_routes(session)
     names = sorted({row.name for row in versions})

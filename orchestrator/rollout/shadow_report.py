@@ -21,7 +21,7 @@ def summary(runs: Sequence[ShadowRun]) -> list[str]:
         unit = _unit(runs[0].name)
         lines.append(f"{unit}: median {median:.3f}, fifth percentile {low:.3f}, least {likeness.min():.3f}")
     shadow_ms, primary_ms = np.median([run.ms for run in runs]), np.median([run.shown_ms for run in runs])
-    lines.append(f"time: median {shadow_ms:.0f} ms, {primary_ms:.0f} ms of what was shown")
+    lines.append(f"time: median {shadow_ms:.0f} ms, of the primary version {primary_ms:.0f} ms")
     return lines
 
 
@@ -55,7 +55,7 @@ def draw_shadows(runs: Sequence[ShadowRun], path: Path) -> bool:
     )
     numbers = range(1, len(ordered) + 1)
     lower.plot(numbers, [run.ms for run in ordered], ".", label=f"version {last.version}")
-    lower.plot(numbers, [run.shown_ms for run in ordered], ".", label=f"version {last.shown}, shown to users")
+    lower.plot(numbers, [run.shown_ms for run in ordered], ".", label=f"version {last.shown}, primary")
     lower.set_ylabel("ms")
     lower.set_xlabel("job")
     lower.legend()
