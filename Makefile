@@ -7,8 +7,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 MINUTES ?= 5
 SECONDS ?= 60
 SEED ?= 1
+LOCK := --universal --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo up test test-fast clients docs screenshots test-export bench fuzz soak audit check format lock clean
+.PHONY: help demo up test test-fast clients docs build screenshots test-export bench fuzz soak audit check format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -70,10 +71,15 @@ format: .venv/installed-dev  ## mend format and lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## resolve the three lock files anew (needs uv)
-	uv pip compile pyproject.toml --extra embedded --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock
-	uv pip compile pyproject.toml --extra embedded --extra dev --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-dev.lock
-	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-server.lock
+lock:  ## resolve the lock files anew: one machine, development, and a server's image (needs uv)
+	uv pip compile pyproject.toml --extra embedded $(LOCK) -o requirements.lock
+	uv pip compile pyproject.toml --extra dev $(LOCK) -c requirements.lock -o requirements-dev.lock
+	uv pip compile pyproject.toml --extra server $(LOCK) -c requirements.lock -o requirements-server.lock
+
+build: .venv/installed-dev clients/typescript/node_modules/.installed  ## a wheel and an npm tarball, into dist/
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	@rm -rf build
+	npm --prefix clients/typescript pack --silent --pack-destination $(CURDIR)/dist
 
 .venv/created:
 	@echo "Installing into .venv: once, and about a minute where the network is good."

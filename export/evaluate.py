@@ -12,7 +12,7 @@ from rich.table import Table
 from export.metrics import iou, roc_area
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.onnx import OnnxInfer
-from orchestrator.pipeline.geometry import whole
+from orchestrator.pipeline.geometry import enclosing_square
 from orchestrator.pipeline.images import Mask, Pixels, decode
 from orchestrator.pipeline.segment import IrisMasks, segment
 
@@ -56,7 +56,7 @@ def _truth(path: Path, photo: Pixels) -> Mask | None:
 
 async def _one(path: Path, infer: OnnxInfer, truths: Path | None, out: Path | None) -> Row:
     photo = decode(path.read_bytes(), 50_000_000)
-    presence = float((await infer.segment(whole(photo).cut(photo, infer.segment_px)[None])).presence[0])
+    presence = float((await infer.segment(enclosing_square(photo).cut(photo, infer.segment_px)[None])).presence[0])
     truth = _truth(truths / f"{path.stem}.png", photo) if truths else None
     try:
         masks = await segment(photo, infer)

@@ -10,7 +10,7 @@ from orchestrator.errors import Conflict, NotAnImage, NotFound, StoreUnavailable
 from orchestrator.idempotency import IdempotencyKey
 from orchestrator.jobs import cancellation
 from orchestrator.observability.logs import log
-from orchestrator.pipeline.header import CONTENT_TYPES, Header, inspect
+from orchestrator.pipeline.header import CONTENT_TYPES, Header, read_header
 from orchestrator.progress import events
 from orchestrator.services import Services
 
@@ -32,7 +32,7 @@ async def add_photo(services: Services, user: UUID, data: bytes, asked: Idempote
     async with services.db() as session:
         if (made := await idempotency.earlier_result(session, user, asked, take=False)) is not None:
             return await _made_photo(services, user, made)
-    header = await asyncio.to_thread(inspect, data, services.settings.max_pixels)
+    header = await asyncio.to_thread(read_header, data, services.settings.max_pixels)
     photo_id = uuid4()
     key = object_keys.original_key(user, photo_id)
     async with services.db.begin() as session:
@@ -143,7 +143,7 @@ async def _fetch(services: Services, upload: Upload) -> tuple[bytes, Header]:
     if size_bytes != upload.size_bytes:
         raise Unreadable(f"The file has {size_bytes} bytes, not the {upload.size_bytes} that were announced.")
     data = await services.storage.get(upload.object_key)
-    return data, await asyncio.to_thread(inspect, data, services.settings.max_pixels)
+    return data, await asyncio.to_thread(read_header, data, services.settings.max_pixels)
 
 
 async def put_upload(services: Services, upload_id: UUID, key: str, size_bytes: int, data: bytes) -> None:

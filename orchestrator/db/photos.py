@@ -16,10 +16,10 @@ async def add_photo(session: AsyncSession, **values: Any) -> Photo:
     return (await session.execute(insert(Photo).values(**values).returning(Photo))).scalar_one()
 
 
-async def photo_of(session: AsyncSession, user: UUID, photo_id: UUID, lock: bool = False) -> Photo | None:
+async def photo_of(session: AsyncSession, user: UUID, photo_id: UUID) -> Photo | None:
     """The user's photo; somebody else's is as good as none."""
     query = select(Photo).where(Photo.id == photo_id, Photo.user_id == user)
-    return (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def photos_of(session: AsyncSession, user: UUID, limit: int, offset: int) -> tuple[Sequence[Photo], int]:

@@ -1,1 +1,1 @@
-"""The networks as the pipeline sees them, from Triton or from ONNX Runtime in this process."""
+"""The networks behind one interface, on Triton or in this process with ONNX Runtime."""

@@ -1,4 +1,4 @@
-"""One gRPC channel to one Triton or to several; gRPC spreads the calls and leaves out servers that fail."""
+"""One gRPC channel to one Triton server or several; gRPC balances the load and leaves out servers that fail."""
 
 import asyncio
 import json
@@ -10,16 +10,17 @@ from tritonclient.grpc.aio import InferenceServerClient
 from orchestrator.errors import ModelUnavailable
 
 MESSAGE_BYTES = 512 * 1024 * 1024  # a published model's file travels in one message
-GONE = (str(grpc.StatusCode.UNAVAILABLE), str(grpc.StatusCode.DEADLINE_EXCEEDED), "StatusCode.CANCELLED")
-CHANNEL = [
+UNAVAILABLE = (str(grpc.StatusCode.UNAVAILABLE), str(grpc.StatusCode.DEADLINE_EXCEEDED), "StatusCode.CANCELLED")
+CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
-# Round robin keeps handing calls to a frozen server; outlier detection takes out whoever fails half of them (gRFC A50).
-SPREAD = {
+# Round robin keeps sending calls to a frozen server; outlier detection leaves out a server that fails half of its calls
+# (gRFC A50).
+LOAD_BALANCING = {
     "loadBalancingConfig": [
         {
             "outlier_detection_experimental": {
@@ -40,28 +41,30 @@ SPREAD = {
 }
 
 
-def several(url: str) -> bool:
+def may_name_several(url: str) -> bool:
     """Whether the setting may name more than one server."""
     return "," in url or url.startswith("dns:")
 
 
 async def addresses(url: str) -> list[str]:
-    """`host:port` of every server that the setting names. Raises ModelUnavailable for a name that nobody knows."""
-    found = []
+    """`host:port` of every server that the setting names. Raises ModelUnavailable for a name that can't be resolved."""
+    resolved = []
     for server in url.removeprefix("dns:").lstrip("/").split(","):
         host, _, port = server.strip().rpartition(":")
         try:
             infos = await asyncio.get_running_loop().getaddrinfo(host, int(port), family=socket.AF_INET)
         except (OSError, ValueError) as error:
-            raise ModelUnavailable(f"{server!r} in IRISVUE_TRITON_URL is no host:port that can be found.") from error
-        found += [f"{address[0]!s}:{port}" for *_, address in infos]
-    return list(dict.fromkeys(found))
+            raise ModelUnavailable(
+                f"{server!r} in IRISVUE_TRITON_URL is not a host:port that can be resolved."
+            ) from error
+        resolved += [f"{address[0]!s}:{port}" for *_, address in infos]
+    return list(dict.fromkeys(resolved))
 
 
 async def open_channel(url: str) -> InferenceServerClient:
     """A client of the server or servers that the setting names."""
-    options: list[tuple[str, int | str]] = [*CHANNEL]
-    if several(url):
-        options += [("grpc.lb_policy_name", "round_robin"), ("grpc.service_config", json.dumps(SPREAD))]
+    options: list[tuple[str, int | str]] = [*CHANNEL_OPTIONS]
+    if may_name_several(url):
+        options += [("grpc.lb_policy_name", "round_robin"), ("grpc.service_config", json.dumps(LOAD_BALANCING))]
     target = "ipv4:" + ",".join(await addresses(url)) if "," in url else url
     return InferenceServerClient(target, channel_args=options)

@@ -1,4 +1,4 @@
-"""What the networks return is checked here before anyone trusts it."""
+"""Checks of what the networks return, before anything uses it."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.errors import BadModelOutput
-from orchestrator.inference.protocol import ENHANCER, SCALE, SEGMENTER, Bytes, Segmentation
+from orchestrator.inference.protocol import ENHANCER, SCALE, SEGMENTER, Pixels, Segmentation
 
 SEGMENTER_OUTPUTS = ["probabilities", "reflection", "presence"]
 
 
 def checked_segmentation(outputs: Sequence[NDArray[np.generic]], n: int, side: int) -> Segmentation:
-    """Raises BadModelOutput unless shapes and range of SEGMENTER_OUTPUTS are the contract's."""
+    """The segmentation of `n` images from SEGMENTER_OUTPUTS. Raises BadModelOutput for wrong shapes or values."""
     probabilities, reflection, presence = outputs
     grid, shapes = (n, side, side), [o.shape for o in outputs]
     if probabilities.ndim != 4 or probabilities.shape[:3] != grid or probabilities.shape[3] < 3:
@@ -26,8 +26,8 @@ def checked_segmentation(outputs: Sequence[NDArray[np.generic]], n: int, side: i
     return Segmentation(floats[0], floats[1][..., 0], floats[2][:, 0])
 
 
-def checked_tile(enhanced: NDArray[np.generic], side: int) -> Bytes:
-    """Raises BadModelOutput unless it is one uint8 tile, four times as large."""
+def checked_tile(enhanced: NDArray[np.generic], side: int) -> Pixels:
+    """The one enlarged tile, (4 · side, 4 · side, 3). Raises BadModelOutput for another shape or dtype."""
     expected = (1, side * SCALE, side * SCALE, 3)
     if enhanced.shape != expected or enhanced.dtype != np.uint8:
         raise BadModelOutput(f"{ENHANCER}: got {enhanced.shape} {enhanced.dtype}, expected {expected} uint8")

@@ -1,4 +1,4 @@
-"""The networks in this process, by ONNX Runtime: for machines on which Triton can't run."""
+"""The networks in this process with ONNX Runtime: for machines on which Triton can't run."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from orchestrator.errors import SetupError, VersionGone
 from orchestrator.inference import checks, protocol
-from orchestrator.inference.protocol import Bytes, Segmentation
+from orchestrator.inference.protocol import Pixels, Segmentation
 
 
 def versions_in(repository: Path, model: str) -> list[str]:
-    """The versions of a model in the repository, oldest first; at least one. Raises SetupError."""
+    """The versions of a model in the repository, oldest first. Raises SetupError if there is none."""
     versions = [p for p in (repository / model).glob("[0-9]*") if p.name.isdecimal() and (p / "model.onnx").exists()]
     if not versions:
         raise SetupError(f"No model.onnx under {repository / model}. Check IRISVUE_MODEL_REPOSITORY.")
@@ -24,7 +24,7 @@ def versions_in(repository: Path, model: str) -> list[str]:
 
 
 class OnnxInfer:
-    """Sessions over the same model repository that Triton serves; one call at a time, on all cores."""
+    """ONNX Runtime sessions over the model repository that Triton serves; one call at a time, on all cores."""
 
     provider = "local"
 
@@ -51,35 +51,35 @@ class OnnxInfer:
         return self._sessions[name, version]
 
     def pinned(self, versions: Mapping[str, str], background: bool = False) -> Self:
-        """See `Infer.pinned`; sessions are opened when they are first used."""
+        """See `Infer.pinned`; a session opens when it is first used."""
         view = copy(self)
         view.versions = self.versions | dict(versions)
         return view
 
-    def _run(self, name: str, outputs: list[str], feed: dict[str, Bytes]) -> list[NDArray[np.generic]]:
-        found: list[NDArray[np.generic]] = self._session(name).run(outputs, feed)
-        return found
+    def _run(self, name: str, outputs: list[str], feed: dict[str, Pixels]) -> list[NDArray[np.generic]]:
+        results: list[NDArray[np.generic]] = self._session(name).run(outputs, feed)
+        return results
 
-    async def segment(self, images: Bytes) -> Segmentation:
+    async def segment(self, images: Pixels) -> Segmentation:
         """See `Infer.segment`."""
         async with self._turn:
             name, outputs = protocol.SEGMENTER, checks.SEGMENTER_OUTPUTS
-            found = await asyncio.to_thread(self._run, name, outputs, {"image": images})
-        return checks.checked_segmentation(found, len(images), self.segment_px)
+            results = await asyncio.to_thread(self._run, name, outputs, {"image": images})
+        return checks.checked_segmentation(results, len(images), self.segment_px)
 
-    async def upscale(self, tile: Bytes) -> Bytes:
+    async def upscale(self, tile: Pixels) -> Pixels:
         """See `Infer.upscale`."""
         async with self._turn:
-            found = await asyncio.to_thread(self._run, protocol.ENHANCER, ["enhanced"], {"tile": tile[None]})
-        return checks.checked_tile(found[0], self.tile_px)
+            results = await asyncio.to_thread(self._run, protocol.ENHANCER, ["enhanced"], {"tile": tile[None]})
+        return checks.checked_tile(results[0], self.tile_px)
 
-    async def preview(self, image: Bytes) -> None:
-        """See `Infer.preview`: there is no ensemble here."""
+    async def preview(self, image: Pixels) -> None:
+        """See `Infer.preview`: there is no ensemble without Triton."""
 
     async def ready(self) -> bool:
         """See `Infer.ready`."""
         return True
 
     async def aclose(self) -> None:
-        """Drop the sessions."""
+        """Close the sessions."""
         self._sessions.clear()

@@ -1,4 +1,4 @@
-"""Names, shapes and dtypes of the networks, and what every provider of them can do."""
+"""Names, shapes and dtypes of the networks, and what every provider can do with them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEGMENTER, ENHANCER, PREVIEW = "iris_unet", "realesrgan", "iris_preview"
-BACKGROUND, IRIS, PUPIL = 0, 1, 2  # further classes may follow
-SCALE = 4
+BACKGROUND, IRIS, PUPIL = 0, 1, 2  # classes; more may follow
+SCALE = 4  # of the enhancer
 
-Bytes = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 
-def preview_of(segmenter: str, enhancer: str) -> str:
-    """The name of the ensemble that is published with a pair of versions; the shipped pair's is PREVIEW itself."""
+def preview_ensemble(segmenter: str, enhancer: str) -> str:
+    """The name of the ensemble published with these two versions; the ensemble of the shipped pair is PREVIEW."""
     return f"{PREVIEW}_u{segmenter}_r{enhancer}"
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What the segmenter says, all 0–1, float32.
+    """The segmenter's outputs, float32, 0–1.
 
-    `probabilities` (N, S, S, C) of the classes, summing to 1; `reflection` (N, S, S): the cornea mirrors
-    something here; `presence` (N,): an open human eye is in the picture.
+    `probabilities` (N, S, S, C) of the classes, which sum to 1; `reflection` (N, S, S): the cornea reflects something
+    at this pixel; `presence` (N,): an open human eye is in the picture.
     """
 
     probabilities: Floats
@@ -37,26 +37,26 @@ class Infer(Protocol):
     """Runs the networks. Two providers pass the same contract test: `triton` and `local`."""
 
     provider: str
-    segment_px: int
-    tile_px: int
-    versions: dict[str, str]  # that serve: the newest, until `pinned` says otherwise
+    segment_px: int  # side of the segmenter's input
+    tile_px: int  # side of the enhancer's input
+    versions: dict[str, str]  # in use, by model: the newest unless `pinned`
     available: dict[str, list[str]]  # by model, oldest first
-    on_busy: Callable[[], None]  # hears of it whenever the line before the models is full
+    on_busy: Callable[[], None]  # called whenever a model's queue is full
 
     def pinned(self, versions: Mapping[str, str], background: bool = False) -> Self:
-        """The same networks in these versions, over the same connection; `background` calls wait for the others."""
+        """The same networks in these versions, over the same connection; `background` calls let the others go first."""
         ...
 
-    async def segment(self, images: Bytes) -> Segmentation:
-        """(N, S, S, 3) uint8 sRGB with S = segment_px. Raises ModelUnavailable, BadModelOutput."""
+    async def segment(self, images: Pixels) -> Segmentation:
+        """Segment (N, S, S, 3) uint8 sRGB with S = segment_px. Raises ModelUnavailable, BadModelOutput."""
         ...
 
-    async def upscale(self, tile: Bytes) -> Bytes:
-        """(T, T, 3) uint8 sRGB with T = tile_px → (4T, 4T, 3). Raises ModelUnavailable, BadModelOutput."""
+    async def upscale(self, tile: Pixels) -> Pixels:
+        """Enlarge (T, T, 3) uint8 sRGB with T = tile_px to (4T, 4T, 3). Raises ModelUnavailable, BadModelOutput."""
         ...
 
-    async def preview(self, image: Bytes) -> Bytes | None:
-        """(S, S, 3) uint8 with S = segment_px → (4T, 4T, 3) in one call; None where the provider has no ensemble.
+    async def preview(self, image: Pixels) -> Pixels | None:
+        """A preview, (4T, 4T, 3), of (S, S, 3) uint8 in one call; None where the provider has no ensemble.
 
         Raises NoIrisFound, ModelUnavailable, BadModelOutput.
         """
@@ -67,5 +67,5 @@ class Infer(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Give the connection or the sessions back."""
+        """Close the connection or the sessions."""
         ...

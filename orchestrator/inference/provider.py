@@ -9,7 +9,7 @@ from orchestrator.inference.protocol import Infer
 async def open_inference(settings: Settings) -> Infer:
     """Connect to Triton, or open the networks in this process. Raises ModelUnavailable or SetupError.
 
-    Imported only when it is asked for: neither provider needs the libraries of the other.
+    Imports only the provider that is used: neither needs the other's libraries.
     """
     if settings.inference == "triton":
         from orchestrator.inference.triton import TritonInfer

@@ -1,4 +1,4 @@
-"""The networks on NVIDIA Triton, on one server or several, over one gRPC channel."""
+"""The networks on one NVIDIA Triton server or several, over one gRPC channel."""
 
 import asyncio
 import time
@@ -10,28 +10,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from opentelemetry.trace import SpanKind
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_fixed,
+)
 from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from orchestrator.errors import ModelsBusy, ModelUnavailable, NoIrisFound, ProcessingFailed, VersionGone
 from orchestrator.inference import checks, protocol
-from orchestrator.inference.channel import GONE, open_channel, several
-from orchestrator.inference.protocol import Bytes, Segmentation
+from orchestrator.inference.channel import UNAVAILABLE, may_name_several, open_channel
+from orchestrator.inference.protocol import Pixels, Segmentation
 from orchestrator.observability import tracing
 from orchestrator.observability.metrics import CALLS_IN_FLIGHT, MODEL_ERRORS, MODEL_SECONDS
 
 INTERACTIVE, BACKGROUND = 1, 2  # priority levels of config.pbtxt; 1 goes first
-TRIES = 3  # of one call: behind its address there may be several servers
+TRIES = 3  # of one call, because another server may answer
 BUSY_PAUSE_S = 0.2
 QUEUE_FULL = "Exceeds maximum queue size"
-Pair = tuple[str, str]
+VersionPair = tuple[str, str]  # of segmenter and enhancer
 
 
 class TritonInfer:
-    """Opened once a process by `connect`; safe to use from many tasks.
+    """One connection for each process, opened by `connect`; safe to use from many tasks.
 
-    `names` serves a network under another name in the server's repository; `on_busy` hears of every full queue.
+    `names` maps a network to another name in the server's repository, where its newest version is used.
     """
 
     provider = "triton"
@@ -40,7 +47,7 @@ class TritonInfer:
         self._client = client
         self._timeout_s, self._try_s = timeout_s, try_s
         self._priority = INTERACTIVE
-        self._previews: dict[Pair, str] = {}  # ensembles, by the versions that they name; they never change
+        self._previews: dict[VersionPair, str] = {}  # ensembles; their versions never change
         self.segment_px = 0
         self.tile_px = 0
         self.versions: dict[str, str] = {}
@@ -51,7 +58,7 @@ class TritonInfer:
     @classmethod
     async def connect(cls, url: str, timeout_s: float, try_s: float = 5.0) -> "TritonInfer":
         """Open the channel and read side lengths and versions from the server. Raises ModelUnavailable."""
-        self = cls(await open_channel(url), timeout_s, try_s if several(url) else None)
+        self = cls(await open_channel(url), timeout_s, try_s if may_name_several(url) else None)
         try:
             self.segment_px = await self._side_of(protocol.SEGMENTER)
             self.tile_px = await self._side_of(protocol.ENHANCER)
@@ -69,95 +76,106 @@ class TritonInfer:
 
     async def _side_of(self, model: str) -> int:
         try:
-            found: Any = await self._client.get_model_metadata(model, client_timeout=self._timeout_s)
+            metadata: Any = await self._client.get_model_metadata(model, client_timeout=self._timeout_s)
         except InferenceServerException as error:
-            raise _translated(model, error) from error
-        self.available[model] = sorted(found.versions, key=int)
+            raise _translate(model, error) from error
+        self.available[model] = sorted(metadata.versions, key=int)
         self.versions[model] = self.available[model][-1]
-        return int(found.inputs[0].shape[1])
+        return int(metadata.inputs[0].shape[1])
 
-    async def _ensemble_of(self, pair: Pair) -> str | None:
-        """The ensemble that names these versions of both networks, if there is one."""
+    async def _ensemble_of(self, pair: VersionPair) -> str | None:
+        """The ensemble of exactly these versions, if there is one."""
         try:
-            for name in (protocol.PREVIEW, protocol.preview_of(*pair)):
+            for name in (protocol.PREVIEW, protocol.preview_ensemble(*pair)):
                 if await self._client.is_model_ready(name, client_timeout=self._timeout_s):
-                    found = await self._client.get_model_config(name, client_timeout=self._timeout_s)
-                    steps = {s.model_name: str(s.model_version) for s in found.config.ensemble_scheduling.step}
-                    if pair == (steps.get(protocol.SEGMENTER), steps.get(protocol.ENHANCER)):
+                    response = await self._client.get_model_config(name, client_timeout=self._timeout_s)
+                    steps = response.config.ensemble_scheduling.step
+                    versions = {step.model_name: str(step.model_version) for step in steps}
+                    if pair == (versions.get(protocol.SEGMENTER), versions.get(protocol.ENHANCER)):
                         return name
         except InferenceServerException as error:
-            raise _translated(protocol.PREVIEW, error) from error
+            raise _translate(protocol.PREVIEW, error) from error
         return None
 
-    async def _call(self, model: str, input_name: str, batch: Bytes, outputs: list[str]) -> list[NDArray[np.generic]]:
-        """One call; unanswered or broken off it goes to another server if there is one, a full queue is waited for."""
+    async def _call(self, model: str, input_name: str, batch: Pixels, outputs: list[str]) -> list[NDArray[np.generic]]:
+        """Call one model; until the deadline, try another server if one fails, and wait while the queue is full."""
         tensor = InferInput(input_name, list(batch.shape), np_to_triton_dtype(batch.dtype))
         tensor.set_data_from_numpy(np.ascontiguousarray(batch))
-        loop = asyncio.get_running_loop()
-        deadline, tries = loop.time() + self._timeout_s, TRIES
-        while True:
-            left_s = max(0.001, deadline - loop.time())
-            try:
-                with CALLS_IN_FLIGHT.labels(model).track_inprogress(), _span(model, self.versions.get(model, "")):
-                    return await self._once(model, tensor, outputs, min(left_s, self._try_s or left_s))
-            except ModelsBusy:
-                self.on_busy()
-                if loop.time() + BUSY_PAUSE_S > deadline:
-                    raise
-                await asyncio.sleep(BUSY_PAUSE_S)
-            except ModelUnavailable:
-                tries -= 1
-                if not tries or loop.time() > deadline:
-                    raise
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        while_busy = AsyncRetrying(
+            retry=retry_if_exception_type(ModelsBusy),
+            wait=wait_fixed(BUSY_PAUSE_S),
+            stop=stop_before_delay(self._timeout_s),
+            after=lambda _: self.on_busy(),
+            reraise=True,
+        )
+        return await while_busy(self._call_some_server, model, tensor, outputs, deadline)
 
-    async def _once(
+    async def _call_some_server(
+        self, model: str, tensor: InferInput, outputs: list[str], deadline: float
+    ) -> list[NDArray[np.generic]]:
+        elsewhere = AsyncRetrying(
+            retry=retry_if_exception_type(ModelUnavailable),
+            stop=stop_after_attempt(TRIES),
+            reraise=True,
+        )
+        return await elsewhere(self._infer, model, tensor, outputs, deadline)
+
+    async def _infer(
+        self, model: str, tensor: InferInput, outputs: list[str], deadline: float
+    ) -> list[NDArray[np.generic]]:
+        left_s = max(0.001, deadline - asyncio.get_running_loop().time())
+        with CALLS_IN_FLIGHT.labels(model).track_inprogress(), _span(model, self.versions.get(model, "")):
+            return await self._infer_once(model, tensor, outputs, min(left_s, self._try_s or left_s))
+
+    async def _infer_once(
         self, model: str, tensor: InferInput, outputs: list[str], timeout_s: float
     ) -> list[NDArray[np.generic]]:
         name = self.names.get(model, model)
         version = self.versions.get(model, "") if name == model else ""
         started = time.perf_counter()
         try:
-            answer = await self._client.infer(
+            response = await self._client.infer(
                 name,
                 [tensor],
                 model_version=version,
                 outputs=[InferRequestedOutput(output) for output in outputs],
                 priority=self._priority,
-                timeout=int(timeout_s * 1e6),  # what has waited in the server's queue for longer is not begun
+                timeout=int(timeout_s * 1e6),  # µs; the server drops a request that has been queued for longer
                 client_timeout=timeout_s,
                 headers=tracing.headers(),
             )
         except InferenceServerException as error:
-            found = _translated(name, error)
-            MODEL_ERRORS.labels(model, getattr(found, "code", "")).inc()
-            raise found from error
+            translated = _translate(name, error)
+            MODEL_ERRORS.labels(model, getattr(translated, "code", "")).inc()
+            raise translated from error
         MODEL_SECONDS.labels(model, version).observe(time.perf_counter() - started)
-        return [answer.as_numpy(output) for output in outputs]
+        return [response.as_numpy(output) for output in outputs]
 
-    async def segment(self, images: Bytes) -> Segmentation:
+    async def segment(self, images: Pixels) -> Segmentation:
         """See `Infer.segment`."""
-        found = await self._call(protocol.SEGMENTER, "image", images, checks.SEGMENTER_OUTPUTS)
-        return checks.checked_segmentation(found, len(images), self.segment_px)
+        results = await self._call(protocol.SEGMENTER, "image", images, checks.SEGMENTER_OUTPUTS)
+        return checks.checked_segmentation(results, len(images), self.segment_px)
 
-    async def upscale(self, tile: Bytes) -> Bytes:
+    async def upscale(self, tile: Pixels) -> Pixels:
         """See `Infer.upscale`."""
-        found = await self._call(protocol.ENHANCER, "tile", tile[None], ["enhanced"])
-        return checks.checked_tile(found[0], self.tile_px)
+        results = await self._call(protocol.ENHANCER, "tile", tile[None], ["enhanced"])
+        return checks.checked_tile(results[0], self.tile_px)
 
-    async def preview(self, image: Bytes) -> Bytes | None:
-        """See `Infer.preview`; None where no ensemble is made of exactly these versions."""
+    async def preview(self, image: Pixels) -> Pixels | None:
+        """See `Infer.preview`; None where there is no ensemble of exactly these versions."""
         pair = self.versions[protocol.SEGMENTER], self.versions[protocol.ENHANCER]
         if pair not in self._previews:
-            found = await self._ensemble_of(pair)
-            if found is None:
+            ensemble = await self._ensemble_of(pair)
+            if ensemble is None:
                 return None
-            self._previews[pair] = found
+            self._previews[pair] = ensemble
         return await self.preview_by(self._previews[pair], image)
 
-    async def preview_by(self, ensemble: str, image: Bytes) -> Bytes:
-        """`preview` by this ensemble, whatever versions it names."""
-        found = await self._call(ensemble, "image", image[None], ["preview"])
-        return checks.checked_tile(found[0], self.tile_px)
+    async def preview_by(self, ensemble: str, image: Pixels) -> Pixels:
+        """A preview by this ensemble, whatever its versions."""
+        results = await self._call(ensemble, "image", image[None], ["preview"])
+        return checks.checked_tile(results[0], self.tile_px)
 
     async def ready(self) -> bool:
         """See `Infer.ready`."""
@@ -176,11 +194,11 @@ def _span(model: str, version: str) -> AbstractContextManager[None]:
     return tracing.span(f"triton {model}", SpanKind.CLIENT, **{"irisvue.model": model, "irisvue.version": version})
 
 
-def _translated(model: str, error: InferenceServerException) -> Exception:
+def _translate(model: str, error: InferenceServerException) -> Exception:
     message = error.message()
     if QUEUE_FULL in message:
         return ModelsBusy()
-    if error.status() in GONE:
+    if error.status() in UNAVAILABLE:
         return ModelUnavailable()
     if NoIrisFound().detail in message:
         return NoIrisFound()

@@ -55,3 +55,11 @@ async def remove_objects(services: Services, job: Job) -> None:
         await services.storage.delete(object_keys.result_keys(job.user_id, job.id))
     except IrisvueError as error:
         log.warning("objects left to the cleanup", job_id=str(job.id), error=error.code)
+
+
+async def remove_objects_without_owner(services: Services, job: Job) -> None:
+    """Delete what attempts may have stored, if the job has been deleted, cancelled or failed since."""
+    async with services.db() as session:
+        current = await db.jobs.job_by_id(session, job.id)
+    if current is None or current.status in (JobStatus.CANCELLED, JobStatus.FAILED):
+        await remove_objects(services, job)

@@ -122,10 +122,3 @@ async def hand_back(services: Services, claim: Claim) -> None:
         held = await db.jobs.hand_back(session, claim.job.id, claim.attempt)
     if held:
         await submission.enqueue(services, claim.job)
-
-
-async def has_no_owner(services: Services, job_id: UUID) -> bool:
-    """Whether the objects of this job must be removed: it was deleted, cancelled or failed."""
-    async with services.db() as session:
-        job = await db.jobs.job_by_id(session, job_id)
-    return job is None or job.status in (JobStatus.CANCELLED, JobStatus.FAILED)

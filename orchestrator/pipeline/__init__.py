@@ -1,1 +1,1 @@
-"""From the bytes of a photo to the finished picture: pure image work and a `report` callable."""
+"""From the bytes of a photo to the finished picture: image work only, without storage, database or settings."""

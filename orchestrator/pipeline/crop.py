@@ -8,12 +8,12 @@ import numpy as np
 from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.segment import IrisMasks
 
-MARGIN = 1.06  # half the crop's side in iris radii
+MARGIN = 1.06  # half the crop's side, in iris radii
 
 
 @dataclass(frozen=True)
 class Crop:
-    """The iris with a margin, cut square out of the photo and shrunk where it is too large."""
+    """The iris with a margin, cut square out of the photo; `shrunk` if it was larger than allowed."""
 
     picture: Pixels
     masks: IrisMasks
@@ -21,7 +21,13 @@ class Crop:
 
 
 def crop_iris(photo: Pixels, masks: IrisMasks, max_side_px: int) -> Crop:
-    """Cut the iris out; beyond the photo's edge its last pixels go on (they end up black)."""
+    """Cut the iris and its masks out; beyond the photo its edge pixels are repeated (they end up black).
+
+    Args:
+        photo: (H, W, 3) uint8 sRGB.
+        masks: on the photo's grid.
+        max_side_px: a larger crop is shrunk to this.
+    """
     circle = masks.circle
     side = max(2 * round(circle.radius * MARGIN), 8)
     left, top = round(circle.x - side / 2), round(circle.y - side / 2)
@@ -29,15 +35,16 @@ def crop_iris(photo: Pixels, masks: IrisMasks, max_side_px: int) -> Crop:
     pads = max(-top, 0), max(top + side - height, 0), max(-left, 0), max(left + side - width, 0)
     window = np.s_[max(top, 0) : min(top + side, height), max(left, 0) : min(left + side, width)]
     picture = cv2.copyMakeBorder(photo[window], *pads, cv2.BORDER_REPLICATE)
-    cut = [
-        cv2.copyMakeBorder(m[window].astype(np.uint8), *pads, cv2.BORDER_CONSTANT, value=0)
-        for m in (masks.iris, masks.pupil, masks.reflection)
+    planes = [
+        cv2.copyMakeBorder(mask[window].astype(np.uint8), *pads, cv2.BORDER_CONSTANT, value=0)
+        for mask in (masks.iris, masks.pupil, masks.reflection)
     ]
-    factor = min(1.0, max_side_px / side)
-    if factor < 1.0:
+    scale = min(1.0, max_side_px / side)
+    if scale < 1.0:
         size = (max_side_px, max_side_px)
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        cut = [cv2.resize(m, size, interpolation=cv2.INTER_AREA) for m in cut]
-    moved = replace(circle, x=(circle.x - left) * factor, y=(circle.y - top) * factor, radius=circle.radius * factor)
-    found = IrisMasks(cut[0] > 0, cut[1] > 0, cut[2] > 0, moved, masks.presence, masks.confidence)
-    return Crop(np.asarray(picture, np.uint8), found, factor < 1.0)
+        planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
+    iris, pupil, reflection = (plane > 0 for plane in planes)
+    circle = replace(circle, x=(circle.x - left) * scale, y=(circle.y - top) * scale, radius=circle.radius * scale)
+    cropped = replace(masks, iris=iris, pupil=pupil, reflection=reflection, circle=circle)
+    return Crop(np.asarray(picture, np.uint8), cropped, scale < 1.0)

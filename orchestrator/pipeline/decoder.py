@@ -1,7 +1,7 @@
-"""Decoding in processes of their own, where a file that attacks the decoder can only hurt itself.
+"""Decoding in processes of their own, so that a file that attacks the decoder harms only that process.
 
-A process takes one photo at a time over its standard input and lays the pixels into a memory file that both sides hold.
-Its address space is limited; one that crashes or hangs is replaced. It ends by itself when its owner is gone.
+A process takes one photo at a time over its standard input and writes the pixels to a memory file that both sides hold.
+Its address space is limited; one that crashes or hangs is replaced. It ends by itself when its owner does.
 
 Line protocol: `{"size_bytes", "max_pixels"}` and the bytes in; `{"height", "width"}` or `{"error", "detail"}` out.
 """
@@ -19,11 +19,11 @@ import numpy as np
 
 from orchestrator.errors import IrisvueError, NotAnImage, ProcessingFailed, StepTimeout, TooLarge, Unreadable
 from orchestrator.pipeline import images
-from orchestrator.pipeline.header import inspect
+from orchestrator.pipeline.header import read_header
 from orchestrator.pipeline.images import Pixels
 
 DECODE_TIMEOUT_S = 60.0
-ABOUT_THE_PHOTO: dict[str, type[IrisvueError]] = {c.__name__: c for c in (NotAnImage, TooLarge, Unreadable)}
+PHOTO_ERRORS: dict[str, type[IrisvueError]] = {c.__name__: c for c in (NotAnImage, TooLarge, Unreadable)}
 
 
 class _Process:
@@ -34,7 +34,7 @@ class _Process:
 
     @classmethod
     async def start(cls, limit_bytes: int) -> Self:
-        """Start it, its address space limited to `limit_bytes`."""
+        """Start a process whose address space is limited to `limit_bytes`."""
         memory = os.memfd_create("irisvue-photo")
         argv = [sys.executable, "-m", "orchestrator.pipeline.decoder", str(memory), str(limit_bytes)]
         pipe = asyncio.subprocess.PIPE
@@ -42,25 +42,25 @@ class _Process:
         return cls(process, memory)
 
     async def decode(self, data: bytes, max_pixels: int) -> Pixels:
-        """See `Decoder.photo`. Raises ProcessingFailed when the process ends."""
-        ask, answer = self._process.stdin, self._process.stdout
-        if ask is None or answer is None:
+        """See `Decoder.photo`. Raises ProcessingFailed if the process has ended."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
             raise ProcessingFailed("the decoder has no pipes")
         try:
-            ask.write(json.dumps({"size_bytes": len(data), "max_pixels": max_pixels}).encode() + b"\n")
-            ask.write(data)
-            await ask.drain()
-            line = await answer.readline()
+            stdin.write(json.dumps({"size_bytes": len(data), "max_pixels": max_pixels}).encode() + b"\n")
+            stdin.write(data)
+            await stdin.drain()
+            line = await stdout.readline()
         except (BrokenPipeError, ConnectionResetError):
             line = b""
         if not line:
             raise ProcessingFailed(f"the decoder ended with status {await self._process.wait()}")
-        said: dict[str, Any] = json.loads(line)
-        if "error" in said:
-            raise ABOUT_THE_PHOTO.get(said["error"], ProcessingFailed)(said["detail"])
-        return await asyncio.to_thread(self._take, int(said["height"]), int(said["width"]))
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise PHOTO_ERRORS.get(reply["error"], ProcessingFailed)(reply["detail"])
+        return await asyncio.to_thread(self._read_pixels, int(reply["height"]), int(reply["width"]))
 
-    def _take(self, height: int, width: int) -> Pixels:
+    def _read_pixels(self, height: int, width: int) -> Pixels:
         pixels = np.empty((height, width, 3), np.uint8)
         flat, done = pixels.reshape(-1).data, 0
         while done < len(flat):
@@ -69,7 +69,7 @@ class _Process:
         return pixels
 
     async def stop(self) -> None:
-        """End it."""
+        """Kill the process and close the memory file."""
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
@@ -77,42 +77,44 @@ class _Process:
 
 
 class Decoder:
-    """A few decoding processes, started when first needed, and a bound on the full-size pixels in hand at once."""
+    """A few decoding processes, started when first needed, and a limit on the full-size pixels held at once."""
 
     def __init__(self, processes: int, limit_bytes: int, pixels_in_hand: int) -> None:
         self._limit_bytes = limit_bytes
         self._idle: list[_Process] = []
         self._turn = asyncio.Semaphore(processes)
-        self._free, self._all = pixels_in_hand, pixels_in_hand
+        self._pixels_in_hand, self._free_pixels = pixels_in_hand, pixels_in_hand
         self._changed = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
-        """Open."""
+        """Processes start when first needed."""
         return self
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """End the processes that wait."""
+        """Stop the idle processes."""
         while self._idle:
             await self._idle.pop().stop()
 
     @asynccontextmanager
     async def photo(self, data: bytes, max_pixels: int) -> AsyncIterator[Pixels]:
-        """The photo's pixels, (H, W, 3) uint8 sRGB, upright; the next large photo waits until the block is left.
+        """The photo's pixels, (H, W, 3) uint8 sRGB, upright.
+
+        They count as held until the block is left; a photo for which there is no room waits.
 
         Raises:
             NotAnImage, TooLarge, Unreadable: see `images.decode`. StepTimeout: the decoder took too long.
             ProcessingFailed: the decoder crashed.
         """
-        header = await asyncio.to_thread(inspect, data, max_pixels)
-        wanted = min(header.width * header.height, self._all)
+        header = await asyncio.to_thread(read_header, data, max_pixels)
+        pixels = min(header.width * header.height, self._pixels_in_hand)
         async with self._changed:
-            await self._changed.wait_for(lambda: self._free >= wanted)
-            self._free -= wanted
+            await self._changed.wait_for(lambda: self._free_pixels >= pixels)
+            self._free_pixels -= pixels
         try:
             yield await self._decode(data, max_pixels)
         finally:
             async with self._changed:
-                self._free += wanted
+                self._free_pixels += pixels
                 self._changed.notify_all()
 
     async def _decode(self, data: bytes, max_pixels: int) -> Pixels:
@@ -134,11 +136,11 @@ class Decoder:
             return pixels
 
 
-def _answer(memory: int, line: bytes) -> dict[str, Any]:
-    asked = json.loads(line)
-    data = sys.stdin.buffer.read(asked["size_bytes"])
+def _reply(memory: int, line: bytes) -> dict[str, Any]:
+    request = json.loads(line)
+    data = sys.stdin.buffer.read(request["size_bytes"])
     try:
-        pixels = images.decode(data, asked["max_pixels"])
+        pixels = images.decode(data, request["max_pixels"])
     except IrisvueError as error:
         return {"error": type(error).__name__, "detail": error.detail}
     except MemoryError:
@@ -150,15 +152,15 @@ def _answer(memory: int, line: bytes) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Decode for whoever started this process until standard input ends."""
+    """Decode for the process that started this one until standard input ends."""
     import resource
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's business
-    memory, limit = int(sys.argv[1]), int(sys.argv[2])
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process too; its owner decides
+    memory, limit_bytes = int(sys.argv[1]), int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
     while line := sys.stdin.buffer.readline():
-        sys.stdout.write(json.dumps(_answer(memory, line)) + "\n")
+        sys.stdout.write(json.dumps(_reply(memory, line)) + "\n")
         sys.stdout.flush()
 
 

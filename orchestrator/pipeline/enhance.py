@@ -2,28 +2,29 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 
 import cv2
 import numpy as np
 
 from orchestrator.inference.protocol import SCALE, Infer
 from orchestrator.pipeline.images import Mask, Pixels
-from orchestrator.pipeline.tiling import Canvas, Tile, cut, tiles
+from orchestrator.pipeline.tiling import Canvas, Tile, cut_tile, tiles
 
 CLAHE_CLIP, CLAHE_GRID = 1.4, 4
-PUPIL_RIM, GLOW_TAKEN = 0.025, 0.85  # of the iris radius; the share of the glow that goes
-INSET = 0.02  # of the radius
+GLOW_REMOVED = 0.85  # share of the glow in the pupil
+PUPIL_RIM, INSET = 0.025, 0.02  # of the iris radius
 EDGE_PX = 4.0  # softness of the outline in the finished picture
 
 
-def calm_pupil(picture: Pixels, pupil: Mask, radius_px: float) -> Pixels:
+def darken_pupil(picture: Pixels, pupil: Mask, radius_px: float) -> Pixels:
     """Darken what glows in the pupil.
 
-    A pupil has nothing of its own to show: what is lighter there than its dark is light that the cornea scatters around
+    A pupil has nothing of its own to show: what is lighter in it than its dark is light that the cornea scatters around
     a reflection, and CLAHE would bring out just that.
 
     Args:
-        picture: (H, W, 3) uint8 sRGB, reflections filled.
+        picture: (H, W, 3) uint8 sRGB, without reflections.
         pupil: (H, W) bool.
         radius_px: of the iris.
     """
@@ -33,8 +34,8 @@ def calm_pupil(picture: Pixels, pupil: Mask, radius_px: float) -> Pixels:
         return picture
     dark = np.percentile(picture[inner > 0], 25, axis=0)
     soft = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), margin / 2)[..., None]
-    lighter = np.maximum(picture - dark, 0)
-    return np.asarray(np.clip(picture - lighter * (GLOW_TAKEN * soft) + 0.5, 0, 255), np.uint8)
+    glow = np.maximum(picture - dark, 0)
+    return np.asarray(np.clip(picture - glow * (GLOW_REMOVED * soft) + 0.5, 0, 255), np.uint8)
 
 
 def equalise(picture: Pixels) -> Pixels:
@@ -45,39 +46,37 @@ def equalise(picture: Pixels) -> Pixels:
 
 
 async def upscale(
-    picture: Pixels, wanted: Mask, infer: Infer, in_flight: int, done: Callable[[float], Awaitable[None]]
+    picture: Pixels, region: Mask, infer: Infer, in_flight: int, report: Callable[[float], Awaitable[None]]
 ) -> Pixels:
-    """Enlarge ×4 by tiles, several at a time; tiles without a wanted pixel stay black.
+    """Enlarge ×4 by tiles, several at a time; tiles outside the region stay black.
 
     Args:
         picture: (H, W, 3) uint8 sRGB.
-        wanted: (H, W) bool.
+        region: (H, W) bool.
         infer: runs the enhancer.
-        in_flight: tiles under way at once.
-        done: called with the share of tiles that are back, 0–1, after each.
+        in_flight: tiles being enlarged at once.
+        report: awaited after each tile with the share of tiles that are finished, 0–1.
     """
     height, width = picture.shape[:2]
     side = infer.tile_px
-    needed = [t for t in tiles(height, width, side) if wanted[t.y : t.y + side, t.x : t.x + side].any()]
+    needed = [t for t in tiles(height, width, side) if region[t.y : t.y + side, t.x : t.x + side].any()]
     canvas = Canvas(height, width, side, SCALE)
-    turn, painting = asyncio.Semaphore(in_flight), asyncio.Lock()  # tiles overlap: one is laid down at a time
-    back = 0
+    turn, blending = asyncio.Semaphore(in_flight), asyncio.Lock()
+    finished = count(1)
 
-    async def one(tile: Tile) -> None:
-        nonlocal back
+    async def enlarge(tile: Tile) -> None:
         async with turn:
-            answer = await infer.upscale(cut(picture, tile, side))
-            async with painting:
-                await asyncio.to_thread(canvas.add, tile, answer)
-        back += 1
-        await done(back / len(needed))
+            enlarged = await infer.upscale(cut_tile(picture, tile, side))
+            async with blending:
+                await asyncio.to_thread(canvas.add, tile, enlarged)
+        await report(next(finished) / len(needed))
 
     try:
         async with asyncio.TaskGroup() as group:
             for tile in needed:
-                group.create_task(one(tile))
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from failed
+                group.create_task(enlarge(tile))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
     return await asyncio.to_thread(canvas.picture)
 
 
@@ -90,10 +89,10 @@ def on_black(picture: Pixels, iris: Mask, radius_px: float) -> Pixels:
         radius_px: of the iris, on the mask's grid.
     """
     size = picture.shape[1], picture.shape[0]
-    framed = np.pad(iris.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - framed, cv2.DIST_L2, 5)
+    padded = np.pad(iris.astype(np.uint8), 1)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - padded, cv2.DIST_L2, 5)
     smooth = cv2.GaussianBlur(depth[1:-1, 1:-1] - INSET * radius_px, (0, 0), max(1.0, 0.012 * radius_px))
     large = np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_CUBIC)) * SCALE
     alpha = np.clip(large / EDGE_PX + 0.5, 0, 1)
-    shown = cv2.merge([(alpha * 255 + 0.5).astype(np.uint8)] * 3)
-    return np.asarray(cv2.multiply(picture, shown, scale=1 / 255), np.uint8)
+    factor = cv2.merge([(alpha * 255 + 0.5).astype(np.uint8)] * 3)
+    return np.asarray(cv2.multiply(picture, factor, scale=1 / 255), np.uint8)

@@ -1,4 +1,4 @@
-"""Squares cut out of a photo for a network, the way back, and the circle that a mask's outline follows."""
+"""Squares cut out of a photo for a network and pasted back, and the circle that a mask's outline follows."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,12 @@ from numpy.typing import NDArray
 
 from orchestrator.pipeline.images import Mask, Pixels
 
-Floats = NDArray[np.float64]
-SECTORS, OUTSIDE_COUNTS = 72, 0.5
+Points = NDArray[np.float64]
+
+SAMPLES = 300  # circles tried
+MIN_OUTLINE_POINTS, MAX_OUTLINE_POINTS = 24, 400  # fewer give no circle; more are thinned out
+SECTORS = 72  # of a circle, to see how much of it the outline follows
+OUTSIDE_WEIGHT = 0.5  # of the outline beyond a circle, against the sectors that it covers
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Square:
     side: float
 
     def cut(self, photo: Pixels, side_px: int) -> Pixels:
-        """The region resized to (side_px, side_px, 3); beyond the photo its last pixels go on."""
+        """The region resized to (side_px, side_px, 3); beyond the photo its edge pixels are repeated."""
         left, top = int(np.floor(self.x)), int(np.floor(self.y))
         size = max(round(self.side), 1)
         height, width = photo.shape[:2]
@@ -33,13 +37,13 @@ class Square:
             target = side_px - pads[2] - pads[3], side_px - pads[0] - pads[1]
             target = max(target[0], 1), max(target[1], 1)
             inner = np.asarray(cv2.resize(inner, target, interpolation=cv2.INTER_AREA), np.uint8)
-        out = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_REPLICATE)
-        return np.asarray(cv2.resize(out, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)
+        padded = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.resize(padded, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)
 
     def paste(self, values: NDArray[np.float32], height: int, width: int) -> Mask:
-        """Where (S, S) values of this region are above one half, on the photo's grid (height, width); False outside.
+        """Where (S, S) values of this region exceed one half, on the photo's grid (height, width); False outside.
 
-        Values go through bytes, because a large photo's grid in floats would weigh more than the photo.
+        Interpolates bytes: a float for each pixel of a large photo would take more memory than the photo.
         """
         left, top, scale = np.floor(self.x), np.floor(self.y), len(values) / max(round(self.side), 1)
         grid = np.array([[scale, 0, (0.5 - left) * scale - 0.5], [0, scale, (0.5 - top) * scale - 0.5]])
@@ -49,8 +53,8 @@ class Square:
         return np.asarray(np.greater(large, 127, out=large.view(bool)), bool)
 
 
-def whole(photo: Pixels) -> Square:
-    """The smallest square that holds the whole photo, centred."""
+def enclosing_square(photo: Pixels) -> Square:
+    """The smallest square around the entire photo, with the photo in its middle."""
     height, width = photo.shape[:2]
     side = max(height, width)
     return Square((width - side) / 2, (height - side) / 2, side)
@@ -58,13 +62,17 @@ def whole(photo: Pixels) -> Square:
 
 @dataclass(frozen=True)
 class Circle:
-    """A circle in pixels, the share of the outline that lies on it, and of the mask that lies in it (0–1)."""
+    """A circle in pixels, fitted to a mask.
+
+    `outline_share`, 0–1: how much of the mask's outline is on the circle; `mask_share`, 0–1: how much of the mask is
+    inside it.
+    """
 
     x: float
     y: float
     radius: float
-    on_it: float
-    in_it: float
+    outline_share: float
+    mask_share: float
 
 
 def largest_piece(mask: Mask) -> Mask:
@@ -77,61 +85,72 @@ def largest_piece(mask: Mask) -> Mask:
     return np.asarray(cv2.drawContours(piece, outlines, -1, 1, cv2.FILLED), bool)
 
 
-def fit_circle(mask: Mask, tries: int = 300) -> Circle | None:
-    """The circle that most of the mask's outline follows; lids that cut it do not pull it in.
+def fit_circle(mask: Mask) -> Circle | None:
+    """The circle that most of the mask's outline follows; lids that cut it off do not shrink it.
 
-    Draws three outline points at a time (fixed seed) and keeps the circle of which the outline follows the largest part
-    within 2.5 % of its radius while little of the outline lies beyond it: RANSAC (Fischler & Bolles 1981). None where
-    the mask is too small or not round at all.
+    Tries circles through three outline points each (fixed seed) and keeps the one that the outline follows around most
+    of its circumference, within 2.5 % of its radius, with little of the outline beyond it: RANSAC (Fischler & Bolles
+    1981). None where the mask is too small or not round at all.
     """
+    points = _outline_points(mask)
+    if not len(points):
+        return None
+    centres, radii = _sample_circles(points, np.sqrt(mask.sum() / np.pi))
+    if not len(radii):
+        return None
+    points = points[:: max(1, len(points) // MAX_OUTLINE_POINTS)]
+    distances = np.hypot(*(points[None] - centres[:, None]).transpose(2, 0, 1)) / radii[:, None] - 1.0
+    near, outside = np.abs(distances) < 0.025, (distances > 0.06).mean(1)
+    best = int((_covered_sectors(points, centres, near) / SECTORS - OUTSIDE_WEIGHT * outside).argmax())
+    x, y, radius = _least_squares(points[near[best]])
+    if not 0.8 * radii[best] < radius < 1.25 * radii[best]:
+        (x, y), radius = centres[best], radii[best]
+    ys, xs = np.nonzero(mask)
+    mask_share = float((np.hypot(xs - x, ys - y) < 1.08 * radius).mean())
+    outline_share = float((np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius) < 0.04 * radius).mean())
+    return Circle(float(x), float(y), float(radius), outline_share, mask_share)
+
+
+def _outline_points(mask: Mask) -> Points:
+    """The longest outline's points (N, 2), without those on the frame's edge, which is no limbus; none if too few."""
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not outlines:
-        return None
-    points = max(outlines, key=len)[:, 0, :].astype(np.float64)
-    if len(points) < 24:
-        return None
-    inside = (points > 0).all(1) & (points < np.array(mask.shape[::-1]) - 1).all(1)  # the frame's edge is no limbus
-    points = points[inside] if inside.sum() >= 24 else points
-    sample = points[np.random.default_rng(0).integers(0, len(points), (tries, 3))]
+    longest = max(outlines, key=len)[:, 0, :].astype(np.float64) if outlines else np.empty((0, 2))
+    if len(longest) < MIN_OUTLINE_POINTS:
+        return np.empty((0, 2))
+    inside = (longest > 0).all(1) & (longest < np.array(mask.shape[::-1]) - 1).all(1)
+    return longest[inside] if inside.sum() >= MIN_OUTLINE_POINTS else longest
+
+
+def _sample_circles(points: Points, disc_radius: float) -> tuple[Points, Points]:
+    """Circles through three random points each: centres (N, 2) and radii (N,).
+
+    Only those of 0.9 to 2.5 times `disc_radius`, the radius of a disc with as many pixels as the mask.
+    """
+    sample = points[np.random.default_rng(0).integers(0, len(points), (SAMPLES, 3))]
     a, b, c = sample[:, 0], sample[:, 1], sample[:, 2]
     ab, ac = b - a, c - a
     cross = 2 * (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
-    wide = np.abs(cross) > 1e-6
-    a, ab, ac, cross = a[wide], ab[wide], ac[wide], cross[wide]
+    on_no_line = np.abs(cross) > 1e-6
+    a, ab, ac, cross = a[on_no_line], ab[on_no_line], ac[on_no_line], cross[on_no_line]
     ab2, ac2 = (ab**2).sum(1), (ac**2).sum(1)
     offset = np.stack([ac[:, 1] * ab2 - ab[:, 1] * ac2, ab[:, 0] * ac2 - ac[:, 0] * ab2], 1) / cross[:, None]
     centres, radii = a + offset, np.hypot(offset[:, 0], offset[:, 1])
-    least = np.sqrt(mask.sum() / np.pi)
-    sane = (radii > 0.9 * least) & (radii < 2.5 * least)
-    if not sane.any():
-        return None
-    centres, radii = centres[sane], radii[sane]
-    thin = points[:: max(1, len(points) // 400)]
-    away = np.hypot(*(thin[None] - centres[:, None]).transpose(2, 0, 1)) / radii[:, None] - 1.0
-    near = np.abs(away) < 0.025
-    outside = (away > 0.06).mean(1)
-    best = int((_covered(thin, centres, near) / SECTORS - OUTSIDE_COUNTS * outside).argmax())
-    x, y, r = _least_squares(thin[near[best]])
-    if not 0.8 * radii[best] < r < 1.25 * radii[best]:
-        (x, y), r = centres[best], radii[best]
-    ys, xs = np.nonzero(mask)
-    in_it = float((np.hypot(xs - x, ys - y) < 1.08 * r).mean())
-    on_it = float((np.abs(np.hypot(thin[:, 0] - x, thin[:, 1] - y) - r) < 0.04 * r).mean())
-    return Circle(float(x), float(y), float(r), on_it, in_it)
+    plausible = (radii > 0.9 * disc_radius) & (radii < 2.5 * disc_radius)
+    return centres[plausible], radii[plausible]
 
 
-def _covered(points: Floats, centres: Floats, near: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each centre how many of SECTORS hold a near point; a straight edge covers few."""
+def _covered_sectors(points: Points, centres: Points, near: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each centre, how many of the SECTORS around it hold a near point; a straight edge covers few."""
     offset = points[None] - centres[:, None]
     sector = ((np.arctan2(offset[..., 1], offset[..., 0]) / (2 * np.pi) + 0.5) * SECTORS).astype(np.int64) % SECTORS
-    hit = np.zeros((len(centres), SECTORS), bool)
+    covered = np.zeros((len(centres), SECTORS), bool)
     rows = np.broadcast_to(np.arange(len(centres))[:, None], near.shape)
-    hit[rows[near], sector[near]] = True
-    return np.asarray(hit.sum(1), np.int64)
+    covered[rows[near], sector[near]] = True
+    return np.asarray(covered.sum(1), np.int64)
 
 
-def _least_squares(points: Floats) -> tuple[float, float, float]:
-    """Kåsa's circle through `points` (N, 2)."""
+def _least_squares(points: Points) -> tuple[float, float, float]:
+    """Kåsa's least-squares circle through `points` (N, 2): x, y, radius."""
     matrix = np.column_stack([points, np.ones(len(points))])
     p, q, s = np.linalg.lstsq(matrix, (points**2).sum(1), rcond=None)[0]
     return p / 2, q / 2, float(np.sqrt(max(s + (p / 2) ** 2 + (q / 2) ** 2, 0.0)))

@@ -1,11 +1,18 @@
-"""What the first bytes of a photo say: its format, its size and how it lies. Nothing is decoded."""
+"""What a photo's header says: its format, size and orientation. Nothing is decoded, and only Pillow is needed.
+
+The API process imports this module, so it must not import OpenCV, NumPy or ONNX Runtime.
+"""
 
 import io
 from dataclasses import dataclass
 
+import pillow_heif
 from PIL import Image, UnidentifiedImageError
 
 from orchestrator.errors import NotAnImage, TooLarge, Unreadable
+
+pillow_heif.register_heif_opener()
+Image.MAX_IMAGE_PIXELS = None  # `open_image` checks the size itself, with a clear message
 
 CONTENT_TYPES = {
     "JPEG": "image/jpeg",
@@ -14,14 +21,15 @@ CONTENT_TYPES = {
     "WEBP": "image/webp",
     "HEIF": "image/heic",
 }
-FORMATS = ["JPEG", "PNG", "WEBP", "HEIF"]  # MPO, a JPEG with several pictures, comes out of "JPEG"
+FORMATS = ["JPEG", "PNG", "WEBP", "HEIF"]  # Pillow's JPEG plugin also opens MPO, a JPEG with several pictures
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 12_000
-ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+ORIENTATION = 0x0112  # EXIF tag
+SIDEWAYS = (5, 6, 7, 8)  # its values that swap width and height
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of a file say; width and height are those of the upright picture."""
+    """A photo's format and size; width and height are those of the upright picture."""
 
     content_type: str
     width: int
@@ -29,7 +37,7 @@ class Header:
 
 
 def open_image(data: bytes, max_pixels: int) -> Image.Image:
-    """A picture whose header can be read and whose size is within the limits; raises as `inspect`."""
+    """Open a picture without decoding it, with its format and size checked. Raises as `read_header` does."""
     if not data:
         raise Unreadable("The file is empty. Send the original file.")
     try:
@@ -47,8 +55,8 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
     return image
 
 
-def inspect(data: bytes, max_pixels: int) -> Header:
-    """Read the header only.
+def read_header(data: bytes, max_pixels: int) -> Header:
+    """Read a photo's format and size without decoding it.
 
     Raises:
         NotAnImage: not JPEG, PNG, WebP or HEIC. TooLarge: too many pixels. Unreadable: empty, damaged or tiny.
@@ -61,8 +69,8 @@ def inspect(data: bytes, max_pixels: int) -> Header:
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF's number for how the picture lies: 1 is upright."""
+    """EXIF's orientation, 1 to 8: 1 is upright, also where EXIF is missing or broken."""
     try:
         return int(image.getexif().get(ORIENTATION, 1))
     except (OSError, ValueError, SyntaxError, KeyError, TypeError):
-        return 1  # broken EXIF is no reason to refuse the pixels
+        return 1  # the pixels are still good

@@ -1,10 +1,9 @@
-"""Bytes to upright sRGB pixels, and back. Sizes are checked before anything is decoded."""
+"""The codec: photos' bytes to upright sRGB pixels, pixels to JPEG, masks to PNG."""
 
 import io
 
 import cv2
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
@@ -14,19 +13,17 @@ from orchestrator.pipeline.header import ORIENTATION, open_image, orientation
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-pillow_heif.register_heif_opener()
-Image.MAX_IMAGE_PIXELS = None  # we check the size ourselves, with a clear message
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 def decode(data: bytes, max_pixels: int) -> Pixels:
-    """Decode to (H, W, 3) uint8 sRGB, turned upright; the first frame of an animation; transparency over white.
+    """Decode to (H, W, 3) uint8 sRGB, upright. Takes an animation's first frame and puts transparency on white.
 
     Raises:
-        NotAnImage, TooLarge, Unreadable: see `inspect`; also Unreadable for a file that stops in the middle.
+        NotAnImage, TooLarge, Unreadable: see `header.read_header`; also Unreadable for a truncated file.
     """
     image = open_image(data, max_pixels)
-    turn = orientation(image)
+    exif_orientation = orientation(image)
     profile = image.info.get("icc_profile")
     try:
         image.load()
@@ -40,9 +37,9 @@ def decode(data: bytes, max_pixels: int) -> Pixels:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     image = _to_srgb(image, profile)
-    if turn in range(2, 9):
+    if exif_orientation in range(2, 9):
         exif = Image.Exif()
-        exif[ORIENTATION] = turn
+        exif[ORIENTATION] = exif_orientation
         image.info["exif"] = exif.tobytes()
         image = ImageOps.exif_transpose(image)
     return np.ascontiguousarray(np.asarray(image, np.uint8))
@@ -53,12 +50,12 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             if image.mode == "RGB" and ImageCms.getProfileDescription(source).startswith("sRGB"):
-                return image  # most photos: nothing to convert
+                return image  # most photos
             converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
             if converted is not None:
                 return converted
         except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a broken profile: take the values as they are
+            pass  # a broken profile: take the values for sRGB
     return image.convert("RGB")
 
 
@@ -71,7 +68,7 @@ def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
 
 def encode_mask(mask: Mask) -> bytes:
     """One-channel PNG, 255 where the mask is set."""
-    done, data = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255))
-    if not done:
+    encoded, png = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255))
+    if not encoded:
         raise Unreadable("The mask could not be written.")
-    return data.tobytes()
+    return png.tobytes()

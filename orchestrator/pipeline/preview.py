@@ -1,4 +1,4 @@
-"""A first picture from one look of the segmenter: what `model_repository/iris_preview` does inside Triton."""
+"""A preview from one look of the segmenter: what `model_repository/iris_preview` does inside Triton."""
 
 import cv2
 import numpy as np
@@ -7,30 +7,31 @@ from numpy.typing import NDArray
 from orchestrator.errors import NoIrisFound
 from orchestrator.inference.protocol import IRIS, PUPIL, Infer
 from orchestrator.pipeline.crop import crop_iris
-from orchestrator.pipeline.enhance import calm_pupil, equalise
+from orchestrator.pipeline.enhance import darken_pupil, equalise
 from orchestrator.pipeline.geometry import Circle, Square, fit_circle, largest_piece
 from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.search import MIN_PRESENCE
-from orchestrator.pipeline.segment import MIN_IN_CIRCLE, IrisMasks
+from orchestrator.pipeline.segment import MIN_MASK_SHARE, IrisMasks
 
 DIAMETERS = 1.8  # side of the look, in iris diameters
 
 
-async def first_picture(photo: Pixels, circle: Circle, infer: Infer) -> Pixels | None:
-    """A picture of the iris at `circle`, (P, P, 3) uint8, in one call where the provider has the ensemble.
+async def make_preview(photo: Pixels, circle: Circle, infer: Infer) -> Pixels | None:
+    """A first picture of the iris at `circle`, (P, P, 3) uint8, in one call where the provider has the ensemble.
 
     None where one look is not enough to make one; the finished picture takes several.
     """
     side = 2 * circle.radius * DIAMETERS
-    look = Square(circle.x - side / 2, circle.y - side / 2, side).cut(photo, infer.segment_px)
+    image = Square(circle.x - side / 2, circle.y - side / 2, side).cut(photo, infer.segment_px)
     try:
-        whole = await infer.preview(look)
-        if whole is not None:
-            return whole
-        found = await infer.segment(look[None])
-        parts = found.probabilities[0], found.reflection[0], float(found.presence[0])
-        return await infer.upscale(cut_out(look, *parts, infer.tile_px))
+        preview = await infer.preview(image)
+        if preview is not None:
+            return preview
+        segmentation = await infer.segment(image[None])
+        probabilities, reflection = segmentation.probabilities[0], segmentation.reflection[0]
+        tile = cut_out(image, probabilities, reflection, float(segmentation.presence[0]), infer.tile_px)
+        return await infer.upscale(tile)
     except NoIrisFound:
         return None
 
@@ -45,18 +46,19 @@ def cut_out(
         probabilities: (S, S, C), 0–1.
         reflection: (S, S), 0–1.
         presence: 0–1.
-        side_px: side of the answer, (side_px, side_px, 3) uint8.
+        side_px: side of the result, (side_px, side_px, 3) uint8.
 
     Raises:
         NoIrisFound: no open eye, or no round shape.
     """
     iris = largest_piece(probabilities[..., IRIS] + probabilities[..., PUPIL] > 0.5)
     circle = fit_circle(iris)
-    if circle is None or presence < MIN_PRESENCE or circle.in_it < MIN_IN_CIRCLE:
+    if circle is None or presence < MIN_PRESENCE or circle.mask_share < MIN_MASK_SHARE:
         raise NoIrisFound
     pupil = largest_piece(probabilities[..., PUPIL] > 0.5) & iris
-    crop = crop_iris(image, IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence, presence), side_px)
-    filled = remove_reflections(crop.picture, crop.masks).photo
-    cleaned = equalise(calm_pupil(filled, crop.masks.pupil, crop.masks.circle.radius))
-    cleaned[~crop.masks.iris] = 0
-    return np.asarray(cv2.resize(cleaned, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)
+    masks = IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence, presence)
+    crop = crop_iris(image, masks, side_px)
+    cleaned = remove_reflections(crop.picture, crop.masks).photo
+    finished = equalise(darken_pupil(cleaned, crop.masks.pupil, crop.masks.circle.radius))
+    finished[~crop.masks.iris] = 0
+    return np.asarray(cv2.resize(finished, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -1,4 +1,4 @@
-"""How good the result can be, from what was found in the photo: one figure, and warnings in words."""
+"""How good the result can be, judged by the photo: a score, and a warning for each thing that lowers it."""
 
 import cv2
 import numpy as np
@@ -7,31 +7,36 @@ from numpy.typing import NDArray
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.segment import IrisMasks
 
-SMALL_PX, SHARP, DIM, COVERED, REFLECTED = 120, 4.0, 28.0, 0.6, 0.15
-NORMAL_PX = 256
+# Short of these values the score is lower and there is a warning.
+GOOD_RADIUS_PX = 120
+GOOD_SHARPNESS = 4.0
+GOOD_BRIGHTNESS = 28.0  # grey levels
+GOOD_VISIBLE = 0.6  # share of the iris that no lid covers
+GOOD_REFLECTION = 0.15  # share of the iris; more is worse
+NORMAL_PX = 256  # side at which sharpness is measured
 
 
-def assess(crop: Pixels, masks: IrisMasks, reflected: float) -> tuple[float, list[str]]:
+def assess(picture: Pixels, masks: IrisMasks, reflection_share: float) -> tuple[float, list[str]]:
     """Score 0–1 (the product of five factors) and a warning for each factor that is low.
 
     Args:
-        crop: (H, W, 3) uint8, the iris before enhancement.
+        picture: (H, W, 3) uint8, the crop of the iris before enhancement.
         masks: on the crop's grid.
-        reflected: share of the iris, 0–1.
+        reflection_share: how much of the iris reflects, 0–1.
     """
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
     fibres = masks.iris & ~masks.pupil & ~masks.reflection
-    values = grey[fibres] if fibres.any() else grey[masks.iris]
+    brightness = float(np.median(grey[fibres] if fibres.any() else grey[masks.iris]))
     visible = float(masks.iris.sum() / (np.pi * masks.circle.radius**2))
+    sharpness = _sharpness(grey, fibres)
     factors = {
-        "The iris is small in the photo; move closer for more detail.": masks.circle.radius / SMALL_PX,
-        "The photo is not quite sharp; hold still and tap the eye to focus.": _sharpness(
-            np.asarray(grey, np.uint8), fibres
-        )
-        / SHARP,
-        "The photo is dark; use more light.": float(np.median(values)) / DIM,
-        "The lids cover part of the iris; open the eye wide.": visible / COVERED,
-        "Large reflections cover the iris; turn away from windows and lamps.": REFLECTED / max(reflected, 1e-6),
+        "The iris is small in the photo; move closer for more detail.": masks.circle.radius / GOOD_RADIUS_PX,
+        "The photo is not quite sharp; hold still and tap the eye to focus.": sharpness / GOOD_SHARPNESS,
+        "The photo is dark; use more light.": brightness / GOOD_BRIGHTNESS,
+        "The lids cover part of the iris; open the eye wide.": visible / GOOD_VISIBLE,
+        "Large reflections cover the iris; turn away from windows and lamps.": (
+            GOOD_REFLECTION / max(reflection_share, 1e-6)
+        ),
     }
     warnings = [words for words, factor in factors.items() if factor < 1.0]
     score = masks.confidence * float(np.prod([min(f, 1.0) ** 0.5 for f in factors.values()]))
@@ -39,14 +44,14 @@ def assess(crop: Pixels, masks: IrisMasks, reflected: float) -> tuple[float, lis
 
 
 def _sharpness(grey: NDArray[np.uint8], fibres: Mask) -> float:
-    """Spread of the Laplacian between the fibres, in % of their brightness, at one size for every photo.
+    """Root mean square of the Laplacian over the fibres, in % of their brightness, at one size for every photo.
 
-    Drawn eyes in focus have 7 to 35, blurred by a hundredth of the radius 3 to 8, by a fiftieth 2 to 5.
+    Drawn eyes have 7 to 35 in focus, 3 to 8 blurred by a hundredth of the radius, and 2 to 5 by a fiftieth.
     """
     size = (NORMAL_PX, NORMAL_PX)
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     ring = cv2.resize(fibres.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    inner = cv2.erode(ring, np.ones((7, 7), np.uint8)) > 0  # its own outline is no detail
+    inner = cv2.erode(ring, np.ones((7, 7), np.uint8)) > 0  # the ring's own outline is no detail
     if not inner.any():
         return 0.0
     edges = np.asarray(cv2.Laplacian(small, cv2.CV_32F))[inner]

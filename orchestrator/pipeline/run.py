@@ -1,23 +1,26 @@
-"""The way of one photo: load, segment, remove reflections, enhance; the caller saves."""
+"""The steps of one photo: load, segment, remove reflections, enhance. The caller saves the result."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from orchestrator.inference.protocol import SCALE, Infer
-from orchestrator.pipeline import images
 from orchestrator.pipeline.crop import Crop, crop_iris
 from orchestrator.pipeline.decoder import Decoder
-from orchestrator.pipeline.enhance import calm_pupil, equalise, on_black, upscale
-from orchestrator.pipeline.images import Pixels
-from orchestrator.pipeline.preview import first_picture
+from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black, upscale
+from orchestrator.pipeline.images import Pixels, encode_jpeg, encode_mask
+from orchestrator.pipeline.preview import make_preview
 from orchestrator.pipeline.quality import assess
 from orchestrator.pipeline.reflections import remove_reflections
-from orchestrator.pipeline.segment import segment
+from orchestrator.pipeline.segment import IrisMasks, segment
 
-Report = Callable[[str, int], Awaitable[None]]
+ReportStep = Callable[[str, int], Awaitable[None]]
+"""Awaited with the step that work is in and the percent that are done; may raise to stop the work."""
+
 ShowPreview = Callable[[Pixels], Awaitable[None]]
+"""Awaited with the preview, (P, P, 3) uint8, as soon as there is one."""
 
 LOADING, SEGMENTING, REMOVING, ENHANCING, SAVING = (
     "loading", "segmenting", "removing_reflections", "enhancing", "saving"
@@ -43,10 +46,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Result:
-    """The encoded result, the same crop as it was photographed, and the mask.
-
-    With their facts, and the time of each step in milliseconds.
-    """
+    """The finished picture, its crop as photographed and the iris mask, encoded, with what is known about them."""
 
     jpeg: bytes
     before_jpeg: bytes
@@ -59,68 +59,72 @@ class Result:
 
 
 class Stopwatch:
-    """Milliseconds between calls, by name."""
+    """How long each step takes, in milliseconds."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
         self.ms: dict[str, int] = {}
 
-    def lap(self, name: str) -> None:
-        """Book the time since the last lap under `name`."""
+    def lap(self, step: str) -> None:
+        """Book the time since the last lap under `step`."""
         now = time.perf_counter()
-        self.ms[name] = round((now - self._last) * 1000)
+        self.ms[step] = round((now - self._last) * 1000)
         self._last = now
 
 
 async def run(
-    data: bytes, infer: Infer, decoder: Decoder, limits: Budget, report: Report, show: ShowPreview | None = None
+    data: bytes, infer: Infer, decoder: Decoder, budget: Budget, report: ReportStep, show: ShowPreview | None = None
 ) -> Result:
     """Turn the bytes of a photo into the finished picture.
 
-    `report(step, progress)` is awaited as work really advances, progress never going down; it may raise to stop.
-    `show` is awaited with a first picture, (P, P, 3) uint8, as soon as there is one.
+    Reports as work advances; progress never goes down. Makes a preview only if it is to be shown.
 
     Raises:
-        NotAnImage, TooLarge, Unreadable, NoIrisFound, IrisTooSmall: about the photo; never retried.
-        ModelUnavailable, BadModelOutput, ProcessingFailed: about us.
+        NotAnImage, TooLarge, Unreadable, NoIrisFound, IrisTooSmall: the photo's fault; never retried.
+        ModelUnavailable, BadModelOutput, ProcessingFailed: our fault.
     """
     watch = Stopwatch()
     await report(LOADING, 5)
-    async with decoder.photo(data, limits.max_pixels) as photo:
+    async with decoder.photo(data, budget.max_pixels) as photo:
         watch.lap(LOADING)
         await report(SEGMENTING, 10)
-        mask_png, crop = await _find(photo, infer, limits, show)
-        del photo
+        mask_png, crop = await _find_iris(photo, infer, budget, show)
+        del photo  # frees the full-size pixels before the next large photo is let in
     watch.lap(SEGMENTING)
 
     await report(REMOVING, 40)
-    found = crop.masks
-    cleaned = await asyncio.to_thread(remove_reflections, crop.picture, found)
-    score, warnings = assess(crop.picture, found, cleaned.share)
+    cleaned = await asyncio.to_thread(remove_reflections, crop.picture, crop.masks)
+    score, warnings = assess(crop.picture, crop.masks, cleaned.share)
     if crop.shrunk:
-        warnings.append(f"The iris was larger than {limits.max_result_px // SCALE} pixels and was reduced to that.")
+        warnings.append(f"The iris was larger than {budget.max_result_px // SCALE} pixels and was reduced to that.")
     watch.lap(REMOVING)
 
     await report(ENHANCING, 60)
-
-    async def tile_done(share: float) -> None:
-        await report(ENHANCING, 60 + int(29 * share))
-
-    calmed = await asyncio.to_thread(calm_pupil, cleaned.photo, found.pupil, found.circle.radius)
-    sharpened = await asyncio.to_thread(equalise, calmed)
-    large = await upscale(sharpened, found.iris, infer, limits.tiles_in_flight, tile_done)
-    finished = await asyncio.to_thread(on_black, large, found.iris, found.circle.radius)
-    jpeg = await asyncio.to_thread(images.encode_jpeg, finished)
-    before = await asyncio.to_thread(images.encode_jpeg, crop.picture)
+    finished = await _enhance(cleaned.photo, crop.masks, infer, budget, report)
+    jpeg = await asyncio.to_thread(encode_jpeg, finished)
+    before_jpeg = await asyncio.to_thread(encode_jpeg, crop.picture)
     watch.lap(ENHANCING)
     height, width = finished.shape[:2]
-    return Result(jpeg, before, mask_png, width, height, score, warnings, watch.ms)
+    return Result(jpeg, before_jpeg, mask_png, width, height, score, warnings, watch.ms)
 
 
-async def _find(photo: Pixels, infer: Infer, limits: Budget, show: ShowPreview | None) -> tuple[bytes, Crop]:
-    """The encoded mask on the photo's own grid, and the iris cut out; what is full-size is dropped on return."""
+async def _find_iris(photo: Pixels, infer: Infer, budget: Budget, show: ShowPreview | None) -> tuple[bytes, Crop]:
+    """The encoded mask on the photo's own grid, and the iris cut out; full-size masks are freed on return."""
     masks = await segment(photo, infer)
-    if show and (preview := await first_picture(photo, masks.circle, infer)) is not None:
+    if show and (preview := await make_preview(photo, masks.circle, infer)) is not None:
         await show(preview)
-    mask_png = await asyncio.to_thread(images.encode_mask, masks.iris)
-    return mask_png, await asyncio.to_thread(crop_iris, photo, masks, limits.max_result_px // SCALE)
+    mask_png = await asyncio.to_thread(encode_mask, masks.iris)
+    return mask_png, await asyncio.to_thread(crop_iris, photo, masks, budget.max_result_px // SCALE)
+
+
+async def _enhance(cleaned: Pixels, masks: IrisMasks, infer: Infer, budget: Budget, report: ReportStep) -> Pixels:
+    """Contrast, ×4, black around the iris."""
+    darkened = await asyncio.to_thread(darken_pupil, cleaned, masks.pupil, masks.circle.radius)
+    equalised = await asyncio.to_thread(equalise, darkened)
+    report_tiles = partial(_report_tiles, report)
+    large = await upscale(equalised, masks.iris, infer, budget.tiles_in_flight, report_tiles)
+    return await asyncio.to_thread(on_black, large, masks.iris, masks.circle.radius)
+
+
+async def _report_tiles(report: ReportStep, share: float) -> None:
+    await report(ENHANCING, 60 + int(29 * share))

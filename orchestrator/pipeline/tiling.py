@@ -1,4 +1,4 @@
-"""Overlapping tiles for a network with a fixed input size, and laying their answers together without a seam."""
+"""Overlapping tiles for a network with a fixed input size, and blending what it returns without a seam."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,22 @@ from numpy.typing import NDArray
 
 from orchestrator.pipeline.images import Pixels
 
-# The compact enhancer looks 18 px around a pixel: what lies nearer to a tile's edge is thrown away, the next 8 px fade.
+# The enhancer looks 18 px around each pixel: what is nearer to a tile's edge is discarded; the next 8 px are blended.
 DISCARD_PX, FADE_PX = 20, 8
 OVERLAP_PX = 2 * DISCARD_PX + FADE_PX
-FULL = 16  # a tile's share along one axis, so that two axes make 256ths
+FULL_WEIGHT = 16  # along one axis, so that the product over both axes is 256
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Where a tile's upper left corner lies on the picture, in pixels."""
+    """The upper left corner of a tile on the picture, in pixels."""
 
     x: int
     y: int
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Corners along one axis: evenly spread, neighbours overlapping by at least OVERLAP_PX."""
+    """Where tiles start along one axis: evenly spread, neighbours overlapping by at least OVERLAP_PX."""
     if length <= side:
         return [0]
     count = -(-(length - OVERLAP_PX) // (side - OVERLAP_PX))
@@ -34,26 +34,26 @@ def tiles(height: int, width: int, side: int) -> list[Tile]:
     return [Tile(x, y) for y in _starts(height, side) for x in _starts(width, side)]
 
 
-def cut(picture: Pixels, tile: Tile, side: int) -> Pixels:
-    """The tile's pixels, (side, side, 3); a picture smaller than a tile is continued by reflection."""
-    piece = picture[tile.y : tile.y + side, tile.x : tile.x + side]
-    below, right = side - piece.shape[0], side - piece.shape[1]
+def cut_tile(picture: Pixels, tile: Tile, side: int) -> Pixels:
+    """The tile's pixels, (side, side, 3); a picture smaller than a tile is padded with its mirror image."""
+    pixels = picture[tile.y : tile.y + side, tile.x : tile.x + side]
+    below, right = side - pixels.shape[0], side - pixels.shape[1]
     if below or right:
-        reflects = below < piece.shape[0] and right < piece.shape[1]
+        can_mirror = below < pixels.shape[0] and right < pixels.shape[1]
         pads = ((0, below), (0, right), (0, 0))
-        piece = np.pad(piece, pads, "reflect") if reflects else np.pad(piece, pads, "edge")
-    return np.ascontiguousarray(piece)
+        pixels = np.pad(pixels, pads, "reflect") if can_mirror else np.pad(pixels, pads, "edge")
+    return np.ascontiguousarray(pixels)
 
 
-def _shares(length: int, side: int, scale: int) -> dict[int, NDArray[np.uint16]]:
-    """For each tile along one axis, by its start, its share of each answer pixel in sixteenths; they sum to 16.
+def _weights(length: int, side: int, scale: int) -> dict[int, NDArray[np.uint16]]:
+    """For each tile along one axis, by its start, the weight of each pixel of its enlargement; they sum to FULL_WEIGHT.
 
-    A tile begins to count DISCARD_PX after its start, over FADE_PX, and what it takes on is taken from the one before.
+    A tile fades in from DISCARD_PX after its start, over FADE_PX, while the one before it fades out.
     """
     starts = _starts(length, side)
     position = (np.arange(max(length, side) * scale) + 0.5) / scale
-    ramps = [np.rint(np.clip((position - s - DISCARD_PX) / FADE_PX, 0, 1) * FULL) for s in starts]
-    ramps[0] = np.full_like(position, FULL)
+    ramps = [np.rint(np.clip((position - s - DISCARD_PX) / FADE_PX, 0, 1) * FULL_WEIGHT) for s in starts]
+    ramps[0] = np.full_like(position, FULL_WEIGHT)
     ramps.append(np.zeros_like(position))
     return {
         start: (ramps[n] - ramps[n + 1])[start * scale : (start + side) * scale].astype(np.uint16)
@@ -61,39 +61,39 @@ def _shares(length: int, side: int, scale: int) -> dict[int, NDArray[np.uint16]]
     }
 
 
-def _parts(shares: NDArray[np.uint16]) -> tuple[slice, slice, slice]:
-    """Where a tile fades in, counts alone, and fades out."""
-    counts, alone = np.flatnonzero(shares), np.flatnonzero(shares == FULL)
+def _sections(weights: NDArray[np.uint16]) -> tuple[slice, slice, slice]:
+    """Where a tile fades in, where it alone counts, and where it fades out."""
+    counts, alone = np.flatnonzero(weights), np.flatnonzero(weights == FULL_WEIGHT)
     first, last = int(alone[0]), int(alone[-1]) + 1
     return slice(int(counts[0]), first), slice(first, last), slice(last, int(counts[-1]) + 1)
 
 
 class Canvas:
-    """Collects answers of tiles, each `scale` times its tile, into one picture, in whichever order they come.
+    """Blends enlarged tiles, each `scale` times its tile, into one picture, in any order.
 
-    Most pixels belong to one tile and are copied; only where two meet are they mixed, in 256ths (uint16).
+    Most pixels belong to one tile and are copied; only where tiles overlap are they blended, in 256ths (uint16).
     """
 
     def __init__(self, height: int, width: int, side: int, scale: int) -> None:
         self._scale = scale
-        self._rows, self._columns = _shares(height, side, scale), _shares(width, side, scale)
+        self._row_weights, self._column_weights = _weights(height, side, scale), _weights(width, side, scale)
         self._sum = np.zeros((height * scale, width * scale, 3), np.uint16)
 
-    def add(self, tile: Tile, answer: Pixels) -> None:
-        """Lay one answer down."""
-        down, across = self._rows[tile.y], self._columns[tile.x]
-        there = self._sum[tile.y * self._scale :, tile.x * self._scale :]
-        height, width = there.shape[:2]
-        for n, rows in enumerate(_parts(down)):
-            for m, columns in enumerate(_parts(across)):
-                into = there[rows, columns]
-                piece = answer[rows, columns][: into.shape[0], : into.shape[1]]
+    def add(self, tile: Tile, enlarged: Pixels) -> None:
+        """Blend in one enlarged tile. Not safe to call from two threads at once: tiles overlap."""
+        row_weights, column_weights = self._row_weights[tile.y], self._column_weights[tile.x]
+        region = self._sum[tile.y * self._scale :, tile.x * self._scale :]
+        height, width = region.shape[:2]
+        for n, rows in enumerate(_sections(row_weights)):
+            for m, columns in enumerate(_sections(column_weights)):
+                target = region[rows, columns]
+                pixels = enlarged[rows, columns][: target.shape[0], : target.shape[1]]
                 if n == m == 1:
-                    np.left_shift(piece, 8, out=into, dtype=np.uint16)
-                elif piece.size:
-                    share = down[rows, None, None] * across[None, columns, None]
-                    into += piece * share[: max(height - rows.start, 0), : max(width - columns.start, 0)]
+                    np.left_shift(pixels, 8, out=target, dtype=np.uint16)
+                elif pixels.size:
+                    weight = row_weights[rows, None, None] * column_weights[None, columns, None]
+                    target += pixels * weight[: max(height - rows.start, 0), : max(width - columns.start, 0)]
 
     def picture(self) -> Pixels:
-        """What has been laid down; black where nothing was."""
+        """The picture so far, uint8; black where no tile has been added."""
         return ((self._sum + np.uint16(128)) >> 8).astype(np.uint8)

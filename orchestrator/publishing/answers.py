@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.errors import BadModelOutput, IrisvueError
-from orchestrator.inference.protocol import ENHANCER, IRIS, PUPIL, Bytes, Infer, Segmentation
+from orchestrator.inference.protocol import ENHANCER, IRIS, PUPIL, Infer, Segmentation
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.search import MIN_PRESENCE
 from orchestrator.publishing.golden import GoldenPicture
@@ -77,7 +77,7 @@ def _score(mask: Mask, truth: Mask | None, seen: bool) -> float:
     return float((mask & truth).sum() / max(1, (mask | truth).sum()))
 
 
-def _enhancer_answer(output: Bytes, truth: Pixels | None, seconds: float) -> Answer:
+def _enhancer_answer(output: Pixels, truth: Pixels | None, seconds: float) -> Answer:
     if truth is None:
         raise ValueError("A golden picture for the enhancer needs its large picture.")
     return Answer(min(float(cv2.PSNR(output, truth)), MAX_PSNR_DB), output, seconds)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from orchestrator.inference.protocol import ENHANCER, PREVIEW, SEGMENTER, preview_of
+from orchestrator.inference.protocol import ENHANCER, PREVIEW, SEGMENTER, preview_ensemble
 from orchestrator.publishing.publisher import Publisher
 
 
@@ -21,7 +21,7 @@ async def add_ensembles(publisher: Publisher, model: str, version: int) -> list[
             versions = {model: version, other: beside}
             if versions == shipped:
                 continue
-            name = preview_of(str(versions[SEGMENTER]), str(versions[ENHANCER]))
+            name = preview_ensemble(str(versions[SEGMENTER]), str(versions[ENHANCER]))
             added.append(name)
             await publisher.repository.place_model(name, _config_of(config, name, versions))
             await publisher.control.reload(name)
@@ -56,6 +56,6 @@ async def remove_ensembles(publisher: Publisher, names: Sequence[str]) -> None:
 
 async def ensembles_with(publisher: Publisher, model: str, version: int) -> list[str]:
     """The names of the published ensembles that use this version."""
-    part = f"u{version}" if model == SEGMENTER else f"r{version}"  # as in `preview_of`
+    part = f"u{version}" if model == SEGMENTER else f"r{version}"  # as in `preview_ensemble`
     names = await publisher.repository.models()
     return [name for name in names if name.startswith(f"{PREVIEW}_") and part in name.split("_")]

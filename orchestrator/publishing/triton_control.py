@@ -12,7 +12,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from orchestrator.errors import ModelUnavailable, Refused
-from orchestrator.inference.channel import CHANNEL, GONE, addresses
+from orchestrator.inference.channel import CHANNEL_OPTIONS, UNAVAILABLE, addresses
 
 CONTROL_HEADER = "triton-grpc-protocol-irisvue"
 CANDIDATE = ".check-"  # in the name under which a candidate is served while it is examined
@@ -50,7 +50,7 @@ class TritonControl:
             try:
                 await client.unload_model(model, headers=self._headers, client_timeout=self._timeout_s)
             except InferenceServerException as error:
-                if error.status() in GONE:
+                if error.status() in UNAVAILABLE:
                     raise _translated(model, error) from error
 
     async def ready(self, model: str, version: int) -> bool:
@@ -129,7 +129,9 @@ async def open_control(
     url: str, key: SecretStr | None = None, timeout_s: float = 120.0
 ) -> AsyncIterator[TritonControl]:
     """Model control of each server that the setting names; `key` is what they require to load or unload."""
-    clients = {address: InferenceServerClient(address, channel_args=CHANNEL) for address in await addresses(url)}
+    clients = {
+        address: InferenceServerClient(address, channel_args=CHANNEL_OPTIONS) for address in await addresses(url)
+    }
     try:
         yield TritonControl(clients, timeout_s, key.get_secret_value() if key else None)
     finally:
@@ -140,7 +142,7 @@ async def open_control(
 def _translated(what: str, error: InferenceServerException) -> Exception:
     if "protocol is restricted" in error.message():
         return Refused(f"{what}: this Triton requires a key to load models. Set IRISVUE_TRITON_CONTROL_KEY.")
-    if error.status() in GONE:
+    if error.status() in UNAVAILABLE:
         return ModelUnavailable(f"{what}: the model server does not answer.")
     reason = error.message().split("\n")[0].removeprefix(f"load failed for model '{what.split()[0]}': ")
     return Refused(f"{what} could not be loaded: {reason}")

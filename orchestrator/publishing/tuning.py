@@ -11,7 +11,7 @@ from itertools import chain, product
 import numpy as np
 
 from orchestrator.errors import Refused
-from orchestrator.inference.protocol import SEGMENTER, Bytes
+from orchestrator.inference.protocol import SEGMENTER, Pixels
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.publishing.publisher import Publisher, version_in_use
 from orchestrator.publishing.signature import read_signature
@@ -81,14 +81,16 @@ async def _measure_one(
     return BatchSetting(delay_us, instances, round(len(together) / took_s, 2), *medians_ms)
 
 
-async def _call_at_once(infer: TritonInfer, model: str, picture: Bytes, callers: int, duration_s: float) -> list[float]:
+async def _call_at_once(
+    infer: TritonInfer, model: str, picture: Pixels, callers: int, duration_s: float
+) -> list[float]:
     """The seconds that each call took, with this number of callers who call again and again."""
     deadline = time.perf_counter() + duration_s
     times = await asyncio.gather(*(_call_until(infer, model, picture, deadline) for _ in range(callers)))
     return list(chain.from_iterable(times))
 
 
-async def _call_until(infer: TritonInfer, model: str, picture: Bytes, deadline: float) -> list[float]:
+async def _call_until(infer: TritonInfer, model: str, picture: Pixels, deadline: float) -> list[float]:
     times = []
     while time.perf_counter() < deadline:
         started = time.perf_counter()

@@ -88,8 +88,7 @@ async def _release(services: Services, claim: Claim) -> None:
     """The job was cancelled, deleted or claimed by another worker: remove what nobody owns."""
     log.info("job cancelled, deleted or taken over", job_id=str(claim.job.id), attempt=claim.attempt)
     with _or_left_to_the_sweeper(claim):
-        if await lease.has_no_owner(services, claim.job.id):
-            await cancellation.remove_objects(services, claim.job)
+        await cancellation.remove_objects_without_owner(services, claim.job)
 
 
 async def _fail(context: Context, claim: Claim, error: Exception) -> None:
@@ -101,6 +100,5 @@ async def _fail(context: Context, claim: Claim, error: Exception) -> None:
     expected = failure.error_type == "quality_issue"
     log.info("attempt failed", job_id=str(job_id), attempt=claim.attempt, code=failure.code, exc_info=not expected)
     with _or_left_to_the_sweeper(claim):
-        ended = await asyncio.shield(lease.fail(services, claim, failure))
-        if ended or await lease.has_no_owner(services, job_id):
-            await cancellation.remove_objects(services, claim.job)
+        await asyncio.shield(lease.fail(services, claim, failure))
+        await cancellation.remove_objects_without_owner(services, claim.job)

@@ -1,19 +1,24 @@
 """The packages that users install: what is in them, and that their quick starts run as they stand."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tarfile
+import zipfile
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT
 from orchestrator.embedded.stack import Stack
 from tests.clients.test_typescript import FOLDER as TYPESCRIPT
-from tests.clients.test_typescript import npm, run
+from tests.clients.test_typescript import missing, npm, run
 
 MODULES = ["client", "errors", "index", "react", "schema", "sse", "watch"]
 TYPES_USED = """
@@ -86,3 +91,70 @@ def test_the_quick_start_of_the_npm_package_runs(npm_project: Path, stack: Stack
     *progress, result_url = done.stdout.splitlines()
     assert progress[-1] == "100 Complete!"
     assert httpx.get(result_url, trust_env=False).content.startswith(b"\xff\xd8")
+
+
+SOURCES = ["pyproject.toml", "README.md", "LICENSE", "orchestrator", "export", "irisvue", "model_repository"]
+CLIENT_ALONE = {"irisvue", "httpx", "httpx-sse", "rich"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make build` makes of the sources, built from a copy: setuptools leaves files behind."""
+    folder, out = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheel")
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    built = run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), "."], folder)
+    assert built.returncode == 0, built.stdout + built.stderr
+    [path] = out.iterdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def client_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with `pip install irisvue` in it and nothing else, in the versions that are locked."""
+    folder = tmp_path_factory.mktemp("environment")
+    assert run([sys.executable, "-m", "venv", str(folder)], folder).returncode == 0
+    versions = re.findall(r"^([a-z0-9.-]+==[^ ]+)(?: ;.*)? ", (ROOT / "requirements.lock").read_text(), re.M)
+    (folder / "constraints.txt").write_text("\n".join(line for line in versions if "numpy" not in line))
+    pip = [str(folder / "bin/python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    installed = run([*pip, "-c", "constraints.txt", str(wheel)], folder)
+    if installed.returncode and "No matching distribution" in installed.stderr and "CI" not in os.environ:
+        missing("the packages of the Python client can't be fetched here")
+    assert installed.returncode == 0, installed.stderr
+    return folder
+
+
+def test_the_wheel_has_what_a_server_needs_and_no_tests(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    tracked = run(["git", "ls-files", "orchestrator", "irisvue", "model_repository"], ROOT).stdout.split()
+    assert not [name for name in tracked if name not in names]
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "docs/"))]
+
+
+@pytest.mark.timeout(180)
+def test_pip_install_irisvue_is_the_client_alone(client_environment: Path) -> None:
+    listed = run([str(client_environment / "bin/python"), "-m", "pip", "list", "--format=json"], client_environment)
+    names = {package["name"] for package in json.loads(listed.stdout)}
+    assert CLIENT_ALONE <= names and len(names) < 20 and not names & {"fastapi", "numpy", "sqlalchemy", "typer"}
+    command = run([str(client_environment / "bin/irisvue"), "up"], client_environment)
+    assert command.returncode == 1 and "pip install 'irisvue[embedded]'" in command.stderr
+    assert "Traceback" not in command.stderr
+
+
+@pytest.mark.timeout(180)
+def test_the_quick_start_of_the_python_client_runs(
+    client_environment: Path, stack: Stack, eye_jpeg: bytes, tmp_path: Path
+) -> None:
+    first = re.search(r"```python\n(.*?)```", (ROOT / "irisvue/README.md").read_text(), re.S)
+    assert first
+    (tmp_path / "quickstart.py").write_text(first[1])
+    (tmp_path / "eye.jpg").write_bytes(eye_jpeg)
+    token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
+    env = os.environ | {"IRISVUE_URL": stack.url, "IRISVUE_TOKEN": token, "no_proxy": "*"}
+    argv = [str(client_environment / "bin/python"), "quickstart.py"]
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "iris.jpg").read_bytes().startswith(b"\xff\xd8")

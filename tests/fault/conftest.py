@@ -20,7 +20,7 @@ from orchestrator.db.tables import Job
 from orchestrator.embedded.stack import Options, Stack
 from orchestrator.inference.checks import checked_segmentation
 from orchestrator.inference.onnx import OnnxInfer
-from orchestrator.inference.protocol import Bytes, Infer, Segmentation
+from orchestrator.inference.protocol import Infer, Pixels, Segmentation
 from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.services import Services
@@ -98,7 +98,7 @@ class Faulty:
     def pinned(self, versions: Mapping[str, str], background: bool = False) -> "Faulty":
         return self
 
-    async def segment(self, images: Bytes) -> Segmentation:
+    async def segment(self, images: Pixels) -> Segmentation:
         self.calls += 1
         found = await self.real.segment(images)
         if self.calls > self.times:
@@ -111,11 +111,11 @@ class Faulty:
             return checked_segmentation([wrong, found.reflection[..., None], found.presence[:, None]], n, side)
         return found
 
-    async def upscale(self, tile: Bytes) -> Bytes:
+    async def upscale(self, tile: Pixels) -> Pixels:
         self.tiles += 1
         return await self.real.upscale(tile)
 
-    async def preview(self, image: Bytes) -> Bytes | None:
+    async def preview(self, image: Pixels) -> Pixels | None:
         return await self.real.preview(image)
 
     async def ready(self) -> bool:

@@ -22,7 +22,7 @@ from orchestrator.embedded.supervisor import Process
 from orchestrator.errors import IrisvueError, Refused, SetupError
 from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.pipeline import images
-from orchestrator.pipeline.header import MIN_SIDE_PX, inspect
+from orchestrator.pipeline.header import MIN_SIDE_PX, read_header
 from orchestrator.progress import events
 from orchestrator.publishing.signature import read_signature
 
@@ -33,7 +33,7 @@ JOB = UUID(int=1)
 def photo(data: bytes) -> None:
     """A photo: refused in words, or decoded to what its header promised."""
     try:
-        header = inspect(data, MAX_PIXELS)
+        header = read_header(data, MAX_PIXELS)
         pixels = images.decode(data, MAX_PIXELS)
     except IrisvueError as error:
         assert error.detail and error.status in (413, 415, 422), error

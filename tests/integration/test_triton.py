@@ -11,7 +11,7 @@ from tritonclient.utils import InferenceServerException
 
 from export import eyes
 from orchestrator.config import Settings
-from orchestrator.inference.channel import CHANNEL
+from orchestrator.inference.channel import CHANNEL_OPTIONS
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
@@ -66,7 +66,7 @@ async def test_tiles_share_batches(config: Settings) -> None:
 
 
 async def test_preview_ensemble_makes_a_picture_in_one_call(config: Settings) -> None:
-    client = InferenceServerClient(config.triton_url, channel_args=CHANNEL)
+    client = InferenceServerClient(config.triton_url, channel_args=CHANNEL_OPTIONS)
 
     async def preview(image: np.ndarray) -> np.ndarray:
         tensor = InferInput("image", [1, *image.shape], "UINT8")

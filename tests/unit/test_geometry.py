@@ -1,9 +1,9 @@
-"""Circles found in masks, squares cut and laid back."""
+"""Circles fitted to masks, squares cut out of photos."""
 
 import numpy as np
 import pytest
 
-from orchestrator.pipeline.geometry import Square, fit_circle, largest_piece, whole
+from orchestrator.pipeline.geometry import Square, enclosing_square, fit_circle, largest_piece
 
 
 def disc(x: float, y: float, radius: float, height: int = 300, width: int = 400) -> np.ndarray:
@@ -12,39 +12,39 @@ def disc(x: float, y: float, radius: float, height: int = 300, width: int = 400)
 
 
 @pytest.mark.parametrize(("above", "below"), [(0.0, 0.0), (0.5, 0.0), (0.4, 0.5), (0.6, 0.3)])
-def test_lids_do_not_pull_the_circle_in(above: float, below: float) -> None:
+def test_lids_do_not_shrink_the_circle(above: float, below: float) -> None:
     mask = disc(200, 150, 90)
     mask[: int(150 - 90 * (1 - above))] = False
     mask[int(150 + 90 * (1 - below)) :] = False
-    found = fit_circle(mask)
-    assert found is not None
-    assert (found.x, found.y, found.radius) == pytest.approx((200, 150, 90), abs=2.5)
-    assert found.in_it > 0.99
+    circle = fit_circle(mask)
+    assert circle is not None
+    assert (circle.x, circle.y, circle.radius) == pytest.approx((200, 150, 90), abs=2.5)
+    assert circle.mask_share > 0.99
 
 
-def test_iris_cut_by_the_frame() -> None:
-    found = fit_circle(disc(30, 150, 90))
-    assert found is not None
-    assert (found.x, found.y, found.radius) == pytest.approx((30, 150, 90), abs=2.5)
+def test_iris_cut_off_by_the_frame() -> None:
+    circle = fit_circle(disc(30, 150, 90))
+    assert circle is not None
+    assert (circle.x, circle.y, circle.radius) == pytest.approx((30, 150, 90), abs=2.5)
 
 
-def test_a_spill_beside_the_disc_is_seen() -> None:
+def test_a_spill_beside_the_disc_lowers_the_mask_share() -> None:
     mask = disc(150, 150, 60)
     mask[140:160, 200:390] = True
-    found = fit_circle(mask)
-    assert found is not None
-    assert found.radius == pytest.approx(60, abs=3)
-    assert found.in_it < 0.85
+    circle = fit_circle(mask)
+    assert circle is not None
+    assert circle.radius == pytest.approx(60, abs=3)
+    assert circle.mask_share < 0.85
 
 
 def test_a_bar_is_not_round() -> None:
     mask = np.zeros((300, 400), bool)
     mask[140:160, 20:380] = True
-    found = fit_circle(mask)
-    assert found is None or found.in_it < 0.85 or found.on_it < 0.3
+    circle = fit_circle(mask)
+    assert circle is None or circle.mask_share < 0.85 or circle.outline_share < 0.3
 
 
-def test_nothing_gives_nothing() -> None:
+def test_an_empty_mask_has_no_circle_and_no_piece() -> None:
     assert fit_circle(np.zeros((50, 50), bool)) is None
     assert not largest_piece(np.zeros((50, 50), bool)).any()
 
@@ -54,7 +54,7 @@ def test_largest_piece_has_its_holes_filled() -> None:
     assert (largest_piece(mask) == disc(200, 150, 80)).all()
 
 
-def test_square_over_the_edge_goes_on_with_the_last_pixels() -> None:
+def test_square_over_the_edge_repeats_the_edge_pixels() -> None:
     photo = np.zeros((100, 100, 3), np.uint8)
     photo[:, :4] = 200
     cut = Square(-50, 0, 100).cut(photo, 50)
@@ -62,5 +62,5 @@ def test_square_over_the_edge_goes_on_with_the_last_pixels() -> None:
     assert (cut[:, 30:] == 0).all()
 
 
-def test_whole_frame_is_centred() -> None:
-    assert whole(np.zeros((100, 300, 3), np.uint8)) == Square(0, -100, 300)
+def test_enclosing_square_is_centred() -> None:
+    assert enclosing_square(np.zeros((100, 300, 3), np.uint8)) == Square(0, -100, 300)

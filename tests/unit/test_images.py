@@ -1,7 +1,9 @@
-"""Every kind of file that people send: read rightly, or refused with a reason."""
+"""Every format that people send is read correctly or refused with a reason."""
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -10,15 +12,15 @@ import pytest
 from PIL import Image, ImageCms
 
 from orchestrator.errors import IrisvueError, NotAnImage, TooLarge, Unreadable
-from orchestrator.pipeline.header import inspect
+from orchestrator.pipeline.header import read_header
 from orchestrator.pipeline.images import decode, encode_jpeg, encode_mask
 
-LIMIT = 50_000_000
+MAX_PIXELS = 50_000_000
 
 
-def coded(image: Image.Image, kind: str, **options: object) -> bytes:
+def coded(image: Image.Image, format_name: str, **options: object) -> bytes:
     out = io.BytesIO()
-    image.save(out, kind, **options)
+    image.save(out, format_name, **options)
     return out.getvalue()
 
 
@@ -38,79 +40,96 @@ def is_upright(pixels: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("kind", "content_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")]
+    ("format_name", "content_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")]
 )
-def test_reads_the_common_kinds(picture: Image.Image, kind: str, content_type: str) -> None:
-    data = coded(picture, kind)
-    assert inspect(data, LIMIT).content_type == content_type
-    assert decode(data, LIMIT).shape == (64, 96, 3)
-    assert is_upright(decode(data, LIMIT))
+def test_reads_the_common_formats(picture: Image.Image, format_name: str, content_type: str) -> None:
+    data = coded(picture, format_name)
+    assert read_header(data, MAX_PIXELS).content_type == content_type
+    assert decode(data, MAX_PIXELS).shape == (64, 96, 3)
+    assert is_upright(decode(data, MAX_PIXELS))
 
 
 def test_reads_heic(picture: Image.Image) -> None:
     out = io.BytesIO()
     pillow_heif.from_pillow(picture).save(out, quality=90)
-    assert inspect(out.getvalue(), LIMIT).content_type == "image/heic"
-    assert is_upright(decode(out.getvalue(), LIMIT))
+    assert read_header(out.getvalue(), MAX_PIXELS).content_type == "image/heic"
+    assert is_upright(decode(out.getvalue(), MAX_PIXELS))
 
 
-@pytest.mark.parametrize("turn", range(1, 9))
-def test_exif_turn_is_undone(picture: Image.Image, turn: int) -> None:
-    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposes that make `turn` necessary
-    stored = picture if turn == 1 else picture.transpose(Image.Transpose(undo[turn]))
+def test_the_header_alone_reads_every_format_without_the_libraries_for_pixels() -> None:
+    """The API process imports `header` but not `images`, and must know HEIC and refuse a huge photo all the same."""
+    program = (
+        "import io, sys; from PIL import Image; from orchestrator.errors import IrisvueError\n"
+        "from orchestrator.pipeline.header import read_header\n"
+        "heic = io.BytesIO(); Image.new('RGB', (96, 64)).save(heic, 'HEIF')\n"
+        "print(read_header(heic.getvalue(), 10**6).content_type)\n"
+        "for data in (b'text', sys.stdin.buffer.read()):\n"
+        "    try: read_header(data, 10**6)\n"
+        "    except IrisvueError as error: print(error.code)\n"
+        "print(*{'cv2', 'numpy', 'onnxruntime'} & set(sys.modules))"
+    )
+    argv = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(argv, input=bomb(20_000, 20_000), capture_output=True, check=True)
+    assert done.stdout.decode().split() == ["image/heic", "not_an_image", "too_large"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(picture: Image.Image, orientation: int) -> None:
+    transposes = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # those that `orientation` undoes
+    stored = picture if orientation == 1 else picture.transpose(Image.Transpose(transposes[orientation]))
     exif = Image.Exif()
-    exif[0x0112] = turn
+    exif[0x0112] = orientation
     data = coded(stored, "JPEG", exif=exif, quality=95)
-    header = inspect(data, LIMIT)
-    pixels = decode(data, LIMIT)
+    header = read_header(data, MAX_PIXELS)
+    pixels = decode(data, MAX_PIXELS)
     assert (header.height, header.width) == pixels.shape[:2] == (64, 96)
     assert is_upright(pixels)
 
 
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00garbage", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b""])
-def test_broken_exif_is_no_reason_to_refuse(picture: Image.Image, exif: bytes) -> None:
-    assert is_upright(decode(coded(picture, "JPEG", exif=exif), LIMIT))
+def test_broken_exif_is_ignored(picture: Image.Image, exif: bytes) -> None:
+    assert is_upright(decode(coded(picture, "JPEG", exif=exif), MAX_PIXELS))
 
 
-def test_impossible_turn_is_ignored(picture: Image.Image) -> None:
+def test_impossible_orientation_is_ignored(picture: Image.Image) -> None:
     exif = Image.Exif()
     exif[0x0112] = 77
-    assert is_upright(decode(coded(picture, "JPEG", exif=exif), LIMIT))
+    assert is_upright(decode(coded(picture, "JPEG", exif=exif), MAX_PIXELS))
 
 
 def test_cmyk_jpeg_keeps_its_colours(picture: Image.Image) -> None:
-    assert is_upright(decode(coded(picture.convert("CMYK"), "JPEG", quality=95), LIMIT))
+    assert is_upright(decode(coded(picture.convert("CMYK"), "JPEG", quality=95), MAX_PIXELS))
 
 
 def test_sixteen_bit_grey_png_is_scaled_not_clipped() -> None:
     ramp = np.linspace(0, 65535, 96).astype(np.uint16)[None].repeat(64, 0)
-    pixels = decode(coded(Image.fromarray(ramp), "PNG"), LIMIT)
+    pixels = decode(coded(Image.fromarray(ramp), "PNG"), MAX_PIXELS)
     assert pixels[0, 0, 0] == 0
     assert pixels[0, -1, 0] == 255
     assert abs(int(pixels[0, 48, 0]) - 128) < 4
 
 
-def test_first_frame_of_an_animation(picture: Image.Image) -> None:
+def test_reads_the_first_frame_of_an_animation(picture: Image.Image) -> None:
     other = Image.new("RGB", picture.size, "green")
-    assert is_upright(decode(coded(picture, "WEBP", save_all=True, append_images=[other], lossless=True), LIMIT))
+    assert is_upright(decode(coded(picture, "WEBP", save_all=True, append_images=[other], lossless=True), MAX_PIXELS))
 
 
-def test_transparency_is_laid_over_white() -> None:
+def test_transparency_becomes_white() -> None:
     clear = Image.new("RGBA", (64, 64), (10, 20, 30, 0))
-    assert (decode(coded(clear, "PNG"), LIMIT) == 255).all()
+    assert (decode(coded(clear, "PNG"), MAX_PIXELS) == 255).all()
     palette = Image.new("P", (64, 64), 0)
-    assert decode(coded(palette, "PNG", transparency=0), LIMIT).min() == 255
+    assert decode(coded(palette, "PNG", transparency=0), MAX_PIXELS).min() == 255
 
 
 def test_colour_profile_becomes_srgb() -> None:
     grey = Image.new("L", (64, 64), 128)
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    assert abs(int(decode(coded(grey.convert("RGB"), "JPEG", icc_profile=lab.tobytes()), LIMIT).mean()) - 128) <= 1
-    assert abs(int(decode(coded(grey.convert("RGB"), "JPEG", icc_profile=b"nonsense"), LIMIT).mean()) - 128) <= 1
+    assert abs(int(decode(coded(grey.convert("RGB"), "JPEG", icc_profile=lab.tobytes()), MAX_PIXELS).mean()) - 128) <= 1
+    assert abs(int(decode(coded(grey.convert("RGB"), "JPEG", icc_profile=b"nonsense"), MAX_PIXELS).mean()) - 128) <= 1
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG that says it is huge; its pixels are a few bytes of zeros."""
+    """A PNG whose header promises `width` × `height` pixels; its data are a few bytes of zeros."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -135,36 +154,36 @@ def bomb(width: int, height: int) -> bytes:
 )
 def test_refused_with_a_reason(data: bytes, error: type[IrisvueError]) -> None:
     with pytest.raises((error, NotAnImage)) as caught:
-        inspect(data, LIMIT)
+        read_header(data, MAX_PIXELS)
     assert caught.value.detail
     assert caught.value.error_type == "quality_issue"
 
 
-def test_file_that_stops_in_the_middle(eye_jpeg: bytes) -> None:
-    assert inspect(eye_jpeg[: len(eye_jpeg) // 2], LIMIT).width == 480
+def test_a_truncated_file_is_unreadable(eye_jpeg: bytes) -> None:
+    assert read_header(eye_jpeg[: len(eye_jpeg) // 2], MAX_PIXELS).width == 480
     with pytest.raises(Unreadable):
-        decode(eye_jpeg[: len(eye_jpeg) // 2], LIMIT)
+        decode(eye_jpeg[: len(eye_jpeg) // 2], MAX_PIXELS)
 
 
-def test_png_with_too_few_pixels() -> None:
+def test_a_png_with_too_few_pixels_is_unreadable() -> None:
     with pytest.raises(Unreadable):
-        decode(bomb(200, 200), LIMIT)
+        decode(bomb(200, 200), MAX_PIXELS)
 
 
 def test_result_has_srgb_profile_and_no_exif(eye_jpeg: bytes) -> None:
-    found = Image.open(io.BytesIO(eye_jpeg))
-    assert found.info["icc_profile"]
-    assert not found.getexif()
+    image = Image.open(io.BytesIO(eye_jpeg))
+    assert image.info["icc_profile"]
+    assert not image.getexif()
 
 
 def test_mask_is_one_channel() -> None:
     mask = np.zeros((70, 80), bool)
     mask[10:20] = True
-    found = Image.open(io.BytesIO(encode_mask(mask)))
-    assert found.mode == "L"
-    assert (np.asarray(found) == mask * 255).all()
+    image = Image.open(io.BytesIO(encode_mask(mask)))
+    assert image.mode == "L"
+    assert (np.asarray(image) == mask * 255).all()
 
 
 def test_jpeg_round_trip_is_close(eye_jpeg: bytes) -> None:
-    again = decode(encode_jpeg(decode(eye_jpeg, LIMIT)), LIMIT)
-    assert np.abs(again.astype(int) - decode(eye_jpeg, LIMIT)).mean() < 2
+    pixels = decode(eye_jpeg, MAX_PIXELS)
+    assert np.abs(decode(encode_jpeg(pixels), MAX_PIXELS).astype(int) - pixels).mean() < 2

@@ -1,4 +1,4 @@
-"""The iris out of one segmented picture, by `orchestrator.pipeline`, so that there is one implementation."""
+"""Cuts the iris out of a segmented picture by calling `orchestrator.pipeline`, the one implementation."""
 
 import json
 import os
@@ -17,18 +17,18 @@ INPUTS = ("image", "probabilities", "reflection", "presence")
 
 
 class TritonPythonModel:
-    """Answers with an error, in the words of the contract, where there is no iris."""
+    """Responds with the error's own sentence where there is no iris; the client recognises it."""
 
     def initialize(self, args):
-        """Read the side of the tile from the configuration."""
+        """Read the tile's side from the model configuration."""
         self._side_px = json.loads(args["model_config"])["output"][0]["dims"][0]
 
     def execute(self, requests):
-        """One answer a request."""
-        return [self._answer(request) for request in requests]
+        """One response for each request."""
+        return [self._respond(request) for request in requests]
 
-    def _answer(self, request):
-        # from_dlpack, not as_numpy: the server was built against NumPy 1 and would hand out stride-0 arrays.
+    def _respond(self, request):
+        # from_dlpack, not as_numpy: the server is built against NumPy 1, and as_numpy returns arrays of stride 0.
         image, probabilities, reflection, presence = (
             np.from_dlpack(pb_utils.get_input_tensor_by_name(request, name)) for name in INPUTS
         )

@@ -9,7 +9,7 @@ import httpx
 from tritonclient.grpc.aio import InferenceServerClient
 
 from orchestrator import db
-from orchestrator.inference.channel import CHANNEL
+from orchestrator.inference.channel import CHANNEL_OPTIONS
 from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.publishing.comparison import SEGMENTING
 from orchestrator.publishing.publication import Candidate
@@ -56,7 +56,7 @@ async def state(publisher: Publisher) -> tuple[Any, ...]:
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     )
-    client = InferenceServerClient(publisher.control.first, channel_args=CHANNEL)
+    client = InferenceServerClient(publisher.control.first, channel_args=CHANNEL_OPTIONS)
     key = publisher.services.settings.triton_control_key
     index = await client.get_model_repository_index(headers={CONTROL_HEADER: key.get_secret_value()} if key else None)
     await client.close()

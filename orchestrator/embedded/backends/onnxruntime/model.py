@@ -1,7 +1,7 @@
 """Triton's ONNX Runtime backend for servers that come without one: a Python-based backend with the same name.
 
-The server hands over all requests of a dynamic batch at once; they run as one call. Reads its thread count from the
-model's parameter `intra_op_thread_count`, as Triton's own backend does.
+The server passes all requests of a dynamic batch at once; they run as one call. The thread count is the model's
+parameter `intra_op_thread_count`, as in Triton's own backend.
 """
 
 import ctypes
@@ -21,11 +21,11 @@ _rename = ctypes.pythonapi.PyCapsule_SetName
 _rename.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
-def _handed_over(name, array):
-    """The array as Triton's tensor.
+def _to_triton(name, array):
+    """The array as a Triton tensor.
 
-    The stub marks a DLPack capsule that it has taken as `used_dlpack`; numpy knows `used_dltensor`, as the
-    specification says, and grumbles in the log each time.
+    The stub renames a DLPack capsule that it has consumed to `used_dlpack`; NumPy expects the specification's
+    `used_dltensor` and would log a warning each time.
     """
     capsule = array.__dlpack__()
     tensor = pb_utils.Tensor.from_dlpack(name, capsule)
@@ -37,13 +37,13 @@ class TritonPythonModel:
     """One instance of one model version."""
 
     def initialize(self, args):
-        """Load `model.onnx` of the version that the server names."""
+        """Load the ONNX file of the version that the server names."""
         config = json.loads(args["model_config"])
         parameters = {k: v["string_value"] for k, v in config.get("parameters", {}).items()}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", "0"))
         options.log_severity_level = 3
-        # Threads that wait must not spin: the cores are shared with workers and with the other network.
+        # Waiting threads must not spin: the cores are shared with the workers and with the other network.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         name = config.get("default_model_filename") or "model.onnx"
         path = os.path.join(args["model_repository"], args["model_version"], name)
@@ -52,7 +52,7 @@ class TritonPythonModel:
         self._outputs = [o["name"] for o in config["output"]]
 
     def execute(self, requests):
-        """Run all requests as one batch and give each its part back."""
+        """Run all requests as one batch and return its part to each."""
         arrays = [
             [np.from_dlpack(pb_utils.get_input_tensor_by_name(request, name)) for name in self._inputs]
             for request in requests
@@ -64,14 +64,14 @@ class TritonPythonModel:
         }
         try:
             outputs = self._session.run(self._outputs, feed)
-        except Exception as error:  # the server reports it to each caller; the instance lives on
+        except Exception as error:  # the server reports it to each caller, and the instance keeps running
             failed = pb_utils.TritonError(str(error))
             return [pb_utils.InferenceResponse(error=failed) for _ in requests]
         ends = np.cumsum(sizes)
         return [
             pb_utils.InferenceResponse(
                 [
-                    _handed_over(name, np.ascontiguousarray(output[end - size : end]))
+                    _to_triton(name, np.ascontiguousarray(output[end - size : end]))
                     for name, output in zip(self._outputs, outputs, strict=True)
                 ]
             )
