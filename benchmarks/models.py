@@ -28,10 +28,12 @@ from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.pipeline.preview import cut_out
 from orchestrator.publishing.golden import load_golden
-from orchestrator.publishing.publish import Candidate, publish, withdraw
+from orchestrator.publishing.publication import Candidate
+from orchestrator.publishing.publish import publish
 from orchestrator.publishing.publisher import Publisher
 from orchestrator.publishing.repository import open_repository
 from orchestrator.publishing.triton_control import open_control
+from orchestrator.publishing.withdraw import withdraw
 from orchestrator.rollout import guard, routing
 
 
@@ -39,7 +41,7 @@ async def first_picture(times: int = 40) -> dict[str, Any]:
     """Milliseconds for a first picture: the ensemble in one call, and the same three steps called one by one."""
     async with bench(workers=0, inference="triton") as b:
         infer = await TritonInfer.connect(b.stack.env["IRISVUE_TRITON_URL"], 60)
-        shown = next(p.shown for p in load_golden(SEGMENTER, infer.segment_px) if p.name == "crop-7")
+        shown = next(p.image for p in load_golden(SEGMENTER, infer.segment_px) if p.name == "crop-7")
         ages: dict[str, list[float]] = {"ensemble": [], "three calls": []}
         for n in range(times + 3):
             for name in ages:

@@ -19,13 +19,13 @@ from orchestrator.errors import SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.publishing import tuning
 from orchestrator.publishing.comparison import Comparison, tolerances_for
-from orchestrator.publishing.publish import Candidate, Publication
+from orchestrator.publishing.publication import Candidate, Publication
 from orchestrator.publishing.publish import publish as publish_candidate
-from orchestrator.publishing.publish import restore as restore_version
-from orchestrator.publishing.publish import withdraw as withdraw_version
 from orchestrator.publishing.publisher import Publisher, version_in_use
 from orchestrator.publishing.repository import open_repository
 from orchestrator.publishing.triton_control import open_control
+from orchestrator.publishing.withdraw import restore as restore_version
+from orchestrator.publishing.withdraw import withdraw as withdraw_version
 from orchestrator.services import open_services
 
 app = typer.Typer()
@@ -73,7 +73,7 @@ async def _publish(
     async with _publisher(data) as publisher:
         with bar("Publishing") as report:
             publication = await publish_candidate(publisher, candidate, tolerances, golden, report)
-    _print_comparison(name, publication.in_use, publication.judgement)
+    _print_comparison(name, publication.in_use, publication.comparison)
     try:
         write_picture(sheet, publication.sheet)
         console.print(f"largest differences: {sheet}", soft_wrap=True, highlight=False)
@@ -93,9 +93,9 @@ def _read_candidate(name: str, model: Path, card: Path) -> Candidate:
 
 def _print_comparison(name: str, in_use: str, comparison: Comparison) -> None:
     table = Table("", "candidate", f"in use ({name} {in_use})", "wanted", "good")
-    for criterion in comparison.checks:
+    for criterion in comparison.criteria:
         verdict = "yes" if criterion.good else "[red]no"
-        table.add_row(criterion.what, criterion.candidate, criterion.in_use, criterion.wanted, verdict)
+        table.add_row(criterion.name, criterion.candidate, criterion.in_use, criterion.wanted, verdict)
     console.print(table)
 
 

@@ -91,7 +91,7 @@ def promote(name: ModelName, version: Version, data: OptionalDataFolder = None) 
 
 
 async def _promote(name: str, version: int, data: Path | None) -> None:
-    shares = routing.Shares({str(version): routing.WHOLE})
+    shares = routing.Shares({str(version): routing.ALL_JOBS})
     async with open_services(settings_for(data)) as services:
         _print_route(await routing.set_route(services, name, shares, operator_name(), "promote"))
 
@@ -161,7 +161,7 @@ def shadows(
 
 
 async def _shadows(name: str, version: int, plot: Path, data: Path | None) -> None:
-    from orchestrator.rollout.shadow_report import draw_shadows, summary
+    from orchestrator.rollout.shadow_report import NO_PLOT, draw_shadows, summary
 
     async with open_services(settings_for(data)) as services, services.db() as session:
         runs = await db.rollout.shadow_runs(session, name, str(version))
@@ -170,7 +170,7 @@ async def _shadows(name: str, version: int, plot: Path, data: Path | None) -> No
     for line in summary(runs):
         console.print(line, highlight=False)
     try:
-        draw_shadows(runs, plot)
+        drawn = draw_shadows(runs, plot)
     except (OSError, ValueError) as error:  # ValueError: no such format
         raise SetupError(f"The plot {plot} can't be written: {error}") from error
-    console.print(f"plot: {plot}", soft_wrap=True, highlight=False)
+    console.print(f"plot: {plot}" if drawn else NO_PLOT, soft_wrap=True, highlight=False, markup=False)

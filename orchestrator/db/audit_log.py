@@ -1,4 +1,4 @@
-"""The trail of who opened what."""
+"""Rows of the audit log: who opened what of a user."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,19 +15,18 @@ TODAY = func.date(func.timezone("UTC", func.now()))
 
 
 async def record_access(session: AsyncSession, user: UUID, actor: str, action: str, what: str) -> None:
-    """Count one more time that somebody has opened this today."""
-    new = insert(AuditEntry).values(user_id=user, day=TODAY, actor=actor, action=action, object=what, times=1)
-    again = {"times": AuditEntry.times + 1, "last_at": func.now()}
-    await session.execute(new.on_conflict_do_update(index_elements=KEY, set_=again))
+    """Count that `actor` has opened this once more today."""
+    first = insert(AuditEntry).values(user_id=user, day=TODAY, actor=actor, action=action, object=what, times=1)
+    repeated = {"times": AuditEntry.times + 1, "last_at": func.now()}
+    await session.execute(first.on_conflict_do_update(index_elements=KEY, set_=repeated))
 
 
 async def accesses_of(session: AsyncSession, user: UUID) -> Sequence[AuditEntry]:
-    """What was opened of a user, the newest first."""
-    return (
-        await session.scalars(select(AuditEntry).where(AuditEntry.user_id == user).order_by(AuditEntry.last_at.desc()))
-    ).all()
+    """What was opened of a user, newest first."""
+    query = select(AuditEntry).where(AuditEntry.user_id == user).order_by(AuditEntry.last_at.desc())
+    return (await session.scalars(query)).all()
 
 
 async def delete_old_entries(session: AsyncSession, days: float) -> None:
-    """Delete what is older."""
+    """Delete entries whose last access is older than this."""
     await session.execute(delete(AuditEntry).where(AuditEntry.last_at < func.now() - timedelta(days=days)))

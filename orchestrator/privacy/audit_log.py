@@ -1,4 +1,4 @@
-"""Who opened what of whom: noted where a picture, or a way to one, is handed out."""
+"""The audit log: who opened what of a user. An entry is made wherever a picture, or a way to one, is handed out."""
 
 import asyncio
 from uuid import UUID
@@ -10,25 +10,34 @@ from orchestrator.services import Services
 NOTE_S = 2.0
 BY_LINK = "link"
 ALL = "*"
-_late: set[asyncio.Task[bool]] = set()  # still being written; a cancelled statement would cost its connection
+_pending: set[asyncio.Task[bool]] = set()  # writes that go on in the background: cancelling one costs its connection
 
 
-async def record(services: Services, user: UUID, action: str, what: UUID | str = ALL, by: UUID | str = "") -> None:
-    """Note that `by` (the user, if nobody is named) has opened something of the user; where that fails, log it.
+async def record(
+    services: Services,
+    user: UUID,
+    action: str,
+    what: UUID | str = ALL,
+    by: UUID | str = "",
+    note_s: float = NOTE_S,
+) -> None:
+    """Record that `by` (by default the user) has opened something of the user.
 
-    What is opened is not held back for longer than NOTE_S while the database is away: the log line is the trail then.
+    The caller waits at most `note_s` seconds for the database. If the entry is not written by then, a log line with the
+    same facts takes its place.
     """
     actor = str(by or user)
-    noting = asyncio.create_task(_note(services, user, actor, action, str(what)))
-    done, _ = await asyncio.wait({noting}, timeout=NOTE_S)
+    writing = asyncio.create_task(_write(services, user, actor, action, str(what)))
+    done, _ = await asyncio.wait({writing}, timeout=note_s)
     if not done:
-        _late.add(noting)
-        noting.add_done_callback(_late.discard)
-    if not done or not noting.result():
-        log.warning("opened", user_id=str(user), actor=actor, action=action, object=str(what))
+        _pending.add(writing)
+        writing.add_done_callback(_pending.discard)
+    if not done or not writing.result():
+        log.warning("audit entry not written", user_id=str(user), actor=actor, action=action, object=str(what))
 
 
-async def _note(services: Services, user: UUID, actor: str, action: str, what: str) -> bool:
+async def _write(services: Services, user: UUID, actor: str, action: str, what: str) -> bool:
+    """Whether the entry is in the database."""
     try:
         async with services.db.begin() as session:
             await db.audit_log.record_access(session, user, actor, action, what)

@@ -1,12 +1,12 @@
-"""Deletes what has outlived its time, and objects that nobody owns."""
+"""Deletes what has been kept long enough, and objects without an owner."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from orchestrator import db, object_keys, photos
-from orchestrator.db.tables import Job
+from orchestrator.db.tables import Job, Photo, Upload
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import CLEANED
 from orchestrator.progress import events
@@ -22,9 +22,9 @@ OWNERS = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class CleanupReport:
-    """What went, or with a dry run would go: ids of jobs, photos and uploads, and keys of objects."""
+    """What was deleted, or with a dry run would be: ids of jobs, photos and uploads, and keys of objects."""
 
     jobs: list[str] = field(default_factory=list)
     photos: list[str] = field(default_factory=list)
@@ -33,78 +33,111 @@ class CleanupReport:
     orphan_bytes: int = 0
 
     def counts(self) -> dict[str, int]:
-        """How many of each."""
+        """The number of each."""
         return {name: len(getattr(self, name)) for name in ("jobs", "photos", "uploads", "orphans")}
+
+
+@dataclass(frozen=True)
+class Expired:
+    """Rows whose retention time is over."""
+
+    jobs: Sequence[Job]
+    photos: Sequence[Photo]
+    uploads: Sequence[Upload]
 
 
 async def clean_and_log(services: Services) -> None:
     """`clean`, with its counts in the log."""
-    report = await clean(services, dry_run=False)
-    log.info("cleaned", **report.counts(), orphan_bytes=report.orphan_bytes)
+    cleaned = await clean(services, dry_run=False)
+    log.info("cleaned", **cleaned.counts(), orphan_bytes=cleaned.orphan_bytes)
 
 
-async def clean(services: Services, dry_run: bool, tell: Report = ignore_report) -> CleanupReport:
-    """One round.
+async def clean(services: Services, dry_run: bool, report: Report = ignore_report) -> CleanupReport:
+    """One round; a dry run deletes nothing.
 
-    Failed and cancelled jobs go after `failed_jobs_days`; photos with all that was made from them after
+    Deleted are: failed and cancelled jobs after `failed_jobs_days`; photos with everything made from them after
     `retention_days`, if that is set; signed uploads that were not completed in time; objects without an owner, once
-    they are `orphan_minutes` old, because an upload's bytes are in the store before its row.
+    they are `orphan_minutes` old, because an upload's bytes are stored before its row.
     """
-    settings, found = services.settings, CleanupReport()
-    async with services.db() as session:
-        stale = await db.retention.stale_jobs(session, settings.failed_jobs_days)
-        old = (
-            await db.retention.old_photos(session, settings.retention_days)
-            if settings.retention_days is not None
-            else []
-        )
-        uploads = await db.retention.expired_uploads(session)
-    found.jobs = [str(job.id) for job in stale]
-    found.photos = [str(photo.id) for photo in old]
-    found.uploads = [str(upload.id) for upload in uploads]
+    expired = await _expired(services)
     if not dry_run:
-        tell(f"{len(stale)} jobs", 0)
-        await _delete_jobs(services, list(stale))
-        for number, photo in enumerate(old):
-            tell(f"{number} of {len(old)} photos", 0.1 + 0.4 * number / len(old))
-            async with services.db() as session:
-                job_ids = await db.photos.job_ids_of_photo(session, photo.id)
-            await photos.remove(services, photo, job_ids)
-        for number, upload in enumerate(uploads):
-            tell(f"{number} of {len(uploads)} uploads", 0.5 + 0.1 * number / len(uploads))
-            await services.storage.delete([upload.object_key])
-            async with services.db.begin() as session:
-                await db.photos.delete_upload(session, upload.id)
+        await _delete_expired(services, expired, report)
+        await _delete_old_rows(services)
+    report("objects without an owner", 0.6)
+    orphans, orphan_bytes = await _clean_orphans(services, dry_run)
+    cleaned = CleanupReport(
+        jobs=[str(job.id) for job in expired.jobs],
+        photos=[str(photo.id) for photo in expired.photos],
+        uploads=[str(upload.id) for upload in expired.uploads],
+        orphans=orphans,
+        orphan_bytes=orphan_bytes,
+    )
+    if not dry_run:
+        for kind, count in cleaned.counts().items():
+            CLEANED.labels(kind).inc(count)
+    return cleaned
+
+
+async def _expired(services: Services) -> Expired:
+    settings = services.settings
+    async with services.db() as session:
+        jobs = await db.retention.stale_jobs(session, settings.failed_jobs_days)
+        old: Sequence[Photo] = []
+        if settings.retention_days is not None:
+            old = await db.retention.old_photos(session, settings.retention_days)
+        return Expired(jobs, old, await db.retention.expired_uploads(session))
+
+
+async def _delete_expired(services: Services, expired: Expired, report: Report) -> None:
+    """Delete the rows with their objects."""
+    report(f"{len(expired.jobs)} jobs", 0)
+    await _delete_jobs(services, expired.jobs)
+    for number, photo in enumerate(expired.photos):
+        report(f"{number} of {len(expired.photos)} photos", 0.1 + 0.4 * number / len(expired.photos))
+        async with services.db() as session:
+            job_ids = await db.photos.job_ids_of_photo(session, photo.id)
+        await photos.remove(services, photo, job_ids)
+    for number, upload in enumerate(expired.uploads):
+        report(f"{number} of {len(expired.uploads)} uploads", 0.5 + 0.1 * number / len(expired.uploads))
+        await services.storage.delete([upload.object_key])
         async with services.db.begin() as session:
-            await db.retention.delete_old_idempotency_keys(session)
-            await db.notifications.delete_old_deliveries(session)
-            await db.audit_log.delete_old_entries(session, settings.trail_days)
-    tell("objects without an owner", 0.6)
-    async for orphan in _orphans(services):
-        found.orphans.append(orphan.key)
-        found.orphan_bytes += orphan.size_bytes
+            await db.photos.delete_upload(session, upload.id)
+
+
+async def _delete_jobs(services: Services, jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        await services.storage.delete(object_keys.result_keys(job.user_id, job.id))
+    async with services.db.begin() as session:
+        await db.retention.delete_jobs(session, [job.id for job in jobs])
+    await events.forget(services.redis, [job.id for job in jobs])
+
+
+async def _delete_old_rows(services: Services) -> None:
+    """Delete expired rows that have no objects."""
+    async with services.db.begin() as session:
+        await db.retention.delete_old_idempotency_keys(session)
+        await db.notifications.delete_old_deliveries(session)
+        await db.audit_log.delete_old_entries(session, services.settings.trail_days)
+
+
+async def _clean_orphans(services: Services, dry_run: bool) -> tuple[list[str], int]:
+    """Delete objects without an owner and half-written files; returns their names, and the size of the objects."""
+    before = datetime.now(UTC) - timedelta(minutes=services.settings.orphan_minutes)
+    names: list[str] = []
+    size_bytes = 0
+    async for orphan in _orphans(services, before):
+        names.append(orphan.key)
+        size_bytes += orphan.size_bytes
         if not dry_run:
             await services.storage.delete([orphan.key])
     if not dry_run:
-        before = datetime.now(UTC) - timedelta(minutes=settings.orphan_minutes)
         for prefix in OWNERS:
-            found.orphans += await services.storage.remove_unfinished(prefix, before)
-        for kind, count in found.counts().items():
-            CLEANED.labels(kind).inc(count)
-    return found
+            names += await services.storage.remove_unfinished(prefix, before)
+    return names, size_bytes
 
 
-async def _delete_jobs(services: Services, stale: list[Job]) -> None:
-    for job in stale:
-        await services.storage.delete(object_keys.result_keys(job.user_id, job.id))
-    async with services.db.begin() as session:
-        await db.retention.delete_jobs(session, [job.id for job in stale])
-    await events.forget(services.redis, [job.id for job in stale])
-
-
-async def _orphans(services: Services) -> AsyncIterator[Stored]:
-    """Objects old enough whose photo, upload or job is not there, or whose job has no right to them."""
-    before = datetime.now(UTC) - timedelta(minutes=services.settings.orphan_minutes)
+async def _orphans(services: Services, before: datetime) -> AsyncIterator[Stored]:
+    """Objects written before this time whose photo, upload or job is missing, or whose job may not own objects."""
     for prefix in OWNERS:
         batch: list[Stored] = []
         async for item in services.storage.objects(prefix):
@@ -118,9 +151,8 @@ async def _orphans(services: Services) -> AsyncIterator[Stored]:
             yield orphan
 
 
-async def _without_owner(services: Services, prefix: str, batch: list[Stored]) -> list[Stored]:
+async def _without_owner(services: Services, prefix: str, batch: Sequence[Stored]) -> list[Stored]:
     ids: dict[str, UUID | None] = {item.key: object_keys.id_in(item.key) for item in batch}
-    asked = [i for i in set(ids.values()) if i]
     async with services.db() as session:
-        owners = await OWNERS[prefix](session, asked)
+        owners = await OWNERS[prefix](session, [owner for owner in set(ids.values()) if owner])
     return [item for item in batch if ids[item.key] not in owners]

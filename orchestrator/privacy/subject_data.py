@@ -1,4 +1,4 @@
-"""What is kept of one person, and its removal with proof."""
+"""Everything that is kept about one user: counted, exported, erased."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ PREFIXES = ("originals", "uploads", "processed")
 
 @dataclass(frozen=True)
 class HeldData:
-    """How much there is about somebody: rows by table, objects by where they lie."""
+    """How much is kept about a user: the number of rows by table, and of objects by prefix."""
 
     rows: dict[str, int]
     objects: dict[str, int]
@@ -32,26 +32,26 @@ class HeldData:
 
 
 async def count_held(services: Services, user: UUID) -> HeldData:
-    """Count what there is."""
+    """Count what is kept about the user."""
     async with services.db() as session:
         rows = await db.subject_data.count_of(session, user)
     keys = {prefix: await services.storage.keys(f"{prefix}/{user}") for prefix in PREFIXES}
-    return HeldData(rows, {prefix: len(found) for prefix, found in keys.items()})
+    return HeldData(rows, {prefix: len(names) for prefix, names in keys.items()})
 
 
-async def export(services: Services, user: UUID, path: Path, tell: Report = ignore_report) -> HeldData:
+async def export(services: Services, user: UUID, path: Path, report: Report = ignore_report) -> HeldData:
     """Write everything about the user into a ZIP: rows.json, and each object under its key. Raises NotFound."""
     async with services.db() as session:
-        rows = await db.subject_data.rows_of(session, user)
-    if not rows["users"]:
-        raise NotFound(f"Nobody has the id {user}.")
-    counts = {name: len(found) for name, found in rows.items()}
+        rows_by_table = await db.subject_data.rows_of(session, user)
+    if not rows_by_table["users"]:
+        raise NotFound(f"There is no user {user}.")
+    counts = {name: len(rows) for name, rows in rows_by_table.items()}
     objects = dict.fromkeys(PREFIXES, 0)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("rows.json", json.dumps(rows, indent=1, default=str))
-        keys = [(p, key) for p in PREFIXES for key in await services.storage.keys(f"{p}/{user}")]
+        archive.writestr("rows.json", json.dumps(rows_by_table, indent=1, default=str))
+        keys = [(prefix, key) for prefix in PREFIXES for key in await services.storage.keys(f"{prefix}/{user}")]
         for number, (prefix, key) in enumerate(keys):
-            tell(f"{number} of {len(keys)} pictures", number / len(keys))
+            report(f"{number} of {len(keys)} pictures", number / len(keys))
             data = await services.storage.get(key)
             await asyncio.to_thread(archive.writestr, key, data)
             objects[prefix] += 1
@@ -59,23 +59,24 @@ async def export(services: Services, user: UUID, path: Path, tell: Report = igno
     return HeldData(counts, objects)
 
 
-async def erase(services: Services, user: UUID, tell: Report = ignore_report) -> HeldData:
-    """Cancel, delete and forget everything about the user; returns what is left, which is nothing.
+async def erase(services: Services, user: UUID, report: Report = ignore_report) -> HeldData:
+    """Cancel the user's jobs and delete everything about the user; returns what is left, normally nothing.
 
     Raises:
-        NotFound: nobody has this id, and nothing of it is left. StoreUnavailable: begin again; nothing is half gone.
+        NotFound: nothing is kept about this user.
+        StoreUnavailable: the object store can't be reached. Run it again: it goes on where it stopped.
     """
     before = await count_held(services, user)
     if before.nothing:
-        raise NotFound(f"Nothing is kept of {user}.")
+        raise NotFound(f"Nothing is kept about {user}.")
     async with services.db() as session:
-        mine = await db.subject_data.photo_ids_of(session, user)
-    for number, photo_id in enumerate(mine):
-        tell(f"{number} of {len(mine)} photos", number / len(mine))
+        photo_ids = await db.subject_data.photo_ids_of(session, user)
+    for number, photo_id in enumerate(photo_ids):
+        report(f"{number} of {len(photo_ids)} photos", number / len(photo_ids))
         try:
             await photos.delete_photo(services, user, photo_id)
         except NotFound:
-            continue  # somebody deleted it at the same moment
+            continue  # it was deleted meanwhile
     for prefix in PREFIXES:
         await services.storage.delete(await services.storage.keys(f"{prefix}/{user}"))
         await services.storage.remove_unfinished(f"{prefix}/{user}", datetime.now(UTC))

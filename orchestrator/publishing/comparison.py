@@ -1,25 +1,27 @@
-"""A candidate beside the version in use: what is compared, what is still good enough, and a picture of the worst."""
+"""A candidate beside the version in use: what is compared, and what is good enough."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.inference.protocol import SEGMENTER
-from orchestrator.pipeline.images import Pixels
-from orchestrator.publishing.golden import Answer, GoldenPicture
+from orchestrator.publishing.answers import Answer
+from orchestrator.publishing.golden import GoldenPicture
 
-WORST, SIDE_PX = 5, 256
+WORST = 5  # pictures on the contact sheet
+PROBLEMS = 3  # that are named
+
+Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Tolerances:
     """How much worse than the version in use a candidate may be.
 
-    Scores are IoU (0–1) for a segmenter and PSNR in dB for an enhancer; `difference` is the mean absolute difference of
-    the outputs (0–1, or levels of 255) on the picture where it is largest; `slower` the factor of the median time.
+    Scores are IoU (0–1) for a segmenter and PSNR in dB for an enhancer. `difference` is the mean absolute difference of
+    the outputs (0–1, or levels of 255) on the picture where it is largest, `slower` the factor of the median time.
     """
 
     mean_drop: float
@@ -33,15 +35,15 @@ ENLARGING = Tolerances(mean_drop=0.3, worst_drop=1.0, difference=10.0)
 
 
 def tolerances_for(model: str) -> Tolerances:
-    """The usual ones."""
+    """The default tolerances for a model."""
     return SEGMENTING if model == SEGMENTER else ENLARGING
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One comparison, in words; `good` False stops the publication."""
+    """One thing that was compared, in words. If it is not `good`, the candidate is not published."""
 
-    what: str
+    name: str
     candidate: str
     in_use: str
     wanted: str
@@ -50,16 +52,46 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All comparisons, the scores to write down, and which pictures came out most differently (by index)."""
+    """All criteria, the candidate's scores for its row, and the pictures that differ most (by index)."""
 
-    checks: list[Criterion]
+    criteria: tuple[Criterion, ...]
     scores: dict[str, float]
-    worst: list[int] = field(default_factory=list)
+    worst: tuple[int, ...] = ()
 
     @property
     def good(self) -> bool:
         """Whether the candidate may be published."""
-        return all(check.good for check in self.checks)
+        return all(criterion.good for criterion in self.criteria)
+
+
+def compare(
+    model: str,
+    pictures: Sequence[GoldenPicture],
+    new: Sequence[Answer],
+    old: Sequence[Answer],
+    tolerances: Tolerances,
+) -> Comparison:
+    """Compare the candidate's answers with those of the version in use, picture by picture."""
+    unit = "IoU" if model == SEGMENTER else "dB"
+    names = [picture.name for picture in pictures]
+    problems = [f"{name}: {a.problem}" for name, a in zip(names, new, strict=True) if a.problem]
+    scores, before = (np.array([a.score for a in answers]) for answers in (new, old))
+    differences = np.array([_difference(a, b) for a, b in zip(new, old, strict=True)])
+    seconds, seconds_before = (float(np.nanmedian([a.seconds for a in answers] or [np.nan])) for answers in (new, old))
+    criteria = (
+        _all_answered(len(new), len(problems), len(old)),
+        _mean_score(unit, scores, before, tolerances),
+        _largest_drop(unit, names, scores, before, tolerances),
+        _largest_difference(names, differences, tolerances),
+        _median_time(seconds, seconds_before, tolerances),
+        *(Criterion("problem", words, "", "none", False) for words in problems[:PROBLEMS]),
+    )
+    kept = {
+        f"mean_{unit.lower()}": round(float(scores.mean()), 4),
+        "median_ms": round(seconds * 1000, 2),
+        "pictures": float(len(new)),
+    }
+    return Comparison(criteria, kept, tuple(int(i) for i in np.argsort(-differences)[:WORST]))
 
 
 def _difference(one: Answer, other: Answer) -> float:
@@ -68,80 +100,29 @@ def _difference(one: Answer, other: Answer) -> float:
     return float(np.abs(one.output.astype(np.float32) - other.output.astype(np.float32)).mean())
 
 
-def compare(
-    model: str, pictures: Sequence[GoldenPicture], new: Sequence[Answer], old: Sequence[Answer], limits: Tolerances
-) -> Comparison:
-    """Compare the answers of the candidate with those of the version in use, picture by picture."""
-    unit = "IoU" if model == SEGMENTER else "dB"
-    problems = [f"{p.name}: {a.problem}" for p, a in zip(pictures, new, strict=True) if a.problem]
-    got, had = (np.array([a.score for a in answers]) for answers in (new, old))
-    drops = had - got
-    apart = np.array([_difference(a, b) for a, b in zip(new, old, strict=True)])
-    worst, farthest = int(drops.argmax()), int(apart.argmax())
-    seconds = [float(np.nanmedian([a.seconds for a in answers] or [np.nan])) for answers in (new, old)]
-    checks = [
-        Criterion("pictures answered", f"{len(new) - len(problems)} of {len(new)}", f"{len(old)}", "all", not problems),
-        Criterion(
-            f"mean {unit}", f"{got.mean():.3f}", f"{had.mean():.3f}", f"at most {limits.mean_drop:g} lower",
-            bool(had.mean() - got.mean() <= limits.mean_drop),
-        ),
-        Criterion(
-            f"largest drop of {unit}", f"{got[worst]:.3f} ({pictures[worst].name})", f"{had[worst]:.3f}",
-            f"at most {limits.worst_drop:g}", bool(drops[worst] <= limits.worst_drop),
-        ),
-        Criterion(
-            "outputs apart", f"{apart[farthest]:.3g} ({pictures[farthest].name})", "", f"at most {limits.difference:g}",
-            bool(apart[farthest] <= limits.difference),
-        ),
-        Criterion(
-            "median time", f"{seconds[0] * 1000:.1f} ms", f"{seconds[1] * 1000:.1f} ms", f"at most × {limits.slower:g}",
-            bool(seconds[0] <= seconds[1] * limits.slower),
-        ),
-    ]  # fmt: skip
-    checks += [Criterion("problem", words, "", "none", False) for words in problems[:3]]
-    scores = {
-        f"mean_{unit.lower()}": round(float(got.mean()), 4),
-        "median_ms": round(seconds[0] * 1000, 2),
-        "pictures": float(len(new)),
-    }
-    order = np.argsort(-np.where(np.isfinite(apart), apart, np.inf))
-    return Comparison(checks, scores, [int(i) for i in order[:WORST]])
+def _all_answered(count: int, problems: int, count_before: int) -> Criterion:
+    return Criterion("pictures answered", f"{count - problems} of {count}", f"{count_before}", "all", not problems)
 
 
-def contact_sheet(
-    model: str, pictures: Sequence[GoldenPicture], new: Sequence[Answer], old: Sequence[Answer], worst: Sequence[int]
-) -> Pixels:
-    """The pictures that came out most differently, one a row: shown, version in use, candidate, where they differ."""
-    rows = [_header("shown", "in use", "candidate", "difference")]
-    for i in worst:
-        shown = _small(pictures[i].shown)
-        views = [_view(model, shown, answer) for answer in (old[i], new[i])]
-        apart = np.abs(views[0].astype(np.int16) - views[1].astype(np.int16)).max(axis=2)
-        heat = cv2.applyColorMap(np.clip(apart * 3, 0, 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-        row = np.hstack([shown, *views, heat])
-        score = f"{pictures[i].name}  {old[i].score:.3f} -> {new[i].score:.3f}"
-        cv2.putText(row, score, (8, SIDE_PX - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
-        rows.append(row)
-    return np.vstack(rows)
+def _mean_score(unit: str, scores: Scores, before: Scores, tolerances: Tolerances) -> Criterion:
+    mean, mean_before = float(scores.mean()), float(before.mean())
+    wanted, good = f"at most {tolerances.mean_drop:g} lower", mean_before - mean <= tolerances.mean_drop
+    return Criterion(f"mean {unit}", f"{mean:.3f}", f"{mean_before:.3f}", wanted, good)
 
 
-def _header(*words: str) -> Pixels:
-    bar = np.zeros((28, SIDE_PX * len(words), 3), np.uint8)
-    for n, word in enumerate(words):
-        at = (n * SIDE_PX + 8, 19)
-        cv2.putText(bar, word, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
-    return bar
+def _largest_drop(unit: str, names: Sequence[str], scores: Scores, before: Scores, tolerances: Tolerances) -> Criterion:
+    drops = before - scores
+    i = int(drops.argmax())
+    wanted, good = f"at most {tolerances.worst_drop:g}", bool(drops[i] <= tolerances.worst_drop)
+    return Criterion(f"largest drop of {unit}", f"{scores[i]:.3f} ({names[i]})", f"{before[i]:.3f}", wanted, good)
 
 
-def _small(picture: NDArray[np.uint8]) -> Pixels:
-    return np.asarray(cv2.resize(picture, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA), np.uint8).copy()
+def _largest_difference(names: Sequence[str], differences: Scores, tolerances: Tolerances) -> Criterion:
+    i = int(differences.argmax())
+    wanted, good = f"at most {tolerances.difference:g}", bool(differences[i] <= tolerances.difference)
+    return Criterion("outputs apart", f"{differences[i]:.3g} ({names[i]})", "", wanted, good)
 
 
-def _view(model: str, shown: Pixels, answer: Answer) -> Pixels:
-    """What a version made of it: the iris tinted green, or the enlarged picture; grey where there is nothing."""
-    if answer.output is None:
-        return np.full((SIDE_PX, SIDE_PX, 3), 96, np.uint8)
-    if model != SEGMENTER:
-        return _small(np.asarray(answer.output, np.uint8))
-    disc = cv2.resize(answer.output.astype(np.float32), (SIDE_PX, SIDE_PX))[..., None]
-    return np.asarray(shown * (1 - 0.6 * disc) + np.array([60, 220, 90]) * 0.6 * disc, np.uint8)
+def _median_time(seconds: float, seconds_before: float, tolerances: Tolerances) -> Criterion:
+    wanted, good = f"at most × {tolerances.slower:g}", seconds <= seconds_before * tolerances.slower
+    return Criterion("median time", f"{seconds * 1000:.1f} ms", f"{seconds_before * 1000:.1f} ms", wanted, good)

@@ -1,5 +1,6 @@
-"""What `config.pbtxt` promises about a model, and whether a file keeps it."""
+"""The inputs and outputs of a network as `config.pbtxt` states them, and whether a file matches them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -14,11 +15,12 @@ ONNX_TYPES = {
     "TYPE_FP16": "tensor(float16)", "TYPE_FP32": "tensor(float)", "TYPE_BOOL": "tensor(bool)",
 }  # fmt: skip
 MODEL_FILES = {"onnxruntime": "model.onnx", "tensorrt": "model.plan"}
+FATAL_ONLY = 4  # ONNX Runtime's log level; what is wrong is in its exception
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A named input or output; `shape` without the batch."""
+    """A named input or output; `shape` is without the batch."""
 
     name: str
     dtype: str
@@ -27,7 +29,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model takes and gives, and the file that a version of it is made of."""
+    """A model's inputs and outputs, and the name of the file that each of its versions has."""
 
     name: str
     filename: str
@@ -37,7 +39,7 @@ class Signature:
 
 
 def read_signature(name: str, config: bytes) -> Signature:
-    """The contract in a `config.pbtxt`. Raises Refused where it can't be read, or versions of it can't be published."""
+    """The signature in a `config.pbtxt`. Raises Refused where it can't be read or describes no publishable network."""
     parsed = model_config_pb2.ModelConfig()
     try:
         text_format.Parse(config.decode(), parsed)
@@ -45,7 +47,7 @@ def read_signature(name: str, config: bytes) -> Signature:
         raise Refused(f"config.pbtxt of {name} can't be read: {error}") from error
     backend = parsed.backend or parsed.platform.removesuffix("_plan")
     if backend not in MODEL_FILES:
-        raise Refused(f"{name} is no network but a part of the pipeline ({backend}): it has no versions to publish.")
+        raise Refused(f"{name} is not a network but a part of the pipeline ({backend}): it has no versions to publish.")
     filename = parsed.default_model_filename or MODEL_FILES[backend]
     inputs, outputs = (
         tuple(TensorSpec(t.name, model_config_pb2.DataType.Name(t.data_type), tuple(t.dims)) for t in tensors)
@@ -54,48 +56,56 @@ def read_signature(name: str, config: bytes) -> Signature:
     return Signature(name, filename, parsed.max_batch_size, inputs, outputs)
 
 
-def check_file(contract: Signature, filename: str, data: bytes) -> None:
-    """Raises Refused with everything that differs. A TensorRT plan says nothing before a server has loaded it."""
-    suffix, expected = PurePath(filename).suffix, PurePath(contract.filename).suffix
+def check_file(signature: Signature, filename: str, data: bytes) -> None:
+    """Raises Refused with every difference. A TensorRT plan is not checked: only a server can read it."""
+    suffix, expected = PurePath(filename).suffix, PurePath(signature.filename).suffix
     if suffix != expected:
-        raise Refused(f"{contract.name} is served from a {expected} file here, and this is {suffix or 'none'}.")
+        raise Refused(f"{signature.name} is served from a {expected} file, and {filename} is not one.")
     if suffix != ".onnx":
         return
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
+    options.log_severity_level = FATAL_ONLY
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise Refused(f"{filename} is no ONNX model that ONNX Runtime loads: {str(error).splitlines()[0]}") from error
-    wrong = [
-        *_differences("input", contract.inputs, session.get_inputs(), contract.max_batch, exact=True),
-        *_differences("output", contract.outputs, session.get_outputs(), contract.max_batch, exact=False),
+        reason = str(error).splitlines()[0]
+        raise Refused(f"{filename} is not an ONNX model that ONNX Runtime can load: {reason}") from error
+    max_batch = signature.max_batch
+    differences = [
+        *_extra_inputs(signature.inputs, session.get_inputs()),
+        *_differences("input", signature.inputs, session.get_inputs(), max_batch),
+        *_differences("output", signature.outputs, session.get_outputs(), max_batch),
     ]
-    if wrong:
-        raise Refused(f"{filename} does not keep the contract of {contract.name}: {'; '.join(wrong)}.")
+    if differences:
+        raise Refused(f"{filename} does not match the signature of {signature.name}: {'; '.join(differences)}.")
+
+
+def _extra_inputs(specs: Sequence[TensorSpec], args: Sequence[onnxruntime.NodeArg]) -> list[str]:
+    known = {spec.name for spec in specs}
+    return [f"it has an extra input {arg.name!r}" for arg in args if arg.name not in known]
 
 
 def _differences(
-    kind: str, wanted: tuple[TensorSpec, ...], found: list[onnxruntime.NodeArg], max_batch: int, exact: bool
+    kind: str, specs: Sequence[TensorSpec], args: Sequence[onnxruntime.NodeArg], max_batch: int
 ) -> list[str]:
-    there = {arg.name: arg for arg in found}
-    wrong = [f"it has an {kind} {name!r} too many" for name in there.keys() - {t.name for t in wanted} if exact]
-    for tensor in wanted:
-        arg = there.get(tensor.name)
+    by_name = {arg.name: arg for arg in args}
+    differences = []
+    for spec in specs:
+        arg = by_name.get(spec.name)
         if arg is None:
-            wrong.append(f"it has no {kind} {tensor.name!r} (there are: {', '.join(there) or 'none'})")
+            differences.append(f"it has no {kind} {spec.name!r} (there are: {', '.join(by_name) or 'none'})")
             continue
-        if arg.type != ONNX_TYPES.get(tensor.dtype):
-            wrong.append(f"{kind} {tensor.name!r} is {arg.type}, not {ONNX_TYPES.get(tensor.dtype, tensor.dtype)}")
+        if arg.type != ONNX_TYPES.get(spec.dtype):
+            differences.append(f"{kind} {spec.name!r} is {arg.type}, not {ONNX_TYPES.get(spec.dtype, spec.dtype)}")
         batch, shape = (arg.shape[:1], arg.shape[1:]) if max_batch else ([], arg.shape)
-        if not _fits(shape, tensor.shape):
-            wrong.append(f"{kind} {tensor.name!r} has the shape {arg.shape}, not {['batch', *tensor.shape]}")
+        if not _fits(shape, spec.shape):
+            differences.append(f"{kind} {spec.name!r} has the shape {arg.shape}, not {['batch', *spec.shape]}")
         elif batch and isinstance(batch[0], int):
-            wrong.append(f"{kind} {tensor.name!r} has a fixed batch of {batch[0]}; export it with a dynamic one")
-    return wrong
+            differences.append(f"{kind} {spec.name!r} has a fixed batch of {batch[0]}; export it with a dynamic one")
+    return differences
 
 
-def _fits(found: list[int | str | None], wanted: tuple[int, ...]) -> bool:
-    """Whether sizes agree; one that the file leaves open is settled when it runs."""
-    pairs = zip(found, wanted, strict=False)
-    return len(found) == len(wanted) and all(not isinstance(have, int) or have == want for have, want in pairs)
+def _fits(shape: Sequence[int | str | None], wanted: Sequence[int]) -> bool:
+    """Whether the sizes agree; a size that the file leaves open always does."""
+    pairs = zip(shape, wanted, strict=False)
+    return len(shape) == len(wanted) and all(not isinstance(size, int) or size == want for size, want in pairs)

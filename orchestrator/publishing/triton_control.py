@@ -1,4 +1,4 @@
-"""Triton's model control, on every server that serves the repository."""
+"""Triton's model control, on every server that reads the repository."""
 
 import asyncio
 import json
@@ -15,38 +15,40 @@ from orchestrator.errors import ModelUnavailable, Refused
 from orchestrator.inference.channel import CHANNEL_OPTIONS, UNAVAILABLE, addresses
 
 CONTROL_HEADER = "triton-grpc-protocol-irisvue"
-CANDIDATE = ".check-"  # part of the name under which a candidate is served while it is looked at
+CANDIDATE = ".check-"  # in the name under which a candidate is served while it is examined
 POLL_S = 0.1
 
 
 class TritonControl:
-    """`async with open_servers(url) as servers: …`. Calls go to all servers; what one refuses is refused."""
+    """Loads and unloads models on all servers; if one of them refuses, the call fails. See `open_control`."""
 
     def __init__(self, clients: dict[str, InferenceServerClient], timeout_s: float, key: str | None = None) -> None:
         self._clients, self._timeout_s = clients, timeout_s
-        self._allowed = {CONTROL_HEADER: key} if key else None
+        self._headers = {CONTROL_HEADER: key} if key else None
 
     @property
     def first(self) -> str:
-        """The address of the server on which candidates are looked at."""
+        """The address of the server on which candidates are examined."""
         return next(iter(self._clients))
 
     async def reload(self, model: str) -> None:
-        """Read the model's folder again: versions that are new are loaded, those that are gone are unloaded.
+        """Read the model's folder again: new versions are loaded, missing ones are unloaded.
 
-        Raises Refused with the server's reason, ModelUnavailable.
+        Raises:
+            Refused: a server could not load the model; with its reason.
+            ModelUnavailable: a server does not answer.
         """
         for address, client in self._clients.items():
             try:
-                await client.load_model(model, headers=self._allowed, client_timeout=self._timeout_s)
+                await client.load_model(model, headers=self._headers, client_timeout=self._timeout_s)
             except InferenceServerException as error:
                 raise _translated(f"{model} on {address}", error) from error
 
     async def unload(self, model: str) -> None:
-        """Unload a whole model; nothing where it is not loaded."""
+        """Unload a model with all its versions; one that is not loaded is no error."""
         for client in self._clients.values():
             try:
-                await client.unload_model(model, headers=self._allowed, client_timeout=self._timeout_s)
+                await client.unload_model(model, headers=self._headers, client_timeout=self._timeout_s)
             except InferenceServerException as error:
                 if error.status() in UNAVAILABLE:
                     raise _translated(model, error) from error
@@ -61,10 +63,9 @@ class TritonControl:
 
     @asynccontextmanager
     async def candidate(self, model: str, filename: str, data: bytes, **changes: Any) -> AsyncIterator[str]:
-        """Serve a file beside the model, under a name of its own that is yielded, with the model's own settings.
+        """Serve a file beside the model, with the model's configuration and `changes` to it; yields its name there.
 
-        `changes` are put in the place of some of them. Only the first server does so, and its repository is not
-        touched. Raises Refused where it can't be loaded.
+        Only the first server does so, and its repository stays as it is. Raises Refused where it can't be loaded.
         """
         name, client = f"{model}{CANDIDATE}{uuid4().hex[:8]}", self._clients[self.first]
         config = await self._config(client, model) | {"name": name, "version_policy": {"all": {}}} | changes
@@ -72,11 +73,11 @@ class TritonControl:
             await self._load(client, name, config, {f"file:1/{filename}": data})
             yield name
         finally:
-            await self._away(client, name)
+            await self._unload_and_wait(client, name)
 
     @asynccontextmanager
     async def ensemble(self, model: str, steps: dict[str, str]) -> AsyncIterator[str]:
-        """Serve an ensemble beside `model` in which other models take the place of its own; yields its name."""
+        """Serve a copy of an ensemble in which `steps` replaces models by others; yields its name."""
         name, client = f"{model}{CANDIDATE}{uuid4().hex[:8]}", self._clients[self.first]
         config = await self._config(client, model) | {"name": name}
         for step in config["ensemble_scheduling"]["step"]:
@@ -86,43 +87,48 @@ class TritonControl:
             await self._load(client, name, config, {"file:1/README": b"An ensemble has no file.\n"})
             yield name
         finally:
-            await self._away(client, name)
+            await self._unload_and_wait(client, name)
 
     async def _config(self, client: InferenceServerClient, model: str) -> dict[str, Any]:
         try:
-            found = await client.get_model_config(model, as_json=True, client_timeout=self._timeout_s)
+            response = await client.get_model_config(model, as_json=True, client_timeout=self._timeout_s)
         except InferenceServerException as error:
             raise _translated(model, error) from error
-        config: dict[str, Any] = found["config"]
+        config: dict[str, Any] = response["config"]
         return config
 
     async def _load(
         self, client: InferenceServerClient, name: str, config: dict[str, Any], files: dict[str, bytes]
     ) -> None:
         try:
-            told = {"config": json.dumps(config), "files": files, "headers": self._allowed}
-            await client.load_model(name, **told, client_timeout=self._timeout_s)
+            await client.load_model(
+                name,
+                headers=self._headers,
+                config=json.dumps(config),
+                files=files,
+                client_timeout=self._timeout_s,
+            )
         except InferenceServerException as error:
-            # 2.51 loads an ensemble over a model that is in no repository, and then says that it has not.
+            # Triton 2.51 loads an ensemble that is in no repository, but reports that it failed.
             if "failed to poll" not in error.message() or not await client.is_model_ready(name):
                 raise _translated(name.partition(CANDIDATE)[0], error) from error
 
-    async def _away(self, client: InferenceServerClient, name: str) -> None:
-        """Unload a candidate and wait until it is gone."""
+    async def _unload_and_wait(self, client: InferenceServerClient, name: str) -> None:
+        """Unload a candidate and wait until the server has done so."""
         try:
-            await client.unload_model(name, headers=self._allowed, client_timeout=self._timeout_s)
+            await client.unload_model(name, headers=self._headers, client_timeout=self._timeout_s)
             async with asyncio.timeout(self._timeout_s):
-                while await client.is_model_ready(name):  # noqa: ASYNC110  nobody tells when it is gone
+                while await client.is_model_ready(name):  # noqa: ASYNC110  Triton has no event for it
                     await asyncio.sleep(POLL_S)
         except (InferenceServerException, TimeoutError):
-            pass  # the server is away, and the candidate with it
+            pass  # the server is down, and the candidate with it
 
 
 @asynccontextmanager
 async def open_control(
     url: str, key: SecretStr | None = None, timeout_s: float = 120.0
 ) -> AsyncIterator[TritonControl]:
-    """A client for each server that the setting names; `key` is what they ask for before they load or unload."""
+    """Model control of each server that the setting names; `key` is what they require to load or unload."""
     clients = {
         address: InferenceServerClient(address, channel_args=CHANNEL_OPTIONS) for address in await addresses(url)
     }
@@ -135,7 +141,7 @@ async def open_control(
 
 def _translated(what: str, error: InferenceServerException) -> Exception:
     if "protocol is restricted" in error.message():
-        return Refused(f"{what}: this Triton asks for a key before it loads anything. Set IRISVUE_TRITON_CONTROL_KEY.")
+        return Refused(f"{what}: this Triton requires a key to load models. Set IRISVUE_TRITON_CONTROL_KEY.")
     if error.status() in UNAVAILABLE:
         return ModelUnavailable(f"{what}: the model server does not answer.")
     reason = error.message().split("\n")[0].removeprefix(f"load failed for model '{what.split()[0]}': ")

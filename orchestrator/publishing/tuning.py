@@ -1,4 +1,4 @@
-"""Which batch delay and how many instances serve a model best on this machine: measured on the server itself."""
+"""Which batch delay and how many instances serve a model best on this machine, measured on the running server."""
 
 import asyncio
 import re
@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from orchestrator.publishing.signature import read_signature
 from orchestrator.reporting import Report
 
 DELAYS_US, INSTANCES = (0, 1000, 2000, 5000), (1, 2)
-AT_ONCE, SECONDS = 8, 4.0
-AS_GOOD = 0.97  # of the best rate: among these the shortest answer to a single caller decides
+AT_ONCE = 8  # callers
+DURATION_S = 4.0  # of the measurement with AT_ONCE callers; that with one takes half as long
+NEARLY_BEST = 0.97  # of the best rate: among these settings the shortest answer to a single caller decides
 
 
 @dataclass(frozen=True)
 class BatchSetting:
-    """One setting, calls a second with AT_ONCE callers, and milliseconds (median) for one alone and for one of them."""
+    """One setting: calls a second with AT_ONCE callers, and the median time of a call from one caller and from many."""
 
     delay_us: int
     instances: int
@@ -33,70 +34,85 @@ class BatchSetting:
     together_ms: float
 
 
-async def measure(publisher: Publisher, model: str, tell: Report, seconds: float = SECONDS) -> list[BatchSetting]:
-    """Serve the version in use once with each setting, beside itself, and measure. Raises as `Servers.candidate`."""
+async def measure(
+    publisher: Publisher,
+    model: str,
+    report: Report,
+    delays_us: Sequence[int] = DELAYS_US,
+    instances: Sequence[int] = INSTANCES,
+    duration_s: float = DURATION_S,
+) -> list[BatchSetting]:
+    """Serve the version in use under another name with each setting in turn, and measure it.
+
+    Raises as `TritonControl.candidate`.
+    """
     config = await publisher.repository.config(model)
-    contract = read_signature(model, config)
-    data = await publisher.repository.read(model, int(await version_in_use(publisher, model)), contract.filename)
+    filename = read_signature(model, config).filename
+    data = await publisher.repository.read(model, int(await version_in_use(publisher, model)), filename)
     kind = "KIND_GPU" if "KIND_GPU" in config.decode() else "KIND_CPU"
     preferred = re.search(r"preferred_batch_size: \[([\d, ]+)\]", config.decode())
     sizes = [int(size) for size in preferred[1].split(",")] if preferred else []
-    found: list[BatchSetting] = []
-    settings = list(product(INSTANCES, DELAYS_US))
-    for instances, delay_us in settings:
-        tell(f"{instances} instances, {delay_us} µs", len(found) / len(settings))
+    measured: list[BatchSetting] = []
+    settings = list(product(instances, delays_us))
+    for count, delay_us in settings:
+        report(f"{count} instances, {delay_us} µs", len(measured) / len(settings))
         changes = {
             "dynamic_batching": {"preferred_batch_size": sizes, "max_queue_delay_microseconds": delay_us},
-            "instance_group": [{"kind": kind, "count": instances}],
+            "instance_group": [{"kind": kind, "count": count}],
         }
-        async with publisher.control.candidate(model, contract.filename, data, **changes) as name:
+        async with publisher.control.candidate(model, filename, data, **changes) as name:
             infer = copy(publisher.infer)
             infer.names = {model: name}
-            found.append(await _measure(infer, model, delay_us, instances, seconds))
-    return found
+            measured.append(await _measure_one(infer, model, delay_us, count, duration_s))
+    return measured
 
 
-async def _measure(infer: TritonInfer, model: str, delay_us: int, instances: int, seconds: float) -> BatchSetting:
-    side = infer.segment_px if model == SEGMENTER else infer.tile_px
-    picture = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
-    await _calls(infer, model, picture, AT_ONCE, seconds / 4)  # warm
-    alone = await _calls(infer, model, picture, 1, seconds / 2)
+async def _measure_one(
+    infer: TritonInfer, model: str, delay_us: int, instances: int, duration_s: float
+) -> BatchSetting:
+    side_px = infer.segment_px if model == SEGMENTER else infer.tile_px
+    picture = np.random.default_rng(0).integers(0, 256, (side_px, side_px, 3)).astype(np.uint8)
+    await _call_at_once(infer, model, picture, AT_ONCE, duration_s / 4)  # warm-up
+    alone = await _call_at_once(infer, model, picture, 1, duration_s / 2)
     started = time.perf_counter()
-    together = await _calls(infer, model, picture, AT_ONCE, seconds)
-    took = time.perf_counter() - started
-    middle = [round(float(np.median(times)) * 1000, 1) for times in (alone, together)]
-    return BatchSetting(delay_us, instances, round(len(together) / took, 2), *middle)
+    together = await _call_at_once(infer, model, picture, AT_ONCE, duration_s)
+    took_s = time.perf_counter() - started
+    medians_ms = [round(float(np.median(times)) * 1000, 1) for times in (alone, together)]
+    return BatchSetting(delay_us, instances, round(len(together) / took_s, 2), *medians_ms)
 
 
-async def _calls(infer: TritonInfer, model: str, picture: Pixels, at_once: int, seconds: float) -> list[float]:
-    """How long each call took, with so many callers who call again and again."""
-    times: list[float] = []
-    deadline = time.perf_counter() + seconds
+async def _call_at_once(
+    infer: TritonInfer, model: str, picture: Pixels, callers: int, duration_s: float
+) -> list[float]:
+    """The seconds that each call took, with this number of callers who call again and again."""
+    deadline = time.perf_counter() + duration_s
+    times = await asyncio.gather(*(_call_until(infer, model, picture, deadline) for _ in range(callers)))
+    return list(chain.from_iterable(times))
 
-    async def caller() -> None:
-        while time.perf_counter() < deadline:
-            started = time.perf_counter()
-            await (infer.segment(picture[None]) if model == SEGMENTER else infer.upscale(picture))
-            times.append(time.perf_counter() - started)
 
-    await asyncio.gather(*(caller() for _ in range(at_once)))
+async def _call_until(infer: TritonInfer, model: str, picture: Pixels, deadline: float) -> list[float]:
+    times = []
+    while time.perf_counter() < deadline:
+        started = time.perf_counter()
+        await (infer.segment(picture[None]) if model == SEGMENTER else infer.upscale(picture))
+        times.append(time.perf_counter() - started)
     return times
 
 
-def best(found: Sequence[BatchSetting]) -> BatchSetting:
-    """The setting with the shortest answer to one caller among those that are about as fast as the fastest."""
-    most = max(setting.calls_a_second for setting in found)
-    fast = [setting for setting in found if setting.calls_a_second >= most * AS_GOOD]
+def best(measured: Sequence[BatchSetting]) -> BatchSetting:
+    """The setting with the shortest answer to a single caller, among those nearly as fast as the fastest."""
+    most = max(setting.calls_a_second for setting in measured)
+    fast = [setting for setting in measured if setting.calls_a_second >= most * NEARLY_BEST]
     return min(fast, key=lambda setting: (setting.alone_ms, setting.instances, setting.delay_us))
 
 
 async def apply(publisher: Publisher, model: str, chosen: BatchSetting) -> None:
-    """Put the chosen values into the model's config.pbtxt, its comments kept, and load it. Raises Refused."""
+    """Write the chosen values into the model's config.pbtxt, keeping its comments, and load it. Raises Refused."""
     config = (await publisher.repository.config(model)).decode()
     changed, delays = re.subn(r"(max_queue_delay_microseconds: )\d+", rf"\g<1>{chosen.delay_us}", config)
     changed, counts = re.subn(r"(count: )\d+", rf"\g<1>{chosen.instances}", changed)
     if (delays, counts) != (1, 1):
-        raise Refused(f"config.pbtxt of {model} has no single max_queue_delay_microseconds and count to change.")
+        raise Refused(f"config.pbtxt of {model} must have exactly one max_queue_delay_microseconds and one count.")
     await publisher.repository.place_model(model, changed.encode())
     try:
         await publisher.control.reload(model)

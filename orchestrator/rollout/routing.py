@@ -1,4 +1,4 @@
-"""Which version of a model serves which share of the jobs: routes, kept in PostgreSQL, one row a change."""
+"""Which version of a model serves which share of the jobs: routes in PostgreSQL, one row for each change."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,29 +12,29 @@ from orchestrator.db.tables import ModelRoute, ModelVersion
 from orchestrator.errors import Conflict, Invalid, NotFound
 from orchestrator.services import Services
 
-WHOLE = 100
+ALL_JOBS = 100  # percent
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Percent of the jobs by version, `{"2": 90, "3": 10}`: whole numbers from 1 that add up to 100."""
+    """Percent of the jobs by version, `{"2": 90, "3": 10}`: integers from 1 that add up to 100."""
 
     percent: Mapping[str, int]
 
     def __post_init__(self) -> None:
         """Raises Invalid, saying what is wrong."""
-        said = " ".join(f"{version}={share}" for version, share in self.percent.items()) or "nothing"
+        given = " ".join(f"{version}={share}" for version, share in self.percent.items()) or "nothing"
         if not all(version.isdecimal() and int(version) > 0 for version in self.percent):
-            raise Invalid(f"A version is a whole number from 1, as in 2=90 3=10; got {said}.")
-        if not all(1 <= share <= WHOLE for share in self.percent.values()):
-            raise Invalid(f"A share is a whole number from 1 to 100; leave out a version that gets none. Got {said}.")
-        if sum(self.percent.values()) != WHOLE:
-            raise Invalid(f"The shares must add up to 100; {said} make {sum(self.percent.values())}.")
+            raise Invalid(f"A version is a whole number from 1, as in 2=90 3=10; got {given}.")
+        if not all(1 <= share <= ALL_JOBS for share in self.percent.values()):
+            raise Invalid(f"A share is a whole number from 1 to 100; leave out a version that gets none. Got {given}.")
+        if sum(self.percent.values()) != ALL_JOBS:
+            raise Invalid(f"The shares must add up to 100; {given} make {sum(self.percent.values())}.")
 
     def choose(self, name: str, job_id: UUID) -> str:
         """The version of model `name` for a job: always the same one for the same shares."""
         digest = hashlib.sha256(f"{name} {job_id}".encode()).digest()
-        place = int.from_bytes(digest[:8]) % WHOLE
+        place = int.from_bytes(digest[:8]) % ALL_JOBS
         for version, share in sorted(self.percent.items(), key=lambda item: int(item[0])):
             if place < share:
                 return version
@@ -43,7 +43,7 @@ class Shares:
 
 
 def versions_for(job_id: UUID, routes: Mapping[str, ModelRoute], newest: Mapping[str, str]) -> dict[str, str]:
-    """The version of each model for a job; a model without a route is served by its newest version."""
+    """The version of each model for a job; a model without a route uses its newest version."""
     return {
         name: Shares(routes[name].shares).choose(name, job_id) if name in routes else version
         for name, version in newest.items()
@@ -60,7 +60,7 @@ class ModelOverview:
 
 
 async def overview(services: Services) -> list[ModelOverview]:
-    """Every model that has been seen or published."""
+    """Every model that a worker has reported or that has been published."""
     async with services.db() as session:
         versions, routes = await db.rollout.model_versions(session), await db.rollout.current_routes(session)
     names = sorted({row.name for row in versions})
@@ -68,7 +68,7 @@ async def overview(services: Services) -> list[ModelOverview]:
 
 
 async def register(services: Services, available: Mapping[str, Sequence[str]]) -> None:
-    """Write down the versions that a worker has found; those that were published are known already."""
+    """Record the versions that a worker has found in the repository; published ones are known already."""
     async with services.db.begin() as session:
         for name, versions in available.items():
             for version in versions:
@@ -76,46 +76,50 @@ async def register(services: Services, available: Mapping[str, Sequence[str]]) -
 
 
 async def set_route(services: Services, name: str, shares: Shares, by: str, reason: str = "") -> ModelRoute:
-    """Serve the model's jobs by these versions from now on, and keep its shadow. Jobs that have begun keep theirs.
+    """Serve the model's jobs by these versions from now on. Its shadow stays; jobs that have begun keep their version.
 
-    Raises NotFound for an unknown model; Conflict where a version is not there or has been withdrawn.
+    Raises:
+        NotFound: there is no such model.
+        Conflict: a version is unknown or has been withdrawn.
     """
     async with services.db.begin() as session:
         await db.rollout.lock_model(session, name)
-        await _check(session, name, list(shares.percent))
+        await _check_versions(session, name, list(shares.percent))
         before = (await db.rollout.current_routes(session)).get(name)
         shadow = before.shadow if before and before.shadow not in shares.percent else None
-        return await _add(session, name, shares, before, shadow=shadow, set_by=by, reason=reason)
+        return await _add_route(session, name, shares, before, shadow=shadow, set_by=by, reason=reason)
 
 
-async def replace(services: Services, present: ModelRoute, shares: Shares, by: str, reason: str) -> ModelRoute | None:
-    """Put another route in the place of this one; None where it is in force no more."""
+async def replace_route(
+    services: Services, present: ModelRoute, shares: Shares, by: str, reason: str
+) -> ModelRoute | None:
+    """Replace this route by another; None if it is no longer in force."""
     async with services.db.begin() as session:
         await db.rollout.lock_model(session, present.name)
         before = (await db.rollout.current_routes(session))[present.name]
         if before.id != present.id:
             return None
-        return await _add(session, present.name, shares, before, shadow=before.shadow, set_by=by, reason=reason)
+        return await _add_route(session, present.name, shares, before, shadow=before.shadow, set_by=by, reason=reason)
 
 
 async def set_shadow(services: Services, name: str, version: str | None, by: str) -> ModelRoute:
-    """Run a version beside what is shown, without showing it; None ends that. Raises as `set_route`."""
+    """Run a version as the model's shadow on every job; None ends that. Raises as `set_route`."""
     async with services.db.begin() as session:
         await db.rollout.lock_model(session, name)
-        known = await _check(session, name, [version] if version else [])
+        known = await _check_versions(session, name, [version] if version else [])
         before = (await db.rollout.current_routes(session)).get(name)
-        shares = Shares(before.shares if before else {str(known[-1].version): WHOLE})
+        shares = Shares(before.shares if before else {str(known[-1].version): ALL_JOBS})
         if version in shares.percent:
-            raise Conflict(f"{name} {version} is shown already: a shadow is a version without a share.")
-        words = f"shadow {version}" if version else "no shadow"
-        return await _add(session, name, shares, before, shadow=version, set_by=by, reason=words)
+            raise Conflict(f"{name} {version} serves jobs already: a shadow is a version without a share.")
+        reason = f"shadow {version}" if version else "no shadow"
+        return await _add_route(session, name, shares, before, shadow=version, set_by=by, reason=reason)
 
 
 async def rollback(services: Services, name: str, by: str, reason: str = "rollback") -> ModelRoute:
-    """Back to the shares before the present ones; once more, to those before that. Raises NotFound, Conflict."""
+    """Go back to the shares before the present ones; a second rollback goes one further. Raises NotFound, Conflict."""
     async with services.db.begin() as session:
         await db.rollout.lock_model(session, name)
-        await _check(session, name, [])
+        await _check_versions(session, name, [])
         history = await db.rollout.route_history(session, name)
         if not history:
             raise Conflict(f"{name} has had no other route.")
@@ -124,24 +128,32 @@ async def rollback(services: Services, name: str, by: str, reason: str = "rollba
         before = next((row for row in older if row.shares != present.shares), None)
         if before is None:
             raise Conflict(f"{name} has had no other route.")
-        await _check(session, name, list(before.shares))
-        more = {"shadow": None, "set_by": by, "reason": reason, "restores": before.restores or before.id}
-        return await _add(session, name, Shares(before.shares), present, **more)
+        await _check_versions(session, name, list(before.shares))
+        facts = {"shadow": None, "set_by": by, "reason": reason, "restores": before.restores or before.id}
+        return await _add_route(session, name, Shares(before.shares), present, **facts)
 
 
-async def _add(session: Session, name: str, shares: Shares, before: ModelRoute | None, **more: Any) -> ModelRoute:
-    """The new row; what was tried so far is still judged by the same version, if it is still there."""
-    majors = [max(of, key=lambda version: of[version]) for of in ([before.shares] if before else []) + [shares.percent]]
-    standing = [before.baseline] if before and len(before.shares) > 1 else []
-    baseline = next(version for version in [*standing, *majors] if version in shares.percent)
-    return await db.rollout.add_route(session, name, dict(shares.percent), baseline=baseline, **more)
+async def _add_route(
+    session: Session, name: str, shares: Shares, before: ModelRoute | None, **facts: Any
+) -> ModelRoute:
+    """Add the new row. Its baseline is that of a trial that goes on, else the version with the most jobs so far."""
+    preferred = [_largest(before.shares)] if before else []
+    if before and len(before.shares) > 1:
+        preferred.insert(0, before.baseline)
+    baseline = next(version for version in [*preferred, _largest(shares.percent)] if version in shares.percent)
+    return await db.rollout.add_route(session, name, dict(shares.percent), baseline=baseline, **facts)
 
 
-async def _check(session: Session, name: str, versions: Sequence[str]) -> list[ModelVersion]:
+def _largest(percent: Mapping[str, int]) -> str:
+    return max(percent, key=lambda version: percent[version])
+
+
+async def _check_versions(session: Session, name: str, versions: Sequence[str]) -> list[ModelVersion]:
+    """All known versions of the model. Raises NotFound without any, Conflict where one of `versions` is missing."""
     known = [row for row in await db.rollout.model_versions(session) if row.name == name]
     if not known:
         raise NotFound(f"There is no model {name}.")
-    there = {str(row.version) for row in known if row.withdrawn_at is None}
-    if missing := [version for version in versions if version not in there]:
-        raise Conflict(f"{name} has no version {', '.join(missing)}; there are {', '.join(sorted(there, key=int))}.")
+    usable = {str(row.version) for row in known if row.withdrawn_at is None}
+    if missing := [version for version in versions if version not in usable]:
+        raise Conflict(f"{name} has no version {', '.join(missing)}; there are {', '.join(sorted(usable, key=int))}.")
     return known

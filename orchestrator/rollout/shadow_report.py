@@ -1,4 +1,4 @@
-"""What shadows did, in lines and as a plot."""
+"""How a shadow did beside the primary version: a few lines and a plot."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,18 +8,20 @@ import numpy as np
 from orchestrator.db.tables import ShadowRun
 from orchestrator.inference.protocol import SEGMENTER
 
+NO_PLOT = 'The plot was left out because it needs matplotlib: pip install "irisvue[embedded]"'
+
 
 def summary(runs: Sequence[ShadowRun]) -> list[str]:
-    """A few lines: how many, how alike, how fast, what went wrong."""
-    alike = np.array([run.likeness for run in runs if run.likeness is not None])
-    wrong = [run.error for run in runs if run.error]
-    unit = _unit(runs[0].name)
-    lines = [f"{len(runs)} jobs, {len(wrong)} without an answer {sorted(set(wrong)) if wrong else ''}".rstrip()]
-    if len(alike):
-        low, middle = np.percentile(alike, [5, 50])
-        lines.append(f"{unit}: median {middle:.3f}, fifth percentile {low:.3f}, least {alike.min():.3f}")
-    times = np.median([run.ms for run in runs]), np.median([run.shown_ms for run in runs])
-    lines.append(f"time: median {times[0]:.0f} ms, {times[1]:.0f} ms of what was shown")
+    """A few lines: how many runs, how alike the results, how fast, and which errors."""
+    likeness = np.array([run.likeness for run in runs if run.likeness is not None])
+    errors = [run.error for run in runs if run.error]
+    lines = [f"{len(runs)} jobs, {len(errors)} without an answer {sorted(set(errors)) if errors else ''}".rstrip()]
+    if len(likeness):
+        low, median = np.percentile(likeness, [5, 50])
+        unit = _unit(runs[0].name)
+        lines.append(f"{unit}: median {median:.3f}, fifth percentile {low:.3f}, least {likeness.min():.3f}")
+    shadow_ms, primary_ms = np.median([run.ms for run in runs]), np.median([run.shown_ms for run in runs])
+    lines.append(f"time: median {shadow_ms:.0f} ms, of the primary version {primary_ms:.0f} ms")
     return lines
 
 
@@ -27,30 +29,35 @@ def _unit(name: str) -> str:
     return "IoU of the masks" if name == SEGMENTER else "PSNR of the pictures (dB)"
 
 
-def draw_shadows(runs: Sequence[ShadowRun], path: Path) -> None:
-    """Likeness and time of each run, in the order in which they ran, as a PNG."""
-    import matplotlib
+def draw_shadows(runs: Sequence[ShadowRun], path: Path) -> bool:
+    """Draw the likeness and the times of each run, in order, as a PNG.
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    Returns whether it did: False where matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
 
-    name, version = runs[0].name, runs[0].version
-    figure, (above, below) = pyplot.subplots(2, 1, figsize=(9, 6), layout="constrained", sharex=True)
-    order = sorted(runs, key=lambda run: run.id)
-    alike = [(n, run.likeness) for n, run in enumerate(order, 1) if run.likeness is not None]
-    wrong = [n for n, run in enumerate(order, 1) if run.error]
-    above.scatter(*zip(*alike, strict=True), s=12) if alike else None
-    for n in wrong:
-        above.axvline(n, color="red", alpha=0.4)
-    above.set_ylabel(_unit(name))
-    above.set_title(
-        f"{name} {version} as a shadow of {order[-1].shown}: {len(runs)} jobs, {len(wrong)} without an answer"
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    ordered = sorted(runs, key=lambda run: run.id)
+    answered = [(n, run.likeness) for n, run in enumerate(ordered, 1) if run.likeness is not None]
+    failed = [n for n, run in enumerate(ordered, 1) if run.error]
+    if answered:
+        upper.scatter(*zip(*answered, strict=True), s=12)
+    for n in failed:
+        upper.axvline(n, color="red", alpha=0.4)
+    last = ordered[-1]
+    upper.set_ylabel(_unit(last.name))
+    upper.set_title(
+        f"{last.name} {last.version} as a shadow of {last.shown}: {len(runs)} jobs, {len(failed)} without an answer"
     )
-    places = range(1, len(order) + 1)
-    below.plot(places, [run.ms for run in order], ".", label=f"version {version}")
-    below.plot(places, [run.shown_ms for run in order], ".", label="shown")
-    below.set_ylabel("ms")
-    below.set_xlabel("job")
-    below.legend()
+    numbers = range(1, len(ordered) + 1)
+    lower.plot(numbers, [run.ms for run in ordered], ".", label=f"version {last.version}")
+    lower.plot(numbers, [run.shown_ms for run in ordered], ".", label=f"version {last.shown}, primary")
+    lower.set_ylabel("ms")
+    lower.set_xlabel("job")
+    lower.legend()
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    return True

@@ -1,4 +1,4 @@
-"""A model repository in a folder and one in a bucket behave alike."""
+"""Model repositories in a folder and in a bucket behave alike."""
 
 import shutil
 from pathlib import Path
@@ -25,7 +25,7 @@ def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Repository:
     return open_repository("s3://models/prod", settings)
 
 
-async def test_models_and_versions_are_listed_and_read(repository: Repository) -> None:
+async def test_models_versions_and_files_are_read(repository: Repository) -> None:
     assert await repository.models() == ["iris_preview", "iris_unet"]
     assert b"onnxruntime" in await repository.config("iris_unet")
     assert await repository.versions("iris_unet") == {1: ["model.onnx"]}
@@ -36,7 +36,7 @@ async def test_models_and_versions_are_listed_and_read(repository: Repository) -
     assert await repository.versions("none") == {}
 
 
-async def test_a_version_is_placed_once_and_can_be_withdrawn(repository: Repository) -> None:
+async def test_a_version_is_placed_once_withdrawn_restored_and_removed(repository: Repository) -> None:
     await repository.place("iris_unet", 2, "model.onnx", b"two")
     assert await repository.versions("iris_unet") == {1: ["model.onnx"], 2: ["model.onnx"]}
     with pytest.raises(Conflict):
@@ -61,7 +61,7 @@ async def test_an_ensemble_is_a_model_of_its_own(repository: Repository) -> None
     assert "iris_preview_u2_r1" not in await repository.models()
 
 
-def test_the_address_decides_the_kind(tmp_path: Path) -> None:
+def test_the_address_decides_on_the_kind(tmp_path: Path) -> None:
     assert isinstance(open_repository(str(tmp_path), Settings()), FolderRepository)
     assert isinstance(open_repository("s3://models", Settings()), BucketRepository)
     with pytest.raises(SetupError, match="IRISVUE_MODEL_REPOSITORY"):
@@ -69,7 +69,7 @@ def test_the_address_decides_the_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "model_repository").rglob("*.onnx")), ids=lambda path: path.parts[-3])
-def test_a_shipped_network_holds_no_traces_of_the_machine_that_made_it(path: Path) -> None:
+def test_a_shipped_network_reveals_nothing_about_the_machine_that_made_it(path: Path) -> None:
     data = path.read_bytes()
     for trace in (b"Traceback", b"stack_trace", b"site-packages", b"/export/", b'File "'):
         assert trace not in data, "the exporter's stack traces"

@@ -1,4 +1,4 @@
-"""Expired rows are deleted with their objects, and objects without an owner; a dry run only lists them."""
+"""Retention: expired rows are deleted with their objects, and orphans; a dry run only lists them."""
 
 import os
 import time
@@ -52,8 +52,8 @@ async def test_failed_and_cancelled_jobs_are_deleted_after_a_week(
         await ended_job(services, user, photo.id, JobStatus.COMPLETED, 8),
         await ended_job(services, user, photo.id, JobStatus.FAILED, 6),
     ]
-    listed = await clean(services, dry_run=True)
-    assert {str(j.id) for j in old} <= set(listed.jobs) and not {str(j.id) for j in kept} & set(listed.jobs)
+    planned = await clean(services, dry_run=True)
+    assert {str(j.id) for j in old} <= set(planned.jobs) and not {str(j.id) for j in kept} & set(planned.jobs)
     assert all([await exists(services, Job, j.id) for j in old]), "a dry run deletes nothing"
     await clean(services, dry_run=False)
     assert not any([await exists(services, Job, j.id) for j in old])
@@ -77,7 +77,7 @@ async def test_photos_are_deleted_after_the_retention_time_if_one_is_set(
     assert await services.storage.keys(f"processed/{user}") == []
 
 
-async def test_orphans_are_deleted_and_owned_objects_are_kept(
+async def test_orphans_are_deleted_and_owned_objects_stay(
     services: Services, stack: Stack, user: UUID, eye_jpeg: bytes
 ) -> None:
     photo = await photos.add_photo(services, user, eye_jpeg)
@@ -91,7 +91,7 @@ async def test_orphans_are_deleted_and_owned_objects_are_kept(
         *object_keys.result_keys(user, failed.id),
         f"processed/{user}/not-ours.txt",
     }
-    fresh = object_keys.original_key(user, uuid4())  # its row may not be written yet
+    fresh = object_keys.original_key(user, uuid4())  # its row may be about to be written
     for key in owned | orphans | {fresh}:
         await services.storage.put(key, b"x", "image/jpeg")
     hours_ago = time.time() - 7200
@@ -128,11 +128,11 @@ async def test_expired_uploads_and_idempotency_keys_are_deleted(
 
 
 def test_cleanup_without_a_stack_says_so(tmp_path: Path) -> None:
-    done = run("cleanup", "--data", tmp_path)
-    assert done.returncode == 1 and "irisvue up" in done.stderr
+    refused = run("cleanup", "--data", tmp_path)
+    assert refused.returncode == 1 and "irisvue up" in refused.stderr
 
 
-async def test_half_written_objects_of_a_killed_process_are_deleted(
+async def test_files_that_a_killed_process_left_half_written_are_deleted(
     services: Services, stack: Stack, eye_jpeg: bytes
 ) -> None:
     user = uuid4()
@@ -146,7 +146,7 @@ async def test_half_written_objects_of_a_killed_process_are_deleted(
     os.utime(old, (long_ago, long_ago))
     cleaned = await clean(services, dry_run=False)
     assert str(old.relative_to(stack.folder / "objects")) in cleaned.orphans
-    assert not old.exists() and new.exists(), "another process may be writing it now"
+    assert not old.exists() and new.exists(), "a process may be writing it now"
     left = await subject_data.erase(services, user)
     assert left.nothing and not new.exists()
     assert photo.object_key not in await services.storage.keys("originals")

@@ -1,4 +1,4 @@
-"""A file that does not keep what config.pbtxt promises is refused, and every difference is named."""
+"""A file that does not match the signature in config.pbtxt is refused, and every difference is named."""
 
 from pathlib import Path
 
@@ -13,65 +13,67 @@ from orchestrator.publishing.signature import Signature, check_file, read_signat
 REPOSITORY = ROOT / "model_repository"
 
 
-def contract(model: str = "realesrgan") -> Signature:
+def signature(model: str = "realesrgan") -> Signature:
     return read_signature(model, (REPOSITORY / model / "config.pbtxt").read_bytes())
 
 
 def network(
-    given: str = "tile",
-    taken: str = "enhanced",
+    input_name: str = "tile",
+    output_name: str = "enhanced",
     dtype: int = TensorProto.UINT8,
     side: int | str = 256,
     batch: int | str = "batch",
 ) -> bytes:
-    """A network that only repeats its tile."""
-    inputs = [helper.make_tensor_value_info(given, dtype, [batch, side, side, 3])]
+    """An ONNX network that only repeats its tile."""
+    inputs = [helper.make_tensor_value_info(input_name, dtype, [batch, side, side, 3])]
     large = side * 4 if isinstance(side, int) else "large"
-    outputs = [helper.make_tensor_value_info(taken, dtype, [batch, large, large, 3])]
+    outputs = [helper.make_tensor_value_info(output_name, dtype, [batch, large, large, 3])]
     repeats = helper.make_tensor("repeats", TensorProto.INT64, [4], [1, 4, 4, 1])
-    graph = helper.make_graph([helper.make_node("Tile", [given, "repeats"], [taken])], "g", inputs, outputs, [repeats])
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
-    made.ir_version = 9
-    return bytes(made.SerializeToString())
+    graph = helper.make_graph(
+        [helper.make_node("Tile", [input_name, "repeats"], [output_name])], "g", inputs, outputs, [repeats]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 9
+    return bytes(model.SerializeToString())
 
 
-def test_shipped_networks_keep_their_contracts() -> None:
+def test_shipped_networks_match_their_signatures() -> None:
     for model in ("iris_unet", "realesrgan"):
-        check_file(contract(model), "model.onnx", (REPOSITORY / model / "1" / "model.onnx").read_bytes())
+        check_file(signature(model), "model.onnx", (REPOSITORY / model / "1" / "model.onnx").read_bytes())
 
 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (network(given="picture"), "no input 'tile' \\(there are: picture\\)"),
-        (network(taken="large"), "no output 'enhanced'"),
+        (network(input_name="picture"), "no input 'tile' \\(there are: picture\\)"),
+        (network(output_name="large"), "no output 'enhanced'"),
         (network(dtype=TensorProto.FLOAT), "tensor\\(float\\), not tensor\\(uint8\\)"),
         (network(side=128), "shape"),
         (network(batch=1), "fixed batch of 1"),
-        (b"not a model", "no ONNX model"),
-        (b"", "no ONNX model"),
+        (b"not a model", "not an ONNX model"),
+        (b"", "not an ONNX model"),
     ],
 )
-def test_what_differs_is_named(data: bytes, words: str) -> None:
+def test_each_difference_is_named(data: bytes, words: str) -> None:
     with pytest.raises(Refused, match=words):
-        check_file(contract(), "model.onnx", data)
+        check_file(signature(), "model.onnx", data)
 
 
-def test_sizes_that_a_file_leaves_open_are_settled_when_it_runs() -> None:
-    check_file(contract(), "model.onnx", network(side="side"))
+def test_sizes_that_a_file_leaves_open_match_any() -> None:
+    check_file(signature(), "model.onnx", network(side="side"))
 
 
-def test_the_kind_of_file_must_be_the_one_that_is_served() -> None:
-    with pytest.raises(Refused, match=r"served from a \.onnx file here, and this is \.plan"):
-        check_file(contract(), "model.plan", b"")
+def test_the_file_must_be_of_the_kind_that_is_served() -> None:
+    with pytest.raises(Refused, match=r"served from a \.onnx file, and model\.plan is not one"):
+        check_file(signature(), "model.plan", b"")
 
 
-def test_parts_that_are_no_networks_have_no_versions() -> None:
-    with pytest.raises(Refused, match="no network"):
-        contract("iris_preview")
+def test_parts_that_are_not_networks_have_no_versions() -> None:
+    with pytest.raises(Refused, match="not a network"):
+        signature("iris_preview")
     with pytest.raises(Refused, match="can't be read"):
         read_signature("x", b"name: [")
 
 
-def test_onnx_is_what_the_test_thinks(tmp_path: Path) -> None:
+def test_the_network_of_these_tests_is_valid(tmp_path: Path) -> None:
     onnx.checker.check_model(onnx.load_from_string(network()))

@@ -1,4 +1,4 @@
-"""Shares of versions, and the lot that a job draws."""
+"""Shares of versions, and the version that a job draws by lot."""
 
 from collections import Counter
 from uuid import UUID, uuid4
@@ -33,9 +33,9 @@ def test_a_job_always_draws_the_same_version_and_many_draw_their_shares() -> Non
     drawn = [shares.choose("iris_unet", job) for job in jobs]
     assert drawn == [shares.choose("iris_unet", job) for job in jobs]
     assert 430 < Counter(drawn)["10"] < 570
-    more = Shares({"2": 80, "10": 20})
-    moved = [job for job, version in zip(jobs, drawn, strict=True) if more.choose("iris_unet", job) != version]
-    assert 400 < len(moved) < 600, "a larger share moves only the jobs that make it larger"
+    larger = Shares({"2": 80, "10": 20})
+    moved = [job for job, version in zip(jobs, drawn, strict=True) if larger.choose("iris_unet", job) != version]
+    assert 400 < len(moved) < 600, "only the jobs that make a share larger move"
 
 
 def test_two_models_draw_independently() -> None:
@@ -45,6 +45,6 @@ def test_two_models_draw_independently() -> None:
     assert len(both) == 4 and min(both.values()) > 400
 
 
-def test_a_model_without_a_route_is_served_by_its_newest_version() -> None:
+def test_a_model_without_a_route_uses_its_newest_version() -> None:
     routed = {"iris_unet": ModelRoute(name="iris_unet", shares={"1": 100})}
     assert versions_for(uuid4(), routed, {"iris_unet": "3", "realesrgan": "2"}) == {"iris_unet": "1", "realesrgan": "2"}

@@ -1,0 +1,46 @@
+"""What every model repository can do, and names in it that Triton knows."""
+
+from typing import Protocol
+
+CONFIG = "config.pbtxt"
+WITHDRAWN = ".withdrawn-"  # Triton reads only folders whose names are numbers
+
+
+class Repository(Protocol):
+    """The folders of all models. Both kinds pass the same contract test."""
+
+    async def models(self) -> list[str]:
+        """The names of all models."""
+        ...
+
+    async def config(self, model: str) -> bytes:
+        """The model's config.pbtxt. Raises NotFound."""
+        ...
+
+    async def versions(self, model: str) -> dict[int, list[str]]:
+        """The file names in each version's folder, by version, without withdrawn versions."""
+        ...
+
+    async def read(self, model: str, version: int, filename: str) -> bytes:
+        """A file of a version. Raises NotFound."""
+        ...
+
+    async def place(self, model: str, version: int, filename: str, data: bytes) -> None:
+        """Put a version in. Raises Conflict where this number is taken."""
+        ...
+
+    async def place_model(self, model: str, config: bytes) -> None:
+        """Put in a model that has only a configuration (an ensemble), or change a model's configuration."""
+        ...
+
+    async def withdraw(self, model: str, version: int) -> None:
+        """Hide a version from Triton. Raises NotFound."""
+        ...
+
+    async def restore(self, model: str, version: int) -> None:
+        """Show a withdrawn version to Triton again. Raises NotFound."""
+        ...
+
+    async def remove(self, model: str, version: int | None = None) -> None:
+        """Delete a version, or the model with all its versions; a missing one is no error."""
+        ...

@@ -1,0 +1,30 @@
+"""Batch settings are measured on the running server, and the best is written into config.pbtxt."""
+
+import pytest
+
+from orchestrator.inference.protocol import SEGMENTER
+from orchestrator.publishing import tuning
+from orchestrator.publishing.publisher import Publisher
+from orchestrator.publishing.tuning import BatchSetting
+from orchestrator.reporting import ignore_report
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def test_settings_are_measured_and_the_chosen_one_is_written(publisher: Publisher) -> None:
+    measured = await tuning.measure(publisher, SEGMENTER, ignore_report, (0, 3000), (1,), duration_s=0.5)
+    assert [(setting.delay_us, setting.instances) for setting in measured] == [(0, 1), (3000, 1)]
+    assert all(setting.calls_a_second > 1 and setting.alone_ms > 1 for setting in measured)
+    before = await publisher.repository.config(SEGMENTER)
+    await tuning.apply(publisher, SEGMENTER, BatchSetting(3000, 1, 1.0, 1.0, 1.0))
+    assert b"max_queue_delay_microseconds: 3000" in await publisher.repository.config(SEGMENTER)
+    assert await publisher.control.ready(SEGMENTER, 1)
+    await publisher.repository.place_model(SEGMENTER, before)
+    await publisher.control.reload(SEGMENTER)
+
+
+def test_the_best_setting_is_the_shortest_answer_among_the_fast() -> None:
+    slow = BatchSetting(0, 1, 10.0, 20.0, 90.0)
+    fast = BatchSetting(2000, 1, 40.0, 30.0, 60.0)
+    quick = BatchSetting(1000, 2, 39.5, 25.0, 70.0)
+    assert tuning.best([slow, fast, quick]) == quick
