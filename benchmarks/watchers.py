@@ -1,7 +1,8 @@
 """Many progress streams in a process of their own: opens them, reads them, and says how old each event was.
 
 `python -m benchmarks.watchers` reads one JSON line {host, port, paths, token} and then commands: `open` answers when
-all streams are open, `report` answers with the ages (ms) of the events read since the last report, `close` ends.
+all streams are open, `report` answers with the ages (ms) of the events read since the last report, `ends` answers, once
+the server has ended, how many streams ended how, `close` ends.
 """
 
 import asyncio
@@ -9,9 +10,12 @@ import json
 import resource
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 ages_ms: list[float] = []
+ends: Counter[str] = Counter()
 
 
 async def watch(asked: dict[str, Any], path: str, opened: asyncio.Semaphore) -> None:
@@ -22,9 +26,14 @@ async def watch(asked: dict[str, Any], path: str, opened: asyncio.Semaphore) -> 
     while (await reader.readline()).strip():
         pass
     opened.release()
-    while line := await reader.readline():
-        if line.startswith(b"data: ") and (step := json.loads(line[6:])["step"]).isdigit():
-            ages_ms.append((time.time_ns() - int(step)) / 1e6)
+    hint, tail = False, b""
+    with suppress(ConnectionError):
+        while line := await reader.readline():
+            if line.startswith(b"data: ") and (step := json.loads(line[6:])["step"]).isdigit():
+                ages_ms.append((time.time_ns() - int(step)) / 1e6)
+            hint, tail = hint or line.startswith(b"retry: "), (tail + line)[-5:]
+    whole = tail == b"0\r\n\r\n"  # HTTP's own mark that the answer is complete
+    ends[("whole" if whole else "cut off") + (", with retry" if hint else ", without retry")] += 1
 
 
 async def main() -> None:
@@ -47,6 +56,9 @@ async def main() -> None:
         elif command == "report":
             print(json.dumps(ages_ms), flush=True)
             ages_ms.clear()
+        elif command == "ends":
+            await asyncio.wait(watching, timeout=30)
+            print(json.dumps(ends), flush=True)
         else:
             break
     for task in watching:
