@@ -28,8 +28,8 @@ import httpx
 import psutil
 
 from benchmarks.bench import Bench, Watchers, bench, machine, percentile
-from orchestrator import progress
-from orchestrator.embedded.parts import HOST, free_port
+from orchestrator.embedded.ports import HOST, free_port
+from orchestrator.progress import events
 
 NAMES = ("own", "library", "library alone")  # sse_server.py says what they are
 PATH = "/api/v1/processing/events"
@@ -93,7 +93,7 @@ async def served(b: Bench, name: str) -> AsyncIterator[Server]:
 
 async def publish(b: Bench, step: str) -> None:
     """One event for all streams."""
-    await progress.publish(b.services.redis, b.user, 1, progress.message(uuid4(), "processing", 50, step))
+    await events.publish(b.services.redis, b.user, 1, events.message(uuid4(), "processing", 50, step))
 
 
 async def idle_and_busy(b: Bench, name: str, count: int) -> tuple[dict[str, float], Counter[str]]:

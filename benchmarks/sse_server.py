@@ -14,18 +14,18 @@ import uvicorn
 from sse_starlette.sse import AppStatus, EventSourceResponse, SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from orchestrator import serve as serving
+from orchestrator.api import server as serving
 from orchestrator.api import streams
 from orchestrator.api.feeds import Feed
 from orchestrator.config import settings
-from orchestrator.embedded.parts import HOST
-from orchestrator.hub import Draining, Mark
+from orchestrator.embedded.ports import HOST
+from orchestrator.progress.hub import Draining, Mark
 
 NO_HEARTBEAT_S = 1e6
 GRACE_S = 5.0
 
 
-async def said(feed: Feed, place: AbstractAsyncContextManager[None]) -> AsyncIterator[bytes]:
+async def lines_of(feed: Feed, place: AbstractAsyncContextManager[None]) -> AsyncIterator[bytes]:
     """The bytes that EventStream sends for this feed."""
     try:
         async with place:
@@ -41,7 +41,7 @@ class Library(EventSourceResponse):  # type: ignore[misc]
     """The library at its lightest: heartbeats from the feed instead of a task for pings, its end from the hub."""
 
     def __init__(self, feed: Feed, place: AbstractAsyncContextManager[None]) -> None:
-        super().__init__(said(feed, place), ping=0, sep="\n", send_timeout=streams.SEND_TIMEOUT_S)
+        super().__init__(lines_of(feed, place), ping=0, sep="\n", send_timeout=streams.SEND_TIMEOUT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send; a client that does not read is dropped without a traceback, as EventStream does it."""
@@ -66,7 +66,7 @@ class LibraryAlone(Library):
     def __init__(self, feed: Feed, place: AbstractAsyncContextManager[None]) -> None:
         EventSourceResponse.__init__(
             self,
-            said(feed, place),
+            lines_of(feed, place),
             sep="\n",
             send_timeout=streams.SEND_TIMEOUT_S,
             shutdown_event=EndOfFeed(feed),
