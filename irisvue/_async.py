@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import httpx
 from httpx_sse import ServerSentEvent, aconnect_sse
 
-from irisvue._bars import Step, shown
+from irisvue._bars import Step, progress_bar
 from irisvue._errors import IrisvueError, JobFailed
 from irisvue._values import Event, Job, Photo
 
@@ -30,18 +30,18 @@ class AsyncClient:
     """`async with AsyncClient(url, token) as client: …`. Every method raises IrisvueError.
 
     Args:
-        url: where the API is, without a path; IRISVUE_URL where it is not given.
-        token: a bearer token, or what gives one (asked again after a 401); IRISVUE_TOKEN where it is not given.
-        patience_s: how long a server that does not answer is waited for, in `upload`, `submit` and `watch`.
+        url: address of the API, without a path. Default: IRISVUE_URL.
+        token: a bearer token, or a function that returns one and is called again after a 401. Default: IRISVUE_TOKEN.
+        patience_s: how long `upload`, `submit` and `watch` keep trying while the server does not answer.
     """
 
     def __init__(
         self, url: str | None = None, token: str | Callable[[], str] | None = None, patience_s: float = 60.0
     ) -> None:
         self.url = (url or os.environ.get("IRISVUE_URL", "http://127.0.0.1:8000")).rstrip("/")
-        given = os.environ.get("IRISVUE_TOKEN", "") if token is None else token
-        self._token: Callable[[], str] = given if callable(given) else lambda: given
-        self._renewable = callable(given)
+        source = os.environ.get("IRISVUE_TOKEN", "") if token is None else token
+        self._token: Callable[[], str] = source if callable(source) else lambda: source
+        self._renewable = callable(source)
         self._patience_s = patience_s
         self._http = httpx.AsyncClient(base_url=self.url, timeout=httpx.Timeout(60, read=SILENT_S), trust_env=False)
 
@@ -59,19 +59,19 @@ class AsyncClient:
 
     # Photos
     async def upload(self, photo: Source, name: str | None = None, on_progress: OnProgress | None = None) -> Photo:
-        """Upload a photo: JPEG, PNG, WebP or HEIC. A broken connection is tried again and makes no second photo.
+        """Upload a photo: JPEG, PNG, WebP or HEIC. A broken connection is tried again, and makes no second photo.
 
         Args:
             photo: a path, or the bytes themselves.
             name: the file's name; only for logs.
-            on_progress: told the share that was sent, 0–1.
+            on_progress: called with the share that has been sent, 0–1.
         """
         data = photo if isinstance(photo, bytes) else await asyncio.to_thread(Path(photo).read_bytes)
-        called = name or (Path(photo).name if isinstance(photo, str | Path) else "photo")
+        filename = name or (Path(photo).name if isinstance(photo, str | Path) else "photo")
         key = secrets.token_hex(16)
 
         async def send() -> Photo:
-            files = {"file": (called, _Counted(data, on_progress))}
+            files = {"file": (filename, _Counted(data, on_progress))}
             return Photo.of(await self._json("POST", "/api/v1/photos", files=files, key=key))
 
         return await self._patiently(send)
@@ -100,19 +100,19 @@ class AsyncClient:
         return await self._patiently(send)
 
     async def submit_batch(self, photo_ids: Iterable[str]) -> list[Job]:
-        """Start processing one to ten photos, all or none; earlier ones go first."""
+        """Start processing one to ten photos, all or none, in this order."""
         body = {"photo_ids": list(photo_ids)}
-        answer = await self._json("POST", "/api/v1/processing/batch", json=body, key=secrets.token_hex(16))
-        return [Job.of(row) for row in answer["jobs"]]
+        accepted = await self._json("POST", "/api/v1/processing/batch", json=body, key=secrets.token_hex(16))
+        return [Job.of(row) for row in accepted["jobs"]]
 
     async def job(self, job_id: str) -> Job:
-        """One job, with fresh addresses."""
+        """One job, with newly signed addresses."""
         return Job.of(await self._json("GET", f"/api/v1/processing/jobs/{job_id}"))
 
     async def jobs(self, *, status: str | None = None, photo_id: str | None = None) -> AsyncIterator[Job]:
         """All jobs, newest first."""
-        wanted = {name: value for name, value in {"status": status, "photo_id": photo_id}.items() if value}
-        async for row in self._pages("/api/v1/processing/jobs", "jobs", wanted):
+        query = {name: value for name, value in {"status": status, "photo_id": photo_id}.items() if value}
+        async for row in self._pages("/api/v1/processing/jobs", "jobs", query):
             yield Job.of(row)
 
     async def reprocess(self, job_id: str) -> Job:
@@ -121,19 +121,19 @@ class AsyncClient:
         return Job.of(await self._json("POST", path, key=secrets.token_hex(16)))
 
     async def cancel(self, job_id: str) -> Job:
-        """End a job that has not ended."""
+        """Cancel a job that has not ended."""
         return Job.of(await self._json("POST", f"/api/v1/processing/jobs/{job_id}/cancel"))
 
     # Progress
     async def watch(self, job_id: str) -> AsyncIterator[Event]:
-        """A job's messages up to its last one; a broken connection goes on where it broke."""
+        """A job's messages up to its last one. A broken connection is resumed where it broke."""
         async for event in self._follow(f"/api/v1/processing/jobs/{job_id}/events"):
             yield event
             if event.last:
                 return
 
     async def watch_all(self) -> AsyncIterator[Event]:
-        """Messages of all of the caller's jobs, without an end."""
+        """Messages of all of the caller's jobs; never ends."""
         async for event in self._follow("/api/v1/processing/events"):
             yield event
 
@@ -146,18 +146,18 @@ class AsyncClient:
             on_step: called with the percentage and the step in words.
 
         Raises:
-            JobFailed: there is no picture; the error says why, and what to do.
+            JobFailed: no picture was made; the error says why, and what to do.
         """
-        with shown(Path(photo).name if isinstance(photo, str | Path) else "photo", show, on_step) as step:
+        with progress_bar(Path(photo).name if isinstance(photo, str | Path) else "photo", show, on_step) as step:
             step(0, "Uploading...")
             uploaded = await self.upload(photo, on_progress=lambda share: step(5 * share, "Uploading..."))
             job = await self.submit(uploaded.id)
             async for event in self.watch(job.job_id):
                 step(event.progress, event.step)
-        done = await self._patiently(lambda: self.job(job.job_id))
-        if done.status != "completed":
-            raise JobFailed(done)
-        return done
+        ended = await self._patiently(lambda: self.job(job.job_id))
+        if ended.status != "completed":
+            raise JobFailed(ended)
+        return ended
 
     # Results
     async def result(self, job: Job) -> bytes:
@@ -165,7 +165,7 @@ class AsyncClient:
         return await self._fetch(job.result_url or (await self.job(job.job_id)).result_url)
 
     async def mask(self, job: Job) -> bytes:
-        """The iris with its pupil on the upright photo's grid, a one-channel PNG, 255 inside."""
+        """The iris with its pupil, a one-channel PNG on the upright photo's grid: 255 inside, 0 outside."""
         return await self._fetch(job.mask_url or (await self.job(job.job_id)).mask_url)
 
     async def save(self, job: Job, path: str | Path) -> Path:
@@ -174,7 +174,7 @@ class AsyncClient:
         await asyncio.to_thread(Path(path).write_bytes, data)
         return Path(path)
 
-    # Below
+    # Internals
     async def _fetch(self, url: str | None) -> bytes:
         if url is None:
             raise IrisvueError("This job has no picture.", 404, "not_found")
@@ -205,15 +205,15 @@ class AsyncClient:
     def _no_answer(self, error: Exception) -> IrisvueError:
         return IrisvueError(f"{self.url} does not answer ({type(error).__name__}). Is it running?")
 
-    async def _json(self, method: str, path: str, key: str | None = None, **more: Any) -> Any:
-        return (await self._request(method, path, key, **more)).json()
+    async def _json(self, method: str, path: str, key: str | None = None, **options: Any) -> Any:
+        return (await self._request(method, path, key, **options)).json()
 
-    async def _request(self, method: str, path: str, key: str | None = None, **more: Any) -> httpx.Response:
+    async def _request(self, method: str, path: str, key: str | None = None, **options: Any) -> httpx.Response:
         headers = {"Idempotency-Key": key} if key else {}
         try:
-            answer = await self._http.request(method, path, headers=headers | self._auth(), **more)
+            answer = await self._http.request(method, path, headers=headers | self._auth(), **options)
             if answer.status_code == 401 and self._renewable:
-                answer = await self._http.request(method, path, headers=headers | self._auth(), **more)
+                answer = await self._http.request(method, path, headers=headers | self._auth(), **options)
         except httpx.TransportError as error:
             raise self._no_answer(error) from error
         if answer.is_error:
@@ -224,7 +224,7 @@ class AsyncClient:
         return {"Authorization": f"Bearer {self._token()}"}
 
     async def _patiently(self, send: Callable[[], Awaitable[T]]) -> T:
-        """`send`, again while that may help and patience lasts; it must be safe to repeat."""
+        """Call `send`, and again while that may help, for `patience_s`. It must be safe to repeat."""
         deadline = asyncio.get_running_loop().time() + self._patience_s
         for tries in range(10_000):
             try:
@@ -273,15 +273,15 @@ def _pause(tries: int) -> float:
 
 
 class _Counted(BytesIO):
-    """Bytes that tell how much of them has been read."""
+    """Bytes that report how much of them has been read."""
 
-    def __init__(self, data: bytes, tell: OnProgress | None) -> None:
+    def __init__(self, data: bytes, on_progress: OnProgress | None) -> None:
         super().__init__(data)
-        self._tell, self._size = tell, max(len(data), 1)
+        self._on_progress, self._size = on_progress, max(len(data), 1)
 
     def read(self, size: int | None = -1) -> bytes:
-        """Some more."""
+        """Read on."""
         data = super().read(size)
-        if self._tell:
-            self._tell(min(self.tell() / self._size, 1.0))
+        if self._on_progress:
+            self._on_progress(min(self.tell() / self._size, 1.0))
         return data

@@ -1,4 +1,4 @@
-"""Progress bars, where somebody wants to see them and rich is there."""
+"""A progress bar, for callers who want one; needs the package rich."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,15 +7,15 @@ Step = Callable[[float, str], None]
 
 
 @contextmanager
-def shown(name: str, show: bool, also: Step | None) -> Iterator[Step]:
-    """A function that takes the percentage and the step's words, and shows them on a bar and to `also`."""
+def progress_bar(name: str, show: bool, on_step: Step | None) -> Iterator[Step]:
+    """A function that takes the percentage and the step in words; it calls `on_step`, and with `show` draws a bar."""
 
-    def tell(percent: float, words: str) -> None:
-        if also:
-            also(percent, words)
+    def report(percent: float, words: str) -> None:
+        if on_step:
+            on_step(percent, words)
 
     if not show:
-        yield tell
+        yield report
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -25,6 +25,6 @@ def shown(name: str, show: bool, also: Step | None) -> Iterator[Step]:
 
         def draw(percent: float, words: str) -> None:
             bars.update(bar, completed=percent, description=words)
-            tell(percent, words)
+            report(percent, words)
 
         yield draw

@@ -7,16 +7,16 @@ import httpx
 if TYPE_CHECKING:
     from irisvue._values import Job
 
-PASSING = (408, 429)
+RETRYABLE = (408, 429)
 
 
 class IrisvueError(Exception):
-    """The server, or the way to it, said no.
+    """The server refused the request, or could not be reached.
 
     Attributes:
         detail: a sentence for people, the same as str().
-        status: the HTTP status; 0 when no answer came.
-        code: the contract's word, such as too_large; network when no answer came.
+        status: the HTTP status; 0 where no answer came.
+        code: the API's word for it, such as too_large; network where no answer came.
         retry_after_s: how long the server asks to wait.
     """
 
@@ -26,18 +26,18 @@ class IrisvueError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may succeed a little later."""
-        return self.status in (0, *PASSING) or self.status >= 500
+        """Whether the same request may succeed later."""
+        return self.status in (0, *RETRYABLE) or self.status >= 500
 
     @classmethod
     def of(cls, answer: httpx.Response) -> "IrisvueError":
-        """The error in an answer that is none of 2xx, whose body has been read."""
+        """The error in an answer other than 2xx, whose body has been read."""
         detail, code = f"The server answered {answer.status_code}.", "unexpected"
         try:
             problem = answer.json()
             detail, code = str(problem["detail"]), str(problem["code"])
         except (ValueError, KeyError, TypeError):
-            pass  # not of ours: a proxy's page, say
+            pass  # not from the API: a proxy's page, for example
         after = answer.headers.get("Retry-After", "")
         return cls(detail, answer.status_code, code, float(after) if after.isdigit() else None)
 

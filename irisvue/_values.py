@@ -32,7 +32,7 @@ class Photo(_Value):
 
 @dataclass(frozen=True)
 class Job(_Value):
-    """One run of one photo. Addresses are signed and live for minutes: ask for the job again to have fresh ones."""
+    """One run of one photo. Addresses are signed and expire after minutes: ask for the job again to get new ones."""
 
     job_id: str
     photo_id: str
@@ -57,7 +57,7 @@ class Job(_Value):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens to it."""
+        """Whether it has completed, failed or been cancelled."""
         return self.status in ENDED
 
 
