@@ -25,7 +25,7 @@ async def ready(services: Open, response: Response) -> dict[str, Any]:
     Workers, the store and the clock are reported, but accepting does not need them.
     """
     checks = await health.database(services) | await health.redis(services)
-    checks["store"] = await services.storage.trouble() or "ok"  # reported; watching goes on without it
+    checks["store"] = await health.store(services.storage)  # reported; watching goes on without it
     checks["streams"] = "draining" if services.hub.draining else "ok"
     good = all(checks.get(name) == "ok" for name in ("database", "migrations", "queue", "streams"))
     response.status_code = 200 if good else 503

@@ -15,7 +15,8 @@ from orchestrator.api.schemas.jobs import (
     JobStatusResponse,
     SubmitRequest,
 )
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.errors import NotFound
 from orchestrator.idempotency import key_for
 from orchestrator.jobs import cancellation, submission

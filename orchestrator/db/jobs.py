@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, CursorResult, and_, cast, func, insert, nu
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.db.tables import ENDED, Job, JobStatus, Photo, states_before
+from orchestrator.db.job_states import ENDED, JobStatus, states_before
+from orchestrator.db.tables import Job, Photo
 
 
 async def add_jobs(

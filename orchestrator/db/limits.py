@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.db.tables import ENDED, DailyBytes, Job
+from orchestrator.db.job_states import ENDED
+from orchestrator.db.tables import DailyBytes, Job
 
 
 async def unfinished(session: AsyncSession, user: UUID | None, at_most: int) -> int:

@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.db.tables import Job, JobStatus, Photo, Upload
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job, Photo, Upload
 
 
 async def add_photo(session: AsyncSession, **values: Any) -> Photo:

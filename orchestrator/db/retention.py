@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.db.tables import DailyBytes, IdempotencyRecord, Job, JobStatus, Photo, Upload
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import DailyBytes, IdempotencyRecord, Job, Photo, Upload
 
 KEYS_KEPT = timedelta(hours=24)  # the contract's time for idempotency keys
 

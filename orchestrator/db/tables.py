@@ -19,6 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from orchestrator.db.job_states import ENDED, JobStatus
+
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -26,33 +28,6 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-
-class JobStatus(StrEnum):
-    """Where a job stands."""
-
-    PENDING = "pending"  # accepted and committed; nobody works on it
-    PROCESSING = "processing"  # a worker holds its lease
-    COMPLETED = "completed"  # the result is in the store
-    FAILED = "failed"  # ended with an error_type and words for the user
-    CANCELLED = "cancelled"  # ended by the user, or with its photo
-
-
-ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
-
-# pending ← processing: a retry, a worker that hands back at shutdown, or the sweeper after a lost lease.
-TRANSITIONS: dict[JobStatus, tuple[JobStatus, ...]] = {
-    JobStatus.PENDING: (JobStatus.PROCESSING, JobStatus.FAILED, JobStatus.CANCELLED),
-    JobStatus.PROCESSING: (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.PENDING),
-    JobStatus.COMPLETED: (),
-    JobStatus.FAILED: (),
-    JobStatus.CANCELLED: (),
-}
-
-
-def states_before(target: JobStatus) -> list[JobStatus]:
-    """The states from which a job may go to `target`; conditional UPDATEs name them."""
-    return [state for state, following in TRANSITIONS.items() if target in following]
 
 
 UNFINISHED = f"status IN ({', '.join(repr(s.value) for s in JobStatus if s not in ENDED)})"

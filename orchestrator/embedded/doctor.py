@@ -120,7 +120,7 @@ async def examine_service() -> list[Check]:
     try:
         async with open_services(settings, patient=False) as services:
             found |= await health.database(services) | await health.redis(services)
-            found["store"] = await health.written(services)
+            found["store"] = await health.written(services.storage)
     except SetupError as error:  # without Redis nothing else is opened
         found["queue"] = error.detail
     if settings.inference == "triton":

@@ -5,7 +5,8 @@ from typing import Any
 from redis.exceptions import RedisError
 from tenacity import RetryError, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.observability.logs import log
 from orchestrator.progress import events
 from orchestrator.services import Services

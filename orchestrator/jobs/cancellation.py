@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from orchestrator import db, object_keys
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.errors import Conflict, IrisvueError, NotFound
 from orchestrator.jobs import announce
 from orchestrator.notifications import outbox

@@ -8,7 +8,8 @@ from uuid import UUID
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from orchestrator import db
-from orchestrator.db.tables import Job, JobStatus, Photo
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job, Photo
 from orchestrator.errors import IrisvueError, VersionGone, words_for_people
 from orchestrator.jobs import announce, submission
 from orchestrator.notifications import outbox

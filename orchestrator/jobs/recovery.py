@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from orchestrator import db, queue
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.errors import ProcessingFailed
 from orchestrator.jobs import announce, cancellation, submission
 from orchestrator.jobs.lease import failure_columns

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from orchestrator import db
 from orchestrator.db import Session
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.progress.events import timestamp
 
 COMPLETED_FIELDS = ("processing_time_ms", "result_width", "result_height", "quality_score", "quality_warnings")

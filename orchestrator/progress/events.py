@@ -17,7 +17,7 @@ from uuid import UUID
 from redis import exceptions
 from redis.asyncio import Redis
 
-from orchestrator.db.tables import ENDED
+from orchestrator.db.job_states import ENDED
 
 CHANNEL, STOP_CHANNEL = "irisvue:events", "irisvue:stop"
 KEEP_JOB, KEEP_USER = 400, 2000

@@ -16,7 +16,7 @@ import pytest
 
 from irisvue import AsyncClient
 from orchestrator import db, photos, queue
-from orchestrator.db.tables import JobStatus
+from orchestrator.db.job_states import JobStatus
 from orchestrator.embedded.stack import Stack
 from orchestrator.jobs import submission
 from orchestrator.services import Services

@@ -18,7 +18,7 @@ from orchestrator import db, limits, photos
 from orchestrator.auth import tickets
 from orchestrator.auth.tokens import make_token
 from orchestrator.config import Settings
-from orchestrator.db.tables import JobStatus
+from orchestrator.db.job_states import JobStatus
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import TooMany
 from orchestrator.jobs import cancellation, lease, submission

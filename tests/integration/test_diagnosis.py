@@ -92,18 +92,18 @@ async def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, day
 async def test_a_store_with_a_wrong_certificate_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with tls_server(tmp_path, -1, monkeypatch) as url:
         storage = Storage(Settings.model_validate(S3 | {"s3_endpoint": url}))
-        assert await storage.trouble() == "its certificate is not valid: Expired"
+        assert await health.store(storage) == "its certificate is not valid: Expired"
 
 
 async def test_a_store_that_denies_says_so() -> None:
     with receiver() as server:
         server.always = lambda _: (403, {}, b"<Error><Code>AccessDenied</Code></Error>")
         storage = Storage(Settings.model_validate(S3 | {"s3_endpoint": server.url}))
-        assert "access denied" in await storage.trouble()
+        assert "access denied" in await health.store(storage)
 
 
 def test_a_full_disk_says_so() -> None:
-    assert Storage.words(OSError(errno.ENOSPC, "No space left on device")) == "the disk is full"
+    assert health.store_error(OSError(errno.ENOSPC, "No space left on device")) == "the disk is full"
 
 
 def test_clocks() -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from asgi_lifespan import LifespanManager
 from sqlalchemy import text
 
+from orchestrator import health
 from orchestrator.api.app import create_app
 from orchestrator.config import Settings
 from orchestrator.db.migrations import behind, revisions
@@ -22,13 +22,13 @@ async def checks(config: Settings, **changed: Any) -> dict[str, Any]:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             answer = await client.get("/health/ready")
-    found: dict[str, Any] = answer.json() | {"code": answer.status_code}
-    return found
+    body: dict[str, Any] = answer.json()
+    return body | {"code": answer.status_code}
 
 
 async def test_all_is_well(config: Settings) -> None:
-    found = await checks(config)
-    assert found["code"] == 200 and set(found["checks"].values()) == {"ok"}
+    answer = await checks(config)
+    assert answer["code"] == 200 and set(answer["checks"].values()) == {"ok"}
 
 
 async def test_a_database_that_lacks_migrations(config: Settings, services: Services) -> None:
@@ -36,12 +36,12 @@ async def test_a_database_that_lacks_migrations(config: Settings, services: Serv
     async with services.db.begin() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = :old"), {"old": before})
     try:
-        found = await checks(config)
+        answer = await checks(config)
     finally:
         async with services.db.begin() as session:
             await session.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": newest})
-    assert found["code"] == 503
-    assert found["checks"]["migrations"] == f"at {before}, {newest} is needed. Run: irisvue migrate"
+    assert answer["code"] == 503
+    assert answer["checks"]["migrations"] == f"at {before}, {newest} is needed. Run: irisvue migrate"
 
 
 def test_a_database_that_newer_code_has_migrated_is_good() -> None:
@@ -49,15 +49,12 @@ def test_a_database_that_newer_code_has_migrated_is_good() -> None:
     assert "at nothing" in behind(None)
 
 
-async def test_a_store_that_is_away_or_full_or_locked(
-    config: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    away = {"storage_url": "s3://bucket", "s3_endpoint": "http://127.0.0.1:9", "s3_access_key_id": None}
-    found = await checks(config, **away)
-    assert found["checks"]["store"] != "ok" and found["code"] == 200, "who watches is not sent away"
+async def test_a_store_that_is_unavailable_or_full_or_locked(config: Settings, tmp_path: Path) -> None:
+    unavailable = {"storage_url": "s3://bucket", "s3_endpoint": "http://127.0.0.1:9", "s3_access_key_id": None}
+    answer = await checks(config, **unavailable)
+    assert answer["checks"]["store"] != "ok" and answer["code"] == 200, "who watches is not sent away"
     folder = Storage(config.model_copy(update={"storage_url": f"file://{tmp_path}"}))
-    assert await folder.trouble() == ""
-    monkeypatch.setattr("orchestrator.storage.MIN_FREE_BYTES", 2**62)
-    assert "MB are left" in await folder.trouble()
+    assert await health.store(folder) == "ok"
+    assert "MB are left" in await health.store(folder, min_free_bytes=2**62)
     tmp_path.rmdir()
-    assert "can't be written" in await folder.trouble()
+    assert "can't be written" in await health.store(folder)

@@ -15,7 +15,8 @@ from standardwebhooks import WebhookVerificationError
 
 from orchestrator import db
 from orchestrator.auth.tokens import WEBHOOKS_ALL, make_token
-from orchestrator.db.tables import Delivery, DeliveryStatus, Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Delivery, DeliveryStatus, Job
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import NoIrisFound
 from orchestrator.jobs import lease

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from orchestrator.db.tables import JobStatus
+from orchestrator.db.job_states import JobStatus
 
 
 class TicketRequest(BaseModel):
