@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from orchestrator.auth import make_token
+from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT
 from orchestrator.embedded.stack import Stack
 from tests.clients.test_typescript import FOLDER as TYPESCRIPT

@@ -54,12 +54,12 @@ def test_public_addresses(address: str) -> None:
 )
 def test_addresses_that_no_webhook_may_have(url: str) -> None:
     with pytest.raises(Invalid):
-        check_url(url, private_too=False)
+        check_url(url, allow_private=False)
 
 
 def test_addresses_that_a_webhook_may_have() -> None:
-    check_url("https://app.example.com:8443/hooks?x=1", private_too=False)
-    check_url("http://127.0.0.1:9000/", private_too=True)
+    check_url("https://app.example.com:8443/hooks?x=1", allow_private=False)
+    check_url("http://127.0.0.1:9000/", allow_private=True)
 
 
 class Recorder(httpcore.AsyncNetworkBackend):
@@ -92,7 +92,7 @@ def resolver(*answers: list[str]) -> Any:
 
 async def test_a_name_that_changes_after_the_check_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolver(["8.8.8.8"], ["127.0.0.1"]))
-    backend, recorder = PublicOnly(private_too=False), Recorder()
+    backend, recorder = PublicOnly(allow_private=False), Recorder()
     backend._inner = recorder
     with pytest.raises(httpcore.ConnectError):
         await backend.connect_tcp("rebinding.example.com", 443)
@@ -105,9 +105,9 @@ async def test_a_name_that_changes_after_the_check_changes_nothing(monkeypatch: 
 async def test_one_private_address_among_public_ones_is_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolver(["8.8.8.8", "169.254.169.254"]))
     with pytest.raises(NotPublic):
-        await PublicOnly(private_too=False).connect_tcp("mixed.example.com", 443)
+        await PublicOnly(allow_private=False).connect_tcp("mixed.example.com", 443)
 
 
 async def test_a_name_of_this_machine_is_refused_where_it_is_called() -> None:
     with pytest.raises(NotPublic):
-        await PublicOnly(private_too=False).connect_tcp("localhost", 443)
+        await PublicOnly(allow_private=False).connect_tcp("localhost", 443)

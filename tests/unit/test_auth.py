@@ -104,7 +104,7 @@ class Issuer:
 
 @pytest.fixture
 def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
-    monkeypatch.setattr(jwks, "ASKED_AGAIN_S", 0.0)
+    monkeypatch.setattr(jwks, "READ_PAUSE_S", 0.0)
     with receiver() as server:
         yield Issuer(server)
     jwks.keys_at.cache_clear()
@@ -119,7 +119,7 @@ def test_a_new_key_is_good_at_once_and_the_old_one_while_it_is_shown(
     assert issuer.lets_in("new") and issuer.lets_in("old")
     issuer.show("new")
     assert issuer.lets_in("old"), "until it is looked at again"
-    monkeypatch.setattr(jwks, "TRUSTED_S", 0.0)
+    monkeypatch.setattr(jwks, "FRESH_S", 0.0)
     assert not issuer.lets_in("old") and issuer.lets_in("new")
     issuer.show()
     assert not issuer.lets_in("new"), "all taken back"
@@ -134,7 +134,7 @@ def test_a_name_does_not_make_a_key(issuer: Issuer) -> None:
 
 
 def test_made_up_keys_do_not_flood_the_issuer(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks, "ASKED_AGAIN_S", 60.0)
+    monkeypatch.setattr(jwks, "READ_PAUSE_S", 60.0)
     for number in range(20):
         with pytest.raises(Unauthorized, match="not known"):
             user_of(issuer.token(f"made-up-{number}", signed_by="old"), issuer.config)
@@ -144,7 +144,7 @@ def test_made_up_keys_do_not_flood_the_issuer(issuer: Issuer, monkeypatch: pytes
 def test_an_issuer_that_is_away_locks_nobody_out_at_once(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert issuer.lets_in("old")
     issuer.fail()
-    monkeypatch.setattr(jwks, "TRUSTED_S", 0.0)
+    monkeypatch.setattr(jwks, "FRESH_S", 0.0)
     assert issuer.lets_in("old")
     monkeypatch.setattr(jwks, "STALE_S", 0.0)
     with pytest.raises(KeysUnavailable):
