@@ -7,16 +7,18 @@ work, and `irisvue:models_busy` (expires after MODELS_BUSY_S) says that the mode
 """
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import DefaultParser
+from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
 
 from orchestrator.config import Settings
 from orchestrator.errors import SetupError
@@ -28,6 +30,28 @@ LONG_AGO = timedelta(days=1)  # arq runs no job early: clocks of workers and dat
 EXPIRES = timedelta(days=7)
 CONNECT_TRIES = 30  # a second apart
 MODELS_BUSY, MODELS_BUSY_S = "irisvue:models_busy", 5
+
+
+# Before version 7, Redis hides the code of an error within a script.
+IN_A_SCRIPT = re.compile(r"ERR Error running script .*: -((?:MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY) .*)")
+
+
+class OutageParser(DefaultParser):  # type: ignore[misc, valid-type]
+    """Gives every error that is an outage a class of its own; redis-py takes some of them for mistakes in a command."""
+
+    EXCEPTION_CLASSES: ClassVar[dict[str, Any]] = {
+        **DefaultParser.EXCEPTION_CLASSES,
+        "MASTERDOWN": MasterDownError,  # a replica that has lost its master
+        "MISCONF": ReadOnlyError,  # it can't write to its disk
+        "NOREPLICAS": ReadOnlyError,
+    }
+
+    @classmethod
+    def parse_error(cls, response: str) -> ResponseError:
+        """The exception for an error reply."""
+        hidden = IN_A_SCRIPT.match(response)
+        error: ResponseError = super().parse_error(hidden[1] if hidden else response)
+        return error
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -47,12 +71,16 @@ async def open_queue(settings: Settings, patient: bool = True) -> ArqRedis:
     options = redis_settings(settings)
     options.conn_retries = options.conn_retries if patient else 0
     try:
-        return await create_pool(options, job_serializer=dump, job_deserializer=json.loads, default_queue_name=QUEUE)
+        redis = await create_pool(options, job_serializer=dump, job_deserializer=json.loads, default_queue_name=QUEUE)
     except (RedisError, OSError) as error:
         raise SetupError(
             f"Redis does not answer at {options.host}:{options.port} ({type(error).__name__}). "
             "Look at IRISVUE_REDIS_URL, and whether it runs."
         ) from error
+    pool = redis.connection_pool  # arq does not take a parser
+    redis.connection_pool = ConnectionPool(pool.connection_class, **pool.connection_kwargs, parser_class=OutageParser)
+    await pool.disconnect()
+    return redis
 
 
 def stands_at(priority: str, created_at: datetime) -> datetime:
