@@ -4,5 +4,5 @@ import os
 
 __version__ = "0.1.0"
 
-# ONNX Runtime reports usage to its maker and keeps a session file in the temporary folder unless told not to.
+# Otherwise ONNX Runtime reports its use to its maker, and keeps a session file in the temporary folder.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

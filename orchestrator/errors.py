@@ -1,4 +1,4 @@
-"""One tree of errors. A class's docstring is its default message; people read it, so it says what is wrong for them."""
+"""One tree of errors. A class's docstring is its default message: a sentence for the person who reads it."""
 
 from typing import ClassVar, Literal
 
@@ -23,7 +23,7 @@ class IrisvueError(Exception):
         super().__init__(self.detail)
 
 
-# What a caller of the API did.
+# Errors of a request to the API.
 class Unauthorized(IrisvueError):
     """A valid bearer token is needed."""
 
@@ -107,7 +107,7 @@ class Unreadable(IrisvueError):
     error_type, suggestion = "quality_issue", "Send the original photo once more."
 
 
-# What a job ends with. Quality issues keep their own sentence; the photo has to change, so they are never retried.
+# Errors that end a job. Quality issues keep their own sentence and are never retried: the photo has to change.
 class QualityIssue(IrisvueError):
     """The photo is not good enough."""
 
@@ -167,13 +167,13 @@ class ProcessingFailed(IrisvueError):
 
 
 class VersionGone(ProcessingFailed):
-    """A version of a model that a job was to be served by is not there any more."""
+    """The version of a model that serves this job has been removed."""
 
     code = "version_gone"
 
 
 class ModelsBusy(TransientError):
-    """The model server has as many requests in line as it takes."""
+    """The model server's queue is full."""
 
     code = "models_busy"
 
@@ -185,7 +185,7 @@ class BadModelOutput(ProcessingFailed):
 
 
 class Fenced(Exception):
-    """Another worker has taken this job over; whatever this one still does must not be seen."""
+    """This worker no longer holds the job; nothing that it still does may be seen."""
 
 
 class Refused(IrisvueError):
@@ -207,7 +207,7 @@ PUBLIC_WORDS: dict[ErrorType, str] = {
 
 
 def classify(error: BaseException) -> IrisvueError:
-    """Turn whatever ended a job into one of this tree; an unknown exception is a failure on our side."""
+    """Turn any exception that ended a job into an error of this tree; an unknown one is a failure on our side."""
     if isinstance(error, IrisvueError):
         return error
     if isinstance(error, TimeoutError):
@@ -216,5 +216,5 @@ def classify(error: BaseException) -> IrisvueError:
 
 
 def words_for_people(error: IrisvueError) -> str:
-    """The sentence that the app shows: a quality issue's own, a plain one for everything that is our side's doing."""
+    """The sentence that the app shows: a quality issue's own, and a plain one for every failure on our side."""
     return PUBLIC_WORDS.get(error.error_type, error.detail)

@@ -1,52 +1,64 @@
-"""What keeps the service from working, said by its cause: for `/health/ready` and `irisvue doctor`."""
+"""What keeps the service from working, by its cause: for `/health/ready` and `irisvue doctor`."""
 
 import asyncio
+import errno
+import os
+import re
+import shutil
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
+
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
 from orchestrator import db, queue
 from orchestrator.db.migrations import behind
 from orchestrator.errors import IrisvueError
 from orchestrator.progress.events import UNREACHABLE
 from orchestrator.services import Services
+from orchestrator.storage import Storage
 
 SKEW_S = 5.0
 RUNS_OUT_DAYS = 14
 CONNECT_S = 5.0
+STORE_S = 2.0
+MIN_FREE_BYTES = 200 * 2**20
 
 
 def cause_of(error: BaseException) -> str:
-    """The kind of an error, and its own words where it is about a certificate."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"its certificate is not valid: {seen.verify_message}"
-        seen = seen.__cause__ or seen.__context__
-    return type(error).__name__
+    """The kind of error at the bottom of a chain of causes; of an invalid certificate also what is wrong with it."""
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, ssl.SSLCertVerificationError):
+            return f"its certificate is not valid: {current.verify_message}"
+        current = current.__cause__ or current.__context__
+    return type(cause).__name__
 
 
 async def database(services: Services, now: Callable[[], float] = time.time) -> dict[str, str]:
-    """Whether the database answers, knows the newest tables, and has the same time; "ok" or what is wrong, by name."""
-    found: dict[str, str] = {}
+    """Whether the database answers, has the newest tables, and agrees on the time: "ok" or what is wrong, by name."""
     try:
         async with services.db() as session:
-            asked = now()
-            theirs = await db.server.clock(session)
-            ours = (asked + now()) / 2
-            found["migrations"] = behind(await db.server.revision(session)) or "ok"
-    except db.UNAVAILABLE as error:
+            before = now()
+            database_time = await db.server.clock(session)
+            our_time = (before + now()) / 2
+            migrations = behind(await db.server.revision(session)) or "ok"
+    except (*db.UNAVAILABLE, db.DBAPIError) as error:  # also a wrong password or an unknown database
         return {"database": f"not reachable ({cause_of(error)})"}
-    return {"database": "ok", **found, "clock": skew(ours, theirs)}
+    return {"database": "ok", "migrations": migrations, "clock": skew(our_time, database_time)}
 
 
-def skew(ours: float, theirs: float) -> str:
-    """In words, how far this machine's clock is from the database's; both in Unix seconds."""
-    apart = ours - theirs
+def skew(our_time: float, database_time: float) -> str:
+    """How far this machine's clock is from the database's, in words; both times in Unix seconds."""
+    apart = our_time - database_time
     if abs(apart) <= SKEW_S:
         return "ok"
     return f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the database's: let both follow NTP"
@@ -61,22 +73,55 @@ async def redis(services: Services) -> dict[str, str]:
     return {"workers": workers, "queue": "ok"}
 
 
-async def written(services: Services) -> str:
-    """Write, read and delete an object; "ok" or what is wrong."""
-    key, data = f"health/doctor-{uuid4()}", b"Irisvue was here."
-    if trouble := await services.storage.trouble():
-        return trouble
+async def store(storage: Storage, min_free_bytes: int = MIN_FREE_BYTES) -> str:
+    """Whether something can be stored at the moment: "ok" or what is wrong."""
+    if storage.folder:
+        return _folder(storage.folder, min_free_bytes)
     try:
-        await services.storage.put(key, data, "text/plain")
-        same = await services.storage.get(key) == data
-        await services.storage.delete([key])
+        async with asyncio.timeout(STORE_S):
+            await storage.probe()
+    except TimeoutError:
+        return f"does not answer within {STORE_S:g} s"
+    except (BaseError, OSError) as error:
+        return store_error(error)
+    return "ok"
+
+
+def _folder(folder: Path, min_free_bytes: int) -> str:
+    if not os.access(folder, os.W_OK):
+        return f"{folder} can't be written"
+    free_bytes = shutil.disk_usage(folder).free
+    return "ok" if free_bytes > min_free_bytes else f"only {free_bytes // 2**20} MB are left on the disk of {folder}"
+
+
+def store_error(error: BaseException) -> str:
+    """An error of the object store in words, by its cause."""
+    message = str(error)
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        return "access denied: look at the key, its rights on the bucket, and this machine's clock"
+    if certificate := re.search(r"InvalidCertificate\(\s*(\w+)", message):
+        return f"its certificate is not valid: {certificate[1].removesuffix('Context')}"
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in message:
+        return "the disk is full"
+    return f"{type(error).__name__}: {message.splitlines()[0][:120] if message else ''}"
+
+
+async def written(storage: Storage) -> str:
+    """Write, read and delete an object: "ok" or what is wrong."""
+    key, data = f"health/doctor-{uuid4()}", b"Irisvue was here."
+    if (state := await store(storage)) != "ok":
+        return state
+    try:
+        await storage.put(key, data, "text/plain")
+        read = await storage.get(key)
+        await storage.delete([key])
     except IrisvueError as error:
-        return services.storage.words(error.__cause__ or error)
-    return "ok" if same else "what is read is not what was written"
+        return store_error(error.__cause__ or error)
+    return "ok" if read == data else "what is read is not what was written"
 
 
 async def certificate(url: str) -> str:
-    """Whether the certificate of an https address is valid for two weeks more; "ok" or what is wrong."""
+    """Whether the certificate of an https address is valid for two more weeks: "ok" or what is wrong."""
     parts = urlsplit(url)
     if parts.scheme != "https":
         return "ok"
@@ -88,7 +133,7 @@ async def certificate(url: str) -> str:
         return f"the certificate of {host} is not valid: {error.verify_message}"
     except (TimeoutError, OSError, socket.gaierror) as error:
         return f"{host}:{port} can't be reached from here ({type(error).__name__})"
-    until = writer.get_extra_info("peercert")["notAfter"]
+    valid_until = writer.get_extra_info("peercert")["notAfter"]
     writer.close()
-    left = datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC) - datetime.now(UTC)
-    return "ok" if left.days >= RUNS_OUT_DAYS else f"the certificate of {host} runs out in {left.days} days"
+    remaining = datetime.fromtimestamp(ssl.cert_time_to_seconds(valid_until), UTC) - datetime.now(UTC)
+    return "ok" if remaining.days >= RUNS_OUT_DAYS else f"the certificate of {host} runs out in {remaining.days} days"

@@ -11,7 +11,7 @@ from orchestrator import db
 from orchestrator.db import Session
 from orchestrator.errors import Conflict
 
-RESULT_DELETED = "What this Idempotency-Key made has been deleted."
+RESULT_DELETED = "What this Idempotency-Key created has been deleted."
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class IdempotencyKey:
 
 
 def key_for(key: str | None, call: str, request: Any) -> IdempotencyKey | None:
-    """The caller's key for this call; None where none was sent. `request` is bytes or JSON."""
+    """The caller's key for this call; None if the caller sent none. `request` is bytes or JSON."""
     if key is None:
         return None
     data = request if isinstance(request, bytes) else json.dumps(request, sort_keys=True, default=str).encode()
@@ -33,7 +33,7 @@ def key_for(key: str | None, call: str, request: Any) -> IdempotencyKey | None:
 async def earlier_result(
     session: Session, user: UUID, key: IdempotencyKey | None, take: bool = True
 ) -> list[UUID] | None:
-    """The ids of what an earlier request with this key made; None if there was none (with `take` the key is taken).
+    """The ids of what an earlier request with this key created; None if there was none, and with `take` it is taken.
 
     Raises:
         Conflict: the key was used for another request.
@@ -51,7 +51,7 @@ async def earlier_result(
     return [UUID(i) for i in record.made]
 
 
-async def remember(session: Session, user: UUID, key: IdempotencyKey | None, made: Sequence[UUID]) -> None:
-    """Write down what the first request with this key has made."""
+async def remember(session: Session, user: UUID, key: IdempotencyKey | None, ids: Sequence[UUID]) -> None:
+    """Record the ids of what the first request with this key created."""
     if key:
-        await db.idempotency.remember(session, user, key.key, made)
+        await db.idempotency.remember(session, user, key.key, ids)

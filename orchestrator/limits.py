@@ -1,6 +1,6 @@
 """Limits that are answered with 429, checked inside the transaction that creates.
 
-Redis keys: `irisvue:bytes:{day}`, the bytes that everyone has uploaded on a day (UTC), kept for two days.
+Redis keys: `irisvue:bytes:{day}`, the bytes that all users have uploaded on a day (UTC), kept for two days.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ BUSY_RETRY_S = 15
 
 
 async def check_unfinished_jobs(session: Session, settings: Settings, user: UUID, new: int) -> None:
-    """Lock the user's row and make sure that `new` further jobs are within the limits. Raises TooMany."""
+    """Lock the user's row and check that `new` further jobs are within the limits. Raises TooMany."""
     await db.users.lock_user(session, user)
     unfinished = await db.limits.unfinished(session, user, settings.user_unfinished_jobs)
     if unfinished + new > settings.user_unfinished_jobs:
@@ -32,7 +32,7 @@ async def check_unfinished_jobs(session: Session, settings: Settings, user: UUID
 
 
 async def check_models_not_busy(services: Services) -> None:
-    """Accept no more work while the models' queue is full. Raises TooMany; never while Redis is unavailable."""
+    """Raises TooMany while the models' queue is full; never while Redis is unavailable."""
     try:
         busy = await queue.models_are_busy(services.redis)
     except UNREACHABLE:
@@ -42,7 +42,7 @@ async def check_models_not_busy(services: Services) -> None:
 
 
 async def book_upload_bytes(services: Services, session: Session, user: UUID, size_bytes: int) -> None:
-    """Count an upload against the day's limits. Raises TooMany; the transaction is then rolled back."""
+    """Count an upload towards the day's limits. Raises TooMany, which rolls the transaction back."""
     settings = services.settings
     await db.users.ensure_user(session, user)
     if await db.limits.add_bytes(session, user, size_bytes) > settings.user_bytes_a_day:
@@ -55,7 +55,7 @@ async def book_upload_bytes(services: Services, session: Session, user: UUID, si
 
 
 async def _add_bytes_of_all(redis: Redis, size_bytes: int) -> int:
-    """Book an upload on the day (UTC); returns the sum of all users."""
+    """Add an upload to the day's bytes (UTC); returns the sum of all users."""
     key = f"irisvue:bytes:{datetime.now(UTC).date()}"
     async with redis.pipeline(transaction=True) as pipe:
         pipe.incrby(key, size_bytes)

@@ -1,26 +1,22 @@
-"""The names of objects in the store."""
+"""The keys of objects in the object store."""
 
-from typing import TYPE_CHECKING
 from uuid import UUID
-
-if TYPE_CHECKING:
-    pass
 
 
 def original_key(user: UUID, photo_id: UUID) -> str:
-    """Where a photo's bytes lie."""
+    """The key of a photo's original file."""
     return f"originals/{user}/{photo_id}"
 
 
 def upload_key(user: UUID, photo_id: UUID) -> str:
-    """Where a client puts a photo itself; once complete it is copied, so that nobody can change it later."""
+    """Where a client puts a photo itself. Once complete it is copied, so that the client can't change it later."""
     return f"uploads/{user}/{photo_id}"
 
 
 def result_keys(user: UUID, job_id: UUID) -> tuple[str, str, str, str]:
-    """Where a job's picture, mask, preview and the same crop before lie.
+    """The keys of a job's result, mask, preview, and of the crop that became the result, as photographed.
 
-    The same for every attempt: a second overwrites the first.
+    They are the same for every attempt: a second one overwrites the first.
     """
     stem = f"processed/{user}/{job_id}"
     return f"{stem}.jpg", f"{stem}.mask.png", f"{stem}.preview.jpg", f"{stem}.before.jpg"

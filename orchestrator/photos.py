@@ -1,4 +1,4 @@
-"""Use cases of photos: upload, signed upload, delete. Each commits once."""
+"""Use cases of photos: upload, signed upload, delete."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ def _check_size(services: Services, size_bytes: int) -> None:
         raise TooLarge(f"The file is larger than {limit // 2**20} MB.")
 
 
-async def add_photo(services: Services, user: UUID, data: bytes, asked: IdempotencyKey | None = None) -> Photo:
+async def add_photo(services: Services, user: UUID, data: bytes, key: IdempotencyKey | None = None) -> Photo:
     """Check the header, store the bytes, then write the row.
 
     Raises:
@@ -30,32 +30,33 @@ async def add_photo(services: Services, user: UUID, data: bytes, asked: Idempote
     """
     _check_size(services, len(data))
     async with services.db() as session:
-        if (made := await idempotency.earlier_result(session, user, asked, take=False)) is not None:
-            return await _made_photo(services, user, made)
+        if (ids := await idempotency.earlier_result(session, user, key, take=False)) is not None:
+            return await _earlier_photo(services, user, ids)
     header = await asyncio.to_thread(read_header, data, services.settings.max_pixels)
     photo_id = uuid4()
-    key = object_keys.original_key(user, photo_id)
+    object_key = object_keys.original_key(user, photo_id)
     async with services.db.begin() as session:
         await limits.book_upload_bytes(services, session, user, len(data))
-    await services.storage.put(key, data, header.content_type)
+    await services.storage.put(object_key, data, header.content_type)
     try:
         async with services.db.begin() as session:
-            if (made := await idempotency.earlier_result(session, user, asked)) is None:
+            if (ids := await idempotency.earlier_result(session, user, key)) is None:
                 photo = await db.photos.add_photo(
-                    session, id=photo_id, user_id=user, object_key=key, size_bytes=len(data), **vars(header)
+                    session, id=photo_id, user_id=user, object_key=object_key, size_bytes=len(data), **vars(header)
                 )
-                await idempotency.remember(session, user, asked, [photo_id])
+                await idempotency.remember(session, user, key, [photo_id])
                 return photo
     except BaseException:
-        await _drop_object(services, key)
+        await _drop_object(services, object_key)
         raise
-    await _drop_object(services, key)
-    return await _made_photo(services, user, made)
+    await _drop_object(services, object_key)
+    return await _earlier_photo(services, user, ids)
 
 
-async def _made_photo(services: Services, user: UUID, made: list[UUID]) -> Photo:
+async def _earlier_photo(services: Services, user: UUID, ids: list[UUID]) -> Photo:
+    """The photo that an earlier request with the same idempotency key created."""
     async with services.db() as session:
-        photo = await db.photos.photo_of(session, user, made[0]) if made else None
+        photo = await db.photos.photo_of(session, user, ids[0]) if ids else None
     if photo is None:
         raise NotFound(idempotency.RESULT_DELETED)
     return photo
@@ -69,15 +70,15 @@ async def _drop_object(services: Services, key: str) -> None:
 
 
 async def begin_upload(
-    services: Services, user: UUID, content_type: str, size_bytes: int, asked: IdempotencyKey | None = None
+    services: Services, user: UUID, content_type: str, size_bytes: int, key: IdempotencyKey | None = None
 ) -> Upload:
-    """Make room for a photo that the client puts into the store itself. Raises TooLarge, NotAnImage, TooMany."""
+    """Begin an upload that the client puts into the object store itself. Raises TooLarge, NotAnImage, TooMany."""
     _check_size(services, size_bytes)
     if content_type not in CONTENT_TYPES.values():
         raise NotAnImage
     async with services.db.begin() as session:
-        if (made := await idempotency.earlier_result(session, user, asked)) is not None:
-            upload = await db.photos.upload_of(session, user, made[0]) if made else None
+        if (ids := await idempotency.earlier_result(session, user, key)) is not None:
+            upload = await db.photos.upload_of(session, user, ids[0]) if ids else None
             if upload is None:
                 raise NotFound("This upload has been completed or has expired.")
             return upload
@@ -92,15 +93,15 @@ async def begin_upload(
             content_type=content_type,
             size_bytes=size_bytes,
         )
-        await idempotency.remember(session, user, asked, [upload_id])
+        await idempotency.remember(session, user, key, [upload_id])
     return upload
 
 
 async def complete_upload(services: Services, user: UUID, upload_id: UUID) -> Photo:
-    """Turn what was put into the store into a photo, checked like any upload; a second call gives the same photo.
+    """Make a photo of what the client put into the object store, checked like any upload. Can be called twice.
 
     Raises:
-        NotFound: no such upload. Conflict: nothing has been put yet.
+        NotFound: no such upload. Conflict: the file has not been put yet.
         TooLarge, NotAnImage, Unreadable: about the file, which is then deleted and the upload with it.
     """
     async with services.db() as session:
@@ -109,33 +110,34 @@ async def complete_upload(services: Services, user: UUID, upload_id: UUID) -> Ph
         return await _completed(services, user, upload_id)
     try:
         data, header = await _fetch(services, upload)
-    except NotFound:  # or somebody has completed it since
+    except NotFound:  # or another request has completed it since
         with contextlib.suppress(NotFound):
             return await _completed(services, user, upload_id)
         raise Conflict("The file has not been put to upload_url yet.") from None
     except (TooLarge, NotAnImage, Unreadable):
         await _refuse(services, upload)
         raise
-    key = object_keys.original_key(user, upload_id)
-    await services.storage.put(key, data, header.content_type)
+    object_key = object_keys.original_key(user, upload_id)
+    await services.storage.put(object_key, data, header.content_type)
     async with services.db.begin() as session:
         if await db.photos.upload_of(session, user, upload_id, lock=True):
             await db.photos.delete_upload(session, upload_id)
-            more = {"object_key": key, "size_bytes": len(data)}
-            photo = await db.photos.add_photo(session, id=upload_id, user_id=user, **more, **vars(header))
-        else:  # somebody completed or deleted it at the same moment
+            photo = await db.photos.add_photo(
+                session, id=upload_id, user_id=user, object_key=object_key, size_bytes=len(data), **vars(header)
+            )
+        else:  # another request has completed or deleted it in the meantime
             return await _completed(services, user, upload_id)
     await _drop_object(services, upload.object_key)
     return photo
 
 
 async def _completed(services: Services, user: UUID, upload_id: UUID) -> Photo:
-    """The photo that an upload has become. Its row is written with the upload's deletion, so look for it after that."""
+    """The photo that an upload has become; look for the upload first, because both rows change in one transaction."""
     async with services.db() as session:
-        found = await db.photos.photo_of(session, user, upload_id)
-    if found is None:
+        photo = await db.photos.photo_of(session, user, upload_id)
+    if photo is None:
         raise NotFound
-    return found
+    return photo
 
 
 async def _fetch(services: Services, upload: Upload) -> tuple[bytes, Header]:
@@ -147,7 +149,7 @@ async def _fetch(services: Services, upload: Upload) -> tuple[bytes, Header]:
 
 
 async def put_upload(services: Services, upload_id: UUID, key: str, size_bytes: int, data: bytes) -> None:
-    """Take what a client puts to a folder's signed address. Raises NotFound, Unreadable."""
+    """Store what a client puts to a folder's signed address. Raises NotFound, Unreadable."""
     if len(data) != size_bytes:
         raise Unreadable(f"The file has {len(data)} bytes, not the {size_bytes} that were announced.")
     async with services.db() as session:
@@ -163,10 +165,10 @@ async def _refuse(services: Services, upload: Upload) -> None:
 
 
 async def delete_photo(services: Services, user: UUID, photo_id: UUID) -> None:
-    """Cancel a photo's jobs, delete every object made from it, then its rows; a call that broke off can be repeated.
+    """Cancel a photo's jobs, delete its objects, then its rows. A call that was interrupted can be repeated.
 
     Raises:
-        NotFound: no such photo or upload. StoreUnavailable: the photo is still there; try again.
+        NotFound: no such photo or upload. StoreUnavailable: the photo's rows are kept; try again.
     """
     async with services.db() as session:
         photo = await db.photos.photo_of(session, user, photo_id)
@@ -181,7 +183,7 @@ async def delete_photo(services: Services, user: UUID, photo_id: UUID) -> None:
 
 
 async def remove(services: Services, photo: Photo, job_ids: list[UUID]) -> None:
-    """Cancel these jobs of the photo, delete the objects, then the rows. Raises StoreUnavailable: nothing is lost."""
+    """Cancel these jobs of the photo, delete the objects, then the rows. Raises StoreUnavailable; the rows stay."""
     await cancellation.cancel_all(services, job_ids)
     keys = [photo.object_key, *(key for job_id in job_ids for key in object_keys.result_keys(photo.user_id, job_id))]
     await services.storage.delete(keys)

@@ -1,22 +1,24 @@
-"""The only enqueue. One arq queue, ordered by time; a background job stands as if it had come 30 s later.
+"""The queue: one arq queue, ordered by time of arrival. A background job counts as if it had come 30 s later.
 
-Redis keys (arq's own): `irisvue:queue` is a sorted set of `{job}:{attempt}`, the oldest first; `arq:job:*`,
+Redis keys of arq: `irisvue:queue` is a sorted set of `{job}:{attempt}`, the oldest first; `arq:job:*`,
 `arq:in-progress:*` and `arq:retry:*` expire by themselves. arq refuses a job id that it knows, so each attempt has its
-own: enqueuing the same attempt twice does nothing. `irisvue:turn:{task}` names the leader of periodic work, and
-`irisvue:models_busy` (gone after MODELS_BUSY_S) says that the models' queue is full.
+own: enqueuing the same attempt twice does nothing. Keys of ours: `irisvue:turn:{task}` names the leader of periodic
+work, and `irisvue:models_busy` (expires after MODELS_BUSY_S) says that the models' queue is full.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import DefaultParser
+from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
 
 from orchestrator.config import Settings
 from orchestrator.errors import SetupError
@@ -24,93 +26,120 @@ from orchestrator.errors import SetupError
 QUEUE = "irisvue:queue"
 FUNCTION = "process"
 HEAD_START = {"interactive": timedelta(seconds=30), "background": timedelta(0)}
-LONG_AGO = timedelta(days=1)  # arq takes no job "of the future": clocks of workers and database may differ by this much
+LONG_AGO = timedelta(days=1)  # arq runs no job early: clocks of workers and database may differ by this much
 EXPIRES = timedelta(days=7)
 CONNECT_TRIES = 30  # a second apart
 MODELS_BUSY, MODELS_BUSY_S = "irisvue:models_busy", 5
 
 
+# Before version 7, Redis hides the code of an error within a script.
+IN_A_SCRIPT = re.compile(r"ERR Error running script .*: -((?:MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY) .*)")
+
+
+class OutageParser(DefaultParser):  # type: ignore[misc, valid-type]
+    """Gives every error that is an outage a class of its own; redis-py takes some of them for mistakes in a command."""
+
+    EXCEPTION_CLASSES: ClassVar[dict[str, Any]] = {
+        **DefaultParser.EXCEPTION_CLASSES,
+        "MASTERDOWN": MasterDownError,  # a replica that has lost its master
+        "MISCONF": ReadOnlyError,  # it can't write to its disk
+        "NOREPLICAS": ReadOnlyError,
+    }
+
+    @classmethod
+    def parse_error(cls, response: str) -> ResponseError:
+        """The exception for an error reply."""
+        hidden = IN_A_SCRIPT.match(response)
+        error: ResponseError = super().parse_error(hidden[1] if hidden else response)
+        return error
+
+
 def dump(value: dict[str, Any]) -> bytes:
-    """Jobs as JSON: arq's pickle would let a writer of Redis run code."""
+    """A job as JSON: with arq's default, pickle, anyone who can write to Redis could run code."""
     return json.dumps(value, default=str).encode()
 
 
 def redis_settings(settings: Settings) -> RedisSettings:
     """Arq's own connection settings."""
-    found = RedisSettings.from_dsn(settings.redis_url)
-    found.conn_retries = CONNECT_TRIES
-    return found
+    options = RedisSettings.from_dsn(settings.redis_url)
+    options.conn_retries = CONNECT_TRIES
+    return options
 
 
 async def open_queue(settings: Settings, patient: bool = True) -> ArqRedis:
     """Connect; close with `aclose`. Raises SetupError when Redis does not answer, after half a minute or at once."""
-    there = redis_settings(settings)
-    there.conn_retries = there.conn_retries if patient else 0
+    options = redis_settings(settings)
+    options.conn_retries = options.conn_retries if patient else 0
     try:
-        return await create_pool(there, job_serializer=dump, job_deserializer=json.loads, default_queue_name=QUEUE)
+        redis = await create_pool(options, job_serializer=dump, job_deserializer=json.loads, default_queue_name=QUEUE)
     except (RedisError, OSError) as error:
         raise SetupError(
-            f"Redis does not answer at {there.host}:{there.port} ({type(error).__name__}). "
+            f"Redis does not answer at {options.host}:{options.port} ({type(error).__name__}). "
             "Look at IRISVUE_REDIS_URL, and whether it runs."
         ) from error
+    pool = redis.connection_pool  # arq does not take a parser
+    redis.connection_pool = ConnectionPool(pool.connection_class, **pool.connection_kwargs, parser_class=OutageParser)
+    await pool.disconnect()
+    return redis
 
 
 def stands_at(priority: str, created_at: datetime) -> datetime:
-    """The job's place in line: whoever has the earlier time goes first."""
+    """The job's place in the queue: the job with the earlier time goes first."""
     return created_at.astimezone(UTC) - LONG_AGO - HEAD_START.get(priority, timedelta(0))
 
 
 def name(job_id: UUID, attempt: int) -> str:
-    """What an attempt is called in the queue."""
+    """An attempt's name in the queue."""
     return f"{job_id}:{attempt}"
 
 
 async def enqueue(queue: ArqRedis, job_id: UUID, attempt: int, priority: str, created_at: datetime) -> bool:
-    """Put attempt number `attempt` of a committed job into the queue; False if it stands there already."""
-    place, called = stands_at(priority, created_at), name(job_id, attempt)
-    job = await queue.enqueue_job(FUNCTION, str(job_id), _job_id=called, _defer_until=place, _expires=EXPIRES)
+    """Put attempt number `attempt` of a committed job into the queue; False if it is already queued."""
+    place = stands_at(priority, created_at)
+    arq_id = name(job_id, attempt)
+    job = await queue.enqueue_job(FUNCTION, str(job_id), _job_id=arq_id, _defer_until=place, _expires=EXPIRES)
     return job is not None
 
 
 async def lost(queue: ArqRedis, names: Sequence[str]) -> set[str]:
-    """Which of these attempts stand in no line, or were taken out of it by a worker that never began."""
+    """Which of these attempts are not in the queue, or were taken out by a worker that never began them."""
     if not names:
         return set()
     async with queue.pipeline(transaction=False) as pipe:
-        for called in names:
-            pipe.zscore(QUEUE, called)
-            pipe.exists(in_progress_key_prefix + called)
-        found = await pipe.execute()
-    standing = zip(names, found[::2], found[1::2], strict=True)
-    return {called for called, score, taken in standing if score is None or taken}
+        for attempt in names:
+            pipe.zscore(QUEUE, attempt)
+            pipe.exists(in_progress_key_prefix + attempt)
+        replies = await pipe.execute()
+    places = zip(names, replies[::2], replies[1::2], strict=True)
+    return {attempt for attempt, score, taken in places if score is None or taken}
 
 
-async def forget(queue: ArqRedis, called: str) -> None:
-    """Drop all that arq knows of an attempt, so that it can be enqueued anew."""
+async def forget(queue: ArqRedis, attempt: str) -> None:
+    """Delete everything that arq knows about an attempt, so that it can be enqueued again."""
     prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
     async with queue.pipeline(transaction=True) as pipe:
-        pipe.zrem(QUEUE, called)
-        pipe.delete(*(prefix + called for prefix in prefixes))
+        pipe.zrem(QUEUE, attempt)
+        pipe.delete(*(prefix + attempt for prefix in prefixes))
         await pipe.execute()
 
 
 async def length(queue: ArqRedis) -> int:
-    """How many attempts stand in line."""
+    """How many attempts are in the queue."""
     return int(await queue.zcard(QUEUE))
 
 
 async def worker_seen(queue: ArqRedis) -> bool:
-    """Whether some worker has reported in the last seconds."""
+    """Whether any worker has reported in the last seconds."""
     return bool(await queue.exists(f"{QUEUE}:health-check"))
 
 
-async def lead(queue: ArqRedis, what: str, for_s: float) -> bool:
-    """Whether this process may do `what` now; only one may in any `for_s` seconds, to spare the database."""
-    return bool(await queue.set(f"irisvue:turn:{what}", 1, nx=True, px=max(int(for_s * 1000), 1)))
+async def lead(queue: ArqRedis, task: str, for_s: float) -> bool:
+    """Whether this process is to do `task` now. Only one process is in any `for_s` seconds, to spare the database."""
+    return bool(await queue.set(f"irisvue:turn:{task}", 1, nx=True, px=max(int(for_s * 1000), 1)))
 
 
 async def report_models_busy(redis: Redis) -> None:
-    """Note that the models' queue is full; forgotten after MODELS_BUSY_S."""
+    """Note that the models' queue is full; the note expires after MODELS_BUSY_S."""
     await redis.set(MODELS_BUSY, 1, ex=MODELS_BUSY_S)
 
 

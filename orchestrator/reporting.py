@@ -1,4 +1,4 @@
-"""How long work says where it is: words for a person, and the share that is done."""
+"""A callback through which long work reports how far it is: in words, and as the share that is done."""
 
 from collections.abc import Callable
 
@@ -7,4 +7,4 @@ Report = Callable[[str, float], None]
 
 
 def ignore_report(words: str, done: float) -> None:
-    """For callers without a listener."""
+    """A report for callers that need none."""

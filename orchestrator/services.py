@@ -1,4 +1,4 @@
-"""Opens and closes every client; the only wiring."""
+"""Opens and closes the clients that use cases work with."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from orchestrator.storage import Storage
 
 @dataclass(frozen=True)
 class Services:
-    """What the use cases need. `redis` is both the queue and the home of progress events."""
+    """The clients that use cases work with. `redis` holds both the queue and the progress events."""
 
     settings: Settings
     db: Sessions
@@ -26,7 +26,7 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings, listen: bool = False, patient: bool = True) -> AsyncIterator[Services]:
-    """Open the clients; with `listen` also the event hub (API processes). Raises SetupError when Redis is away."""
+    """Open the clients, with `listen` the event hub too (API processes). Raises SetupError if Redis does not answer."""
     async with open_database(settings.database_url) as sessions:
         redis = await open_queue(settings, patient)
         hub = Hub(redis)
@@ -40,5 +40,5 @@ async def open_services(settings: Settings, listen: bool = False, patient: bool 
 
 
 async def reach(settings: Settings) -> None:
-    """Raises SetupError unless Redis answers: without it no process of ours starts."""
+    """Raises SetupError unless Redis answers: without it, no process starts."""
     await (await open_queue(settings)).aclose()

@@ -1,14 +1,12 @@
-"""One class over obstore: the same calls for a folder and for S3, and links that live for minutes."""
+"""The object store: the same calls for a folder and for an S3 bucket, and links that are good for minutes."""
 
 import asyncio
-import errno
+import contextlib
 import hashlib
 import hmac
-import os
 import re
-import shutil
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,18 +14,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from orchestrator.config import Settings
-from orchestrator.errors import NotFound, StoreUnavailable
+from orchestrator.errors import IrisvueError, NotFound, StoreUnavailable
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config
 
-
-TROUBLE_S = 2.0
-MIN_FREE_BYTES = 200 * 2**20
+UNFINISHED_NAME = re.compile(r".*#\d+")  # what obstore calls a file that it is still writing
 
 
 @dataclass(frozen=True)
@@ -47,12 +43,35 @@ class UploadAddress:
     headers: dict[str, str]
 
 
+@dataclass(frozen=True)
+class LinkSigner:
+    """Signs the links of a folder, which this service answers itself."""
+
+    secret: bytes
+    public_url: str
+
+    def link(self, method: str, key: str, lifetime_s: int) -> str:
+        """An address that is good for this method and key."""
+        expires = int(time.time()) + lifetime_s
+        signature = self._sign(method, key, expires)
+        return f"{self.public_url}/objects/{quote(key)}?expires={expires}&signature={signature}"
+
+    def check(self, method: str, key: str, expires: int, signature: str) -> None:
+        """Raises NotFound unless `link` made this address for this method and it has not expired."""
+        expected = self._sign(method, key, expires)
+        if not self.secret or not hmac.compare_digest(expected.encode(), signature.encode()) or expires < time.time():
+            raise NotFound
+
+    def _sign(self, method: str, key: str, expires: int) -> str:
+        return hmac.new(self.secret, f"{method}\n{key}\n{expires}".encode(), hashlib.sha256).hexdigest()
+
+
 def s3_store(
     bucket: str, prefix: str | None, settings: Settings, endpoint: str | None = None, patient: bool = True
 ) -> S3Store:
-    """A bucket, at the settings' endpoint or at another one; an impatient client says at once what is wrong.
+    """A bucket at the settings' endpoint, or at another one; an impatient client fails at once instead of retrying.
 
-    Keys come from the settings or, where there are none, from the environment that AWS's own tools use.
+    Keys come from the settings or, where they have none, from the environment variables of AWS's own tools.
     """
     config: S3Config = {"region": settings.s3_region}
     client: ClientConfig = {}
@@ -77,51 +96,55 @@ def s3_store(
     )
 
 
+@contextlib.contextmanager
+def _errors(missing: type[IrisvueError] = NotFound) -> Iterator[None]:
+    """Turn obstore's errors into ours; `missing` is for an object, a folder or a bucket that does not exist."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise missing from error
+    except (BaseError, OSError) as error:
+        raise StoreUnavailable from error
+
+
 class Storage:
     """Photos and results by key. Every method raises StoreUnavailable when the store can't be reached."""
 
-    def __init__(self, settings: Settings, min_free_bytes: int = MIN_FREE_BYTES) -> None:
+    def __init__(self, settings: Settings) -> None:
         parts = urlsplit(settings.storage_url)
         self._store: LocalStore | S3Store
         if parts.scheme == "file":
             Path(parts.path).mkdir(parents=True, exist_ok=True)
             self._store = LocalStore(parts.path)
         else:
-            there = parts.netloc, parts.path.strip("/") or None, settings
-            self._store = s3_store(*there)
-            self._probe = s3_store(*there, patient=False)
-            self._signs = s3_store(*there, settings.s3_public_endpoint)  # an address is part of what is signed
-        self._min_free_bytes = min_free_bytes
-        self._secret = settings.link_secret.get_secret_value().encode()
-        self._public_url = settings.public_url.rstrip("/")
+            bucket = parts.netloc, parts.path.strip("/") or None, settings
+            self._store = s3_store(*bucket)
+            self._probe = s3_store(*bucket, patient=False)
+            self._public = s3_store(*bucket, settings.s3_public_endpoint)  # the address is part of what is signed
+        self._links = LinkSigner(settings.link_secret.get_secret_value().encode(), settings.public_url.rstrip("/"))
         self._link_seconds = settings.link_seconds
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Write an object whole; readers see the old one or the new one."""
+        """Write an object at once: readers see the old one or the new one, never a part."""
         attributes = {"Content-Type": content_type} if isinstance(self._store, S3Store) else None
-        try:
+        with _errors(missing=StoreUnavailable):
             await obstore.put_async(self._store, key, data, attributes=attributes)
-        except (BaseError, OSError) as error:
-            raise StoreUnavailable from error
 
     async def get(self, key: str) -> bytes:
         """Read an object. Raises NotFound."""
-        try:
+        with _errors():
             return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
-        except FileNotFoundError as error:
-            raise NotFound from error
-        except (BaseError, OSError) as error:
-            raise StoreUnavailable from error
+
+    async def size(self, key: str) -> int:
+        """Size of an object in bytes. Raises NotFound."""
+        with _errors():
+            return int((await obstore.head_async(self._store, key))["size"])
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects; one that is not there is no error."""
+        """Delete objects; those that do not exist are skipped."""
         for key in keys:
-            try:
+            with contextlib.suppress(NotFound), _errors():
                 await obstore.delete_async(self._store, key)
-            except FileNotFoundError:
-                continue
-            except (BaseError, OSError) as error:
-                raise StoreUnavailable from error
 
     async def keys(self, prefix: str) -> list[str]:
         """All keys under a prefix."""
@@ -129,98 +152,56 @@ class Storage:
 
     async def objects(self, prefix: str) -> AsyncIterator[Stored]:
         """All objects under a prefix."""
-        try:
+        with _errors(missing=StoreUnavailable):
             async for batch in obstore.list(self._store, prefix):
                 for item in batch:
                     yield Stored(item["path"], item["size"], item["last_modified"])
-        except (BaseError, OSError) as error:
-            raise StoreUnavailable from error
 
     async def remove_unfinished(self, prefix: str, older_than: datetime) -> list[str]:
-        """Remove what a process that was killed while it wrote has left of objects in a folder; buckets have no such.
+        """Remove half-written files that a killed process left in a folder, and return their names.
 
-        No listing shows these files; returns what they were called.
+        No listing shows these files. A bucket never has any.
         """
-        if not isinstance(self._store, LocalStore):
+        if self.folder is None:
             return []
-        root = Path(str(self._store.prefix))
+        return await asyncio.to_thread(_remove_unfinished, self.folder, prefix, older_than)
 
-        def remove() -> list[str]:
-            found = [path for path in (root / prefix).rglob("*#*") if re.search(r"#\d+$", path.name)]
-            old = [path for path in found if path.stat().st_mtime < older_than.timestamp()]
-            for path in old:
-                path.unlink(missing_ok=True)
-            return [str(path.relative_to(root)) for path in old]
+    @property
+    def folder(self) -> Path | None:
+        """The folder that holds the objects; None for a bucket."""
+        return Path(str(self._store.prefix)) if isinstance(self._store, LocalStore) else None
 
-        return await asyncio.to_thread(remove)
-
-    async def size(self, key: str) -> int:
-        """Size of an object in bytes. Raises NotFound."""
-        try:
-            return int((await obstore.head_async(self._store, key))["size"])
-        except FileNotFoundError as error:
-            raise NotFound from error
-        except (BaseError, OSError) as error:
-            raise StoreUnavailable from error
-
-    async def trouble(self) -> str:
-        """Why nothing could be stored now, in words; "" where it could."""
-        if isinstance(self._store, LocalStore):
-            root = Path(str(self._store.prefix))
-            if not os.access(root, os.W_OK):
-                return f"{root} can't be written"
-            free = shutil.disk_usage(root).free
-            return "" if free > self._min_free_bytes else f"only {free // 2**20} MB are left on the disk of {root}"
-        try:
-            async with asyncio.timeout(TROUBLE_S):
-                await obstore.head_async(self._probe, "health")
-        except FileNotFoundError:
-            return ""
-        except TimeoutError:
-            return f"does not answer within {TROUBLE_S:g} s"
-        except (BaseError, OSError) as error:
-            return self.words(error)
-        return ""
-
-    @staticmethod
-    def words(error: BaseException) -> str:
-        """What the store said, by its cause."""
-        said = str(error)
-        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-            return "access denied: look at the key, its rights on the bucket, and this machine's clock"
-        if found := re.search(r"InvalidCertificate\(\s*(\w+)", said):
-            return f"its certificate is not valid: {found[1].removesuffix('Context')}"
-        if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in said:
-            return "the disk is full"
-        return f"{type(error).__name__}: {said.splitlines()[0][:120] if said else ''}"
+    async def probe(self) -> None:
+        """Ask a bucket for an object that may not exist, without retries. Raises obstore's own errors."""
+        with contextlib.suppress(FileNotFoundError):
+            await obstore.head_async(self._probe, "health")
 
     async def link(self, key: str) -> str:
         """An address that lets anyone read this one object for `link_seconds`."""
         if isinstance(self._store, S3Store):
-            return await obstore.sign_async(self._signs, "GET", key, timedelta(seconds=self._link_seconds))
-        return self._own_link("GET", key, self._link_seconds)
+            return await obstore.sign_async(self._public, "GET", key, timedelta(seconds=self._link_seconds))
+        return self._links.link("GET", key, self._link_seconds)
 
-    async def upload_address(self, key: str, content_type: str, size_bytes: int, seconds: int) -> UploadAddress:
-        """An address that takes this one object by PUT for so many seconds.
+    async def upload_address(self, key: str, content_type: str, size_bytes: int, lifetime_s: int) -> UploadAddress:
+        """An address that takes this one object by PUT for `lifetime_s` seconds.
 
-        A folder's address takes exactly `size_bytes`; S3's own signature does not cover the size, so whoever completes
-        the upload checks it.
+        A folder's address takes exactly `size_bytes`. S3's own signature does not cover the size: check it when the
+        upload is completed.
         """
         headers = {"Content-Type": content_type}
         if isinstance(self._store, S3Store):
-            return UploadAddress(await obstore.sign_async(self._signs, "PUT", key, timedelta(seconds=seconds)), headers)
-        return UploadAddress(self._own_link("PUT", f"{key}/{size_bytes}", seconds), headers)
+            lifetime = timedelta(seconds=lifetime_s)
+            return UploadAddress(await obstore.sign_async(self._public, "PUT", key, lifetime), headers)
+        return UploadAddress(self._links.link("PUT", f"{key}/{size_bytes}", lifetime_s), headers)
 
     def check_link(self, method: str, key: str, expires: int, signature: str) -> None:
         """Raises NotFound unless this service made this address for this method and it has not expired."""
-        expected = self._sign(method, key, expires)
-        if not self._secret or not hmac.compare_digest(expected.encode(), signature.encode()) or expires < time.time():
-            raise NotFound
+        self._links.check(method, key, expires, signature)
 
-    def _own_link(self, method: str, key: str, seconds: int) -> str:
-        expires = int(time.time()) + seconds
-        signature = self._sign(method, key, expires)
-        return f"{self._public_url}/objects/{quote(key)}?expires={expires}&signature={signature}"
 
-    def _sign(self, method: str, key: str, expires: int) -> str:
-        return hmac.new(self._secret, f"{method}\n{key}\n{expires}".encode(), hashlib.sha256).hexdigest()
+def _remove_unfinished(root: Path, prefix: str, older_than: datetime) -> list[str]:
+    unfinished = [path for path in (root / prefix).rglob("*#*") if UNFINISHED_NAME.fullmatch(path.name)]
+    old = [path for path in unfinished if path.stat().st_mtime < older_than.timestamp()]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return [str(path.relative_to(root)) for path in old]

@@ -1,1 +1,1 @@
-"""HTTP, SSE and WebSocket: thin; the use cases are in jobs.py."""
+"""The HTTP API with its progress streams: thin; the use cases are in the packages below."""

@@ -1,7 +1,7 @@
 """The FastAPI application: lifespan, routers, middleware, error handlers."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,52 +22,43 @@ from orchestrator.observability.tracing import trace_requests
 from orchestrator.services import open_services
 
 
-def _lifespan(config: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(config, listen=True) as services:
-            app.state.services = services
-            yield
-
-    return lifespan
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with open_services(app.state.settings, listen=True) as services:
+        app.state.services = services
+        yield
 
 
-class Irisvue(FastAPI):
-    """FastAPI, with the errors' schema in the OpenAPI document."""
+class App(FastAPI):
+    """FastAPI whose OpenAPI document also holds the schemas of errors and of progress messages."""
 
     def openapi(self) -> dict[str, Any]:
-        """The document."""
-        found = super().openapi()
+        """The OpenAPI document."""
+        document = super().openapi()
         for model in (Problem, ProgressMessage):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            found["components"]["schemas"] |= schema.pop("$defs", {}) | {model.__name__: schema}
-        return found
+            document["components"]["schemas"] |= schema.pop("$defs", {}) | {model.__name__: schema}
+        return document
 
 
 def create_app(config: Settings | None = None) -> FastAPI:
-    """The application for these settings, or for those of the environment (uvicorn --factory)."""
+    """The application for these settings, by default those of the environment (uvicorn --factory)."""
     config = config or settings()
     configure_logging(config.log_level)
-    app = Irisvue(
+    app = App(
         title="Irisvue",
         version=__version__,
         description="A phone photo of an eye goes in, a finished iris picture comes out, with live progress.",
-        lifespan=_lifespan(config),
+        lifespan=_lifespan,
         responses=problems(400, 408, 422, 500, 503),
     )
     if config.otlp_endpoint:
         trace_requests(app)
-    for kind in (
-        IrisvueError,
-        RequestValidationError,
-        HTTPException,
-        *UNAVAILABLE,
-        Exception,
-    ):
+    for kind in (IrisvueError, RequestValidationError, HTTPException, *UNAVAILABLE, Exception):
         app.add_exception_handler(kind, answer_error)
     app.state.settings = config
-    limit = config.max_upload_bytes + MULTIPART_BYTES
-    app.add_middleware(BodyLimit, limit=limit, timeout_s=config.body_timeout_s)
+    max_bytes = config.max_upload_bytes + MULTIPART_BYTES
+    app.add_middleware(BodyLimit, max_bytes=max_bytes, timeout_s=config.body_timeout_s)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=[origin.strip() for origin in config.cors_origins.split(",") if origin.strip()],

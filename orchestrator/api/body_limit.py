@@ -7,17 +7,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.errors import TooSlow
 
-MULTIPART_BYTES = 64 * 1024  # what multipart adds to a file
+MULTIPART_BYTES = 64 * 1024  # what a multipart form adds to its file
 
 
 class BodyLimit:
-    """Answers 413 as soon as a body is, or says it will be, larger than an upload may be; 408 where it trickles in."""
+    """Answers 413 to a body that is too large, or announced as too large, and 408 to one that arrives too slowly."""
 
-    def __init__(self, app: ASGIApp, limit: int, timeout_s: float) -> None:
-        self._app, self._limit, self._timeout_s = app, limit, timeout_s
+    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
+        self._app, self._max_bytes, self._timeout_s = app, max_bytes, timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what arrives, and how long it takes."""
+        """Pass the request on, counting the bytes of its body and the time that they take."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -36,8 +36,8 @@ class BodyLimit:
                 raise HTTPException(408, TooSlow().detail, {"Connection": "close"}) from None
             arrived += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if arrived > self._limit or (declared.isdigit() and int(declared) > self._limit):
-                raise HTTPException(413, f"The file is larger than {self._limit // 2**20} MB.")
+            if arrived > self._max_bytes or (declared.isdigit() and int(declared) > self._max_bytes):
+                raise HTTPException(413, f"The file is larger than {self._max_bytes // 2**20} MB.")
             return message
 
         await self._app(scope, counted, send)

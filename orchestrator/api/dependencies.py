@@ -1,4 +1,4 @@
-"""Who is calling, and what the handlers work with."""
+"""What handlers get from FastAPI: the open clients, and who is calling."""
 
 import asyncio
 from typing import Annotated
@@ -28,20 +28,20 @@ IdempotencyHeader = Annotated[
 
 def services_of(request: Request) -> Services:
     """The process's open clients."""
-    found: Services = request.app.state.services
-    return found
+    services: Services = request.app.state.services
+    return services
 
 
 Open = Annotated[Services, Depends(services_of)]
 
 
 async def authenticate(services: Services, token: str | None) -> UUID:
-    """The user id in a token. Raises Unauthorized."""
+    """The user whom a token names. Raises Unauthorized."""
     return (await _caller(services, token)).user
 
 
 async def _caller(services: Services, token: str | None) -> Caller:
-    """Who calls; asks the JWKS address off the event loop."""
+    """Who is calling. Reads the keys from a JWKS address off the event loop."""
     if not token:
         raise Unauthorized
     if services.settings.jwks_url:
@@ -49,26 +49,26 @@ async def _caller(services: Services, token: str | None) -> Caller:
     return caller_of(token, services.settings)
 
 
-async def operator_of_models(services: Open, bearer: Bearer) -> UUID:
-    """The caller, whose token must have the scope models:write. Raises Unauthorized, Forbidden."""
+async def model_operator(services: Open, bearer: Bearer) -> UUID:
+    """The caller's id; the token must have the scope models:write. Raises Unauthorized, Forbidden."""
     caller = await _caller(services, bearer.credentials if bearer else None)
     if MODELS_WRITE not in caller.scopes:
         raise Forbidden(f"This needs a token with the scope {MODELS_WRITE}.")
     return caller.user
 
 
-async def caller_now(services: Open, bearer: Bearer) -> Caller:
-    """The caller with the scopes, from the Authorization header. Raises Unauthorized."""
+async def current_caller(services: Open, bearer: Bearer) -> Caller:
+    """The caller and the token's scopes, from the Authorization header. Raises Unauthorized."""
     return await _caller(services, bearer.credentials if bearer else None)
 
 
 async def current_user(services: Open, bearer: Bearer) -> UUID:
-    """The caller, from the Authorization header."""
+    """The caller's id, from the Authorization header. Raises Unauthorized."""
     return await authenticate(services, bearer.credentials if bearer else None)
 
 
 async def authenticate_stream(services: Services, token: str | None, ticket: str | None, job_id: UUID | None) -> UUID:
-    """The caller of a stream: by token, or by a ticket for exactly this stream. Raises Unauthorized."""
+    """Who opens a stream: by token, or by a ticket for exactly this stream. Raises Unauthorized."""
     if token or not ticket:
         return await authenticate(services, token)
     user = await tickets.redeem(services.redis, ticket, job_id)
@@ -80,20 +80,20 @@ async def authenticate_stream(services: Services, token: str | None, ticket: str
 InQuery = Annotated[str | None, Query(max_length=8192, description="For clients that can't send headers.")]
 
 
-async def streaming_user(
+async def job_stream_user(
     services: Open, bearer: Bearer, job_id: UUID, token: InQuery = None, ticket: InQuery = None
 ) -> UUID:
-    """The caller of a job's stream, from the header or the query."""
+    """Who opens the stream of one job, from the header or the query. Raises Unauthorized."""
     return await authenticate_stream(services, bearer.credentials if bearer else token, ticket, job_id)
 
 
-async def user_streaming(services: Open, bearer: Bearer, token: InQuery = None, ticket: InQuery = None) -> UUID:
-    """The caller of the stream of all of a user's jobs."""
+async def all_jobs_stream_user(services: Open, bearer: Bearer, token: InQuery = None, ticket: InQuery = None) -> UUID:
+    """Who opens the stream of all of their jobs, from the header or the query. Raises Unauthorized."""
     return await authenticate_stream(services, bearer.credentials if bearer else token, ticket, None)
 
 
 CurrentUser = Annotated[UUID, Depends(current_user)]
-CallerNow = Annotated[Caller, Depends(caller_now)]
-ModelOperator = Annotated[UUID, Depends(operator_of_models)]
-JobStreamingUser = Annotated[UUID, Depends(streaming_user)]
-UserStreamingUser = Annotated[UUID, Depends(user_streaming)]
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
+ModelOperator = Annotated[UUID, Depends(model_operator)]
+JobStreamUser = Annotated[UUID, Depends(job_stream_user)]
+AllJobsStreamUser = Annotated[UUID, Depends(all_jobs_stream_user)]

@@ -1,4 +1,4 @@
-"""Devices: who gets a push notification when a job ends."""
+"""Devices: phones that get a push notification when a job ends."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/v1", tags=["notices"], responses=problems(401, 4
 
 @router.post("/devices", status_code=201, responses=problems(409))
 async def add_device(services: Open, user: CurrentUser, body: DeviceRequest) -> DeviceResponse:
-    """Register a phone for push notices, or tell that it is still there. A token belongs to one user at a time."""
+    """Register a phone for push notifications, or confirm that it is still in use. A token belongs to one user."""
     return DeviceResponse.of(services, await subscriptions.add_device(services, user, body.token, body.platform))
 
 
@@ -30,7 +30,7 @@ async def list_devices(services: Open, user: CurrentUser) -> DeviceList:
 
 @router.delete("/devices/{device_id}", status_code=204, responses=problems(404))
 async def delete_device(services: Open, user: CurrentUser, device_id: UUID) -> None:
-    """Send nothing more to a phone, as when somebody signs out."""
+    """Send no more notifications to a phone, as when its user signs out."""
     async with services.db.begin() as session:
         if not await db.notifications.delete_device(session, user, device_id):
             raise NotFound

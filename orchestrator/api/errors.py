@@ -1,4 +1,4 @@
-"""Errors as application/problem+json. Tracebacks go to the log only."""
+"""Errors as application/problem+json."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -10,38 +10,38 @@ from starlette.exceptions import HTTPException
 
 from orchestrator import db
 from orchestrator.api.schemas.common import Problem
-from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow, classify
+from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow
 from orchestrator.observability.logs import log
 from orchestrator.progress.events import UNREACHABLE
 
 BUSY_RETRY_S = 5
 UNAVAILABLE = (*db.UNAVAILABLE, *UNREACHABLE)
+UNAVAILABLE_DETAIL = "A part of the service can't be reached. Please try again."
 
 
 def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An application/problem+json answer."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code)
-    more = dict(headers or {}) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
+    all_headers = dict(headers or {}) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
     if status == 503:
-        more["Retry-After"] = str(BUSY_RETRY_S)
-    return JSONResponse(body.model_dump(), status, more, media_type="application/problem+json")
+        all_headers["Retry-After"] = str(BUSY_RETRY_S)
+    return JSONResponse(body.model_dump(), status, all_headers, media_type="application/problem+json")
 
 
 async def answer_error(request: Request, error: Exception) -> JSONResponse:
-    """Every error leaves through here; tracebacks go to the log only."""
+    """The answer to a request that raised an error. Tracebacks go to the log only."""
     if isinstance(error, RequestValidationError):
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        return problem(422, "invalid_request", wrong)
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        return problem(422, "invalid_request", faults)
     if isinstance(error, HTTPException):
         codes = {413: TooLarge.code, 408: TooSlow.code}
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         return problem(error.status_code, codes.get(error.status_code, code), str(error.detail), error.headers)
     if isinstance(error, UNAVAILABLE):
         log.error("unavailable", path=request.url.path, exc_info=error)
-        return problem(503, "unavailable", "A part of the service can't be reached. Please try again.")
-    found = classify(error)
+        return problem(503, "unavailable", UNAVAILABLE_DETAIL)
     if not isinstance(error, IrisvueError):
         log.error("unexpected", path=request.url.path, exc_info=error)
         return problem(500, "internal", IrisvueError().detail)
-    headers = {"Retry-After": str(found.retry_after_s)} if isinstance(found, TooMany) else None
-    return problem(found.status, found.code, found.detail, headers)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooMany) else None
+    return problem(error.status, error.code, error.detail, headers)

@@ -1,4 +1,4 @@
-"""What a stream says, however it is sent: where things stand, then every event, for a limited time."""
+"""Feeds: what a watcher gets, by SSE or WebSocket. Where things stand now, then every event, for a limited time."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -19,10 +19,10 @@ FULL_RETRY_S = 10
 
 
 class Feed:
-    """Events of a job or of a user, None where only a heartbeat is due. Raises Draining when this process ends."""
+    """The events of a job or of a user, and None when a heartbeat is due. Raises Draining when this process stops."""
 
     def __init__(self, services: Services, stream: str, after: str, first: list[Event], job_id: UUID | None) -> None:
-        # No row is kept: idle streams are what a process holds most of.
+        # The job's row is not kept: a process holds thousands of idle feeds.
         self._services, self._stream, self._after, self._first, self._job_id = services, stream, after, first, job_id
         self._deadline = asyncio.get_running_loop().time() + services.settings.stream_seconds
         self._watch: Watch | None = None
@@ -34,7 +34,7 @@ class Feed:
         return self._events
 
     async def aclose(self) -> None:
-        """End it."""
+        """End the feed."""
         await self._events.aclose()
 
     def interrupt(self, mark: Mark) -> None:
@@ -46,7 +46,7 @@ class Feed:
     def _opened(self, watch: Watch) -> None:
         self._watch = watch
         if self._interrupted:
-            push(watch, Mark.GONE)
+            push(watch, Mark.DISCONNECTED)
 
     def _heartbeat_s(self) -> float:
         remaining = self._deadline - asyncio.get_running_loop().time()
@@ -72,14 +72,14 @@ class Feed:
         async with aclosing(source):
             async for next_event in source:
                 if next_event is None and asyncio.get_running_loop().time() >= self._deadline:
-                    if last:  # on the stream of a user without jobs nothing goes on
+                    if last:  # a user without jobs has none that goes on
                         yield event(last.body | {"message": GOES_ON})
                     return
                 last = next_event or last
                 yield next_event
 
     async def _missed(self) -> Event | None:
-        """The job's last event off its row, where it never reached Redis."""
+        """The job's last event, read from its row: it may never have reached Redis."""
         if self._job_id is None:
             return None
         async with self._services.db() as session:
@@ -90,7 +90,7 @@ class Feed:
 
 
 async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | None) -> Feed:
-    """Where the user's job stands (or, with `after`, what has happened since), then what happens. Raises NotFound."""
+    """Where the user's job stands (with `after`: the events since then), then every event. Raises NotFound."""
     async with services.db() as session:
         job = await db.jobs.job_of(session, user, job_id)
     if job is None:
@@ -110,7 +110,7 @@ async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | No
 
 
 async def user_feed(services: Services, user: UUID, after: str | None) -> Feed:
-    """Where each unfinished job of the user stands (or, with `after`, what has happened since), then what happens."""
+    """Where each unfinished job of the user stands (with `after`: the events since then), then every event."""
     stream = user_stream(user)
     newest = await _newest(services, stream)
     after = _known(after, newest)
@@ -124,7 +124,7 @@ async def user_feed(services: Services, user: UUID, after: str | None) -> Feed:
 
 
 def _known(after: str | None, newest: Event | None) -> str | None:
-    """The id that the client has seen last; None for one that never was."""
+    """The id that the client has seen last; None for one that this stream never had."""
     return after if after is not None and newest is not None and order(after) <= newest.order else None
 
 
@@ -136,9 +136,9 @@ async def _newest(services: Services, stream: str) -> Event | None:
 
 
 async def hold_place(services: Services, user: UUID) -> AbstractAsyncContextManager[None]:
-    """Take a place for one more open stream; the context manager gives it back.
+    """Take a place for one more open stream; the context manager gives it back. Raises TooMany.
 
-    Call it last, when nothing else can fail before the context is entered. Raises TooMany.
+    Call it last: whatever fails before the context is entered would leave the place taken.
     """
     settings = services.settings
     if services.hub.open_streams >= settings.streams:
@@ -166,4 +166,4 @@ async def _held(services: Services, user: UUID, place: str) -> AsyncIterator[Non
             if place:
                 await asyncio.shield(stream_places.leave_place(services.redis, user, place))
         except UNREACHABLE:
-            pass  # it frees itself
+            pass  # it becomes free when its time is over

@@ -1,4 +1,4 @@
-"""Health for the orchestrator of containers, metrics for Prometheus. No token needed."""
+"""Health for whatever runs the containers, metrics for Prometheus. No token needed."""
 
 from typing import Any
 
@@ -22,27 +22,27 @@ async def live() -> dict[str, str]:
 async def ready(services: Open, response: Response) -> dict[str, Any]:
     """Whether work can be accepted; names what is not ready.
 
-    Workers, the store and the clock are reported, but accepting does not need them.
+    Workers, the object store and the clock are reported, but work is accepted without them.
     """
     checks = await health.database(services) | await health.redis(services)
-    checks["store"] = await services.storage.trouble() or "ok"  # reported; watching goes on without it
+    checks["store"] = await health.store(services.storage)
     checks["streams"] = "draining" if services.hub.draining else "ok"
-    good = all(checks.get(name) == "ok" for name in ("database", "migrations", "queue", "streams"))
-    response.status_code = 200 if good else 503
-    return {"status": "ready" if good else "not ready", "checks": checks}
+    is_ready = all(checks.get(name) == "ok" for name in ("database", "migrations", "queue", "streams"))
+    response.status_code = 200 if is_ready else 503
+    return {"status": "ready" if is_ready else "not ready", "checks": checks}
 
 
 @router.get("/metrics", response_class=Response)
 async def metrics(services: Open) -> Response:
-    """Prometheus metrics of this process, and how long the line is."""
+    """Prometheus metrics of this process, and how much work waits in the database."""
     try:
         async with services.db() as session:
-            line = await db.backlog.backlog(session)
+            backlog = await db.backlog.backlog(session)
     except db.UNAVAILABLE:
-        line = None  # what it was when it was last seen; the database's own absence shows elsewhere
-    if line is not None:
-        QUEUE_JOBS.labels("pending").set(line.pending)
-        QUEUE_JOBS.labels("processing").set(line.processing)
-        QUEUE_OLDEST.set(line.oldest_s)
-        NOTIFICATIONS_DUE.set(line.notices_due)
+        backlog = None  # the gauges keep their last values; other metrics show that the database is unavailable
+    if backlog is not None:
+        QUEUE_JOBS.labels("pending").set(backlog.pending)
+        QUEUE_JOBS.labels("processing").set(backlog.processing)
+        QUEUE_OLDEST.set(backlog.oldest_s)
+        NOTIFICATIONS_DUE.set(backlog.deliveries_due)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

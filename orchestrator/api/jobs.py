@@ -15,7 +15,8 @@ from orchestrator.api.schemas.jobs import (
     JobStatusResponse,
     SubmitRequest,
 )
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.errors import NotFound
 from orchestrator.idempotency import key_for
 from orchestrator.jobs import cancellation, submission
@@ -60,8 +61,8 @@ async def list_jobs(
     async with services.db() as session:
         rows, total = await db.jobs.jobs_of(session, user, page_size, (page - 1) * page_size, status, photo_id)
     await audit_log.record(services, user, "jobs")
-    found = [await _full(services, job) for job in rows]
-    return JobList(jobs=found, total=total, page=page, page_size=page_size)
+    jobs = [await _full(services, job) for job in rows]
+    return JobList(jobs=jobs, total=total, page=page, page_size=page_size)
 
 
 @router.get("/jobs/{job_id}", responses=problems(404))

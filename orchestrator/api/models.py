@@ -1,4 +1,4 @@
-"""Models for those who run the service: which versions there are, and which serve which share of the jobs."""
+"""Models, for operators: which versions exist, and which version serves which share of the jobs."""
 
 from typing import Annotated
 
@@ -21,12 +21,12 @@ async def list_models(services: Open, user: ModelOperator) -> ModelList:
 
 @router.put("/{name}/route", responses=problems(404, 409))
 async def set_route(services: Open, user: ModelOperator, name: Name, body: RouteRequest) -> RouteResponse:
-    """Say which versions serve which percent of the jobs; workers follow with the next job."""
-    made = await routing.set_route(services, name, routing.Shares(body.shares), str(user), body.reason)
-    return RouteResponse.of(made)
+    """Choose which versions serve which percentage of the jobs; it holds from the next job on."""
+    route = await routing.set_route(services, name, routing.Shares(body.shares), str(user), body.reason)
+    return RouteResponse.of(route)
 
 
 @router.post("/{name}/rollback", responses=problems(404, 409))
 async def rollback(services: Open, user: ModelOperator, name: Name) -> RouteResponse:
-    """Back to the shares before the present ones; nothing is loaded or unloaded."""
+    """Go back to the shares before the present ones; nothing is loaded or unloaded."""
     return RouteResponse.of(await routing.rollback(services, name, str(user)))

@@ -1,4 +1,4 @@
-"""The signed links of a folder store; S3 serves its own."""
+"""The signed links of an object store in a folder. S3 answers its own links."""
 
 import mimetypes
 from typing import Annotated
@@ -25,15 +25,14 @@ Expires = Annotated[int, Query(ge=0, le=10**12)]
 async def read_object(services: Open, key: str, signature: Signature, expires: Expires) -> Response:
     """Read an object through a link that this service signed (folder stores only; S3 signs its own)."""
     services.storage.check_link("GET", key, expires, signature)
-    kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+    content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
     headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
-    headers["Access-Control-Allow-Origin"] = "*"  # the signature is the permission; nothing else is asked for
+    headers["Access-Control-Allow-Origin"] = "*"  # the signature alone is the permission
     data = await services.storage.get(key)
     if owner := user_in(key):
-        await audit_log.record(
-            services, owner, "file", key.partition("/")[0] + "/" + key.rpartition("/")[2], by=audit_log.BY_LINK
-        )
-    return Response(data, media_type=kind, headers=headers)
+        file = key.partition("/")[0] + "/" + key.rpartition("/")[2]
+        await audit_log.record(services, owner, "file", file, by=audit_log.BY_LINK)
+    return Response(data, media_type=content_type, headers=headers)
 
 
 @router.put("/objects/{key:path}/{size_bytes}", status_code=204, responses=problems(404, 413))
@@ -45,7 +44,7 @@ async def put_object(
     signature: Signature,
     expires: Expires,
 ) -> None:
-    """Take a photo at an address that `POST /api/v1/photos/uploads` gave (folder stores only)."""
+    """Store a photo at an address from `POST /api/v1/photos/uploads` (folder stores only)."""
     services.storage.check_link("PUT", f"{key}/{size_bytes}", expires, signature)
     upload_id = id_in(key)
     if upload_id is None:

@@ -1,4 +1,4 @@
-"""The web page: plain files, served with headers that let it load nothing from anywhere else but the photos' store."""
+"""The web page: plain files, with headers that let it load nothing from elsewhere but the object store's pictures."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,21 +11,21 @@ from starlette.types import Scope
 
 from orchestrator.config import Settings
 
-# What the page is told: files that are too large need not be sent to learn that.
+# The page knows the limit, so that it sends no file that would be refused.
 LIMIT = 'name="irisvue-max-upload-bytes" content="%d"'
 FOLDER = Path(__file__).parent.parent / "web"
 router = APIRouter(include_in_schema=False)
 
 
 def headers(settings: Settings) -> dict[str, str]:
-    """Security headers of the page. A store that signs its own links is the one other place that it may ask."""
-    stores = " ".join(stores_of(settings))
+    """Security headers of the page. The only other origin it may use is an object store that signs its own links."""
+    origins = " ".join(link_origins(settings))
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
-        "img-src": f"'self' blob: data: {stores}",
-        "connect-src": f"'self' {stores}",
+        "img-src": f"'self' blob: data: {origins}",
+        "connect-src": f"'self' {origins}",
         "manifest-src": "'self'",
         "base-uri": "'none'",
         "form-action": "'none'",
@@ -40,19 +40,19 @@ def headers(settings: Settings) -> dict[str, str]:
     }
 
 
-def stores_of(settings: Settings) -> list[str]:
-    """The origins that signed links point to, other than the page's own."""
+def link_origins(settings: Settings) -> list[str]:
+    """The origins that signed links point to."""
     links = urlsplit(settings.public_url)
-    found = [f"{links.scheme}://{links.netloc}"]
+    origins = [f"{links.scheme}://{links.netloc}"]
     if settings.storage_url.startswith("s3://"):
         bucket = urlsplit(settings.storage_url).netloc
         if endpoint := settings.s3_public_endpoint or settings.s3_endpoint:
-            store = urlsplit(endpoint)
-            found.append(f"{store.scheme}://{store.netloc}")
+            address = urlsplit(endpoint)
+            origins.append(f"{address.scheme}://{address.netloc}")
         else:
-            found += [f"https://s3.{settings.s3_region}.amazonaws.com", f"https://{bucket}.s3.amazonaws.com"]
-            found.append(f"https://{bucket}.s3.{settings.s3_region}.amazonaws.com")
-    return found
+            origins += [f"https://s3.{settings.s3_region}.amazonaws.com", f"https://{bucket}.s3.amazonaws.com"]
+            origins.append(f"https://{bucket}.s3.{settings.s3_region}.amazonaws.com")
+    return origins
 
 
 class PageFiles(StaticFiles):

@@ -22,7 +22,8 @@ async def upload(
 ) -> PhotoResponse:
     """Upload a photo: JPEG, PNG, WebP or HEIC."""
     data = await file.read()
-    photo = await photos.add_photo(services, user, data, key_for(key, "upload", data))
+    idempotency_key = key_for(key, "upload", data)
+    photo = await photos.add_photo(services, user, data, idempotency_key)
     return await PhotoResponse.of(services, photo, None)
 
 
@@ -31,9 +32,9 @@ async def begin_upload(
     services: Open, user: CurrentUser, body: UploadRequest, key: IdempotencyHeader = None
 ) -> UploadResponse:
     """An address to PUT a photo to, with the headers to send; then call `complete`."""
-    asked = key_for(key, "uploads", body.model_dump(mode="json"))
-    found = await photos.begin_upload(services, user, body.content_type, body.size_bytes, asked)
-    return await UploadResponse.of(services, found)
+    idempotency_key = key_for(key, "uploads", body.model_dump(mode="json"))
+    begun = await photos.begin_upload(services, user, body.content_type, body.size_bytes, idempotency_key)
+    return await UploadResponse.of(services, begun)
 
 
 @router.post("/{photo_id}/complete", responses=problems(404, 409, 413, 415))
@@ -47,10 +48,10 @@ async def list_photos(services: Open, user: CurrentUser, page: Page = 1, page_si
     """The caller's photos, newest first."""
     async with services.db() as session:
         rows, total = await db.photos.photos_of(session, user, page_size, (page - 1) * page_size)
-        ended = await db.photos.latest_ended_jobs(session, [p.id for p in rows])
+        latest = await db.photos.latest_ended_jobs(session, [photo.id for photo in rows])
     await audit_log.record(services, user, "photos")
-    found = [await PhotoResponse.of(services, p, ended.get(p.id)) for p in rows]
-    return PhotoList(photos=found, total=total, page=page, page_size=page_size)
+    responses = [await PhotoResponse.of(services, photo, latest.get(photo.id)) for photo in rows]
+    return PhotoList(photos=responses, total=total, page=page, page_size=page_size)
 
 
 @router.get("/{photo_id}", responses=problems(404))
@@ -60,9 +61,9 @@ async def get_photo(services: Open, user: CurrentUser, photo_id: UUID) -> PhotoR
         photo = await db.photos.photo_of(session, user, photo_id)
         if photo is None:
             raise NotFound
-        ended = await db.photos.latest_ended_jobs(session, [photo_id])
+        latest = await db.photos.latest_ended_jobs(session, [photo_id])
     await audit_log.record(services, user, "photo", photo_id)
-    return await PhotoResponse.of(services, photo, ended.get(photo_id))
+    return await PhotoResponse.of(services, photo, latest.get(photo_id))
 
 
 @router.delete("/{photo_id}", status_code=204, responses=problems(404))

@@ -1,4 +1,4 @@
-"""One API process under uvicorn: it ends gracefully, and a client that stops reading can't hold on to it."""
+"""One API process under uvicorn: it stops gracefully, and clients that stop reading can't hold it up."""
 
 import socket
 from types import FrameType
@@ -9,19 +9,19 @@ from fastapi import FastAPI
 from orchestrator.api.app import create_app
 from orchestrator.config import Settings
 
-UNREAD_TIMEOUT_MS = 15_000  # the kernel ends a connection whose data nobody has taken for so long
-BACKLOG = 4096  # after a restart everybody comes back at once
+UNREAD_TIMEOUT_MS = 15_000  # the kernel ends a connection whose client takes no data for this long
+BACKLOG = 4096  # after a restart all clients come back at once
 GRACE_S = 10
 
 
 class _Server(uvicorn.Server):
-    """Ends the progress streams, with the hint to connect again, before uvicorn waits for connections to close."""
+    """Ends the progress streams, with the hint to connect again, before uvicorn waits for open connections."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal to end."""
+        """React to a signal to stop."""
         app = self.config.app
         if isinstance(app, FastAPI) and (services := getattr(app.state, "services", None)):
-            services.hub.drain()  # Python runs signal handlers between two steps of the loop's own thread
+            services.hub.drain()  # safe: signal handlers run in the event loop's own thread
         super().handle_exit(sig, frame)
 
 

@@ -1,11 +1,11 @@
-"""Webhooks: which addresses are told when a job ends."""
+"""Webhooks: addresses that get a message when a job ends."""
 
 from uuid import UUID
 
 from fastapi import APIRouter
 
 from orchestrator import db
-from orchestrator.api.dependencies import CallerNow, CurrentUser, IdempotencyHeader, Open
+from orchestrator.api.dependencies import CurrentCaller, CurrentUser, IdempotencyHeader, Open
 from orchestrator.api.schemas.common import Page, PageSize, problems
 from orchestrator.api.schemas.webhooks import (
     DeliveryList,
@@ -25,17 +25,17 @@ router = APIRouter(prefix="/api/v1", tags=["notices"], responses=problems(401, 4
 
 @router.post("/webhooks", status_code=201, responses=problems(403, 409))
 async def add_webhook(
-    services: Open, caller: CallerNow, body: WebhookRequest, key: IdempotencyHeader = None
+    services: Open, caller: CurrentCaller, body: WebhookRequest, key: IdempotencyHeader = None
 ) -> WebhookResponse:
-    """Tell an address when jobs end. Messages are signed, sent at least once, and tried again for three days."""
+    """Send a message to an address when jobs end: signed, at least once, and tried again for three days."""
     if body.all_users and WEBHOOKS_ALL not in caller.scopes:
         raise Forbidden(f"all_users needs a token with the scope {WEBHOOKS_ALL}.")
-    asked = key_for(key, "webhooks", body.model_dump(mode="json"))
+    idempotency_key = key_for(key, "webhooks", body.model_dump(mode="json"))
     events: list[str] = list(dict.fromkeys(body.events))
-    made = await subscriptions.add_webhook(
-        services, caller.user, body.url, events, all_users=body.all_users, asked=asked
+    webhook = await subscriptions.add_webhook(
+        services, caller.user, body.url, events, all_users=body.all_users, key=idempotency_key
     )
-    return WebhookResponse.of(made, with_secret=True)
+    return WebhookResponse.of(webhook, with_secret=True)
 
 
 @router.get("/webhooks")
@@ -54,7 +54,7 @@ async def get_webhook(services: Open, user: CurrentUser, webhook_id: UUID) -> We
 
 @router.delete("/webhooks/{webhook_id}", status_code=204, responses=problems(404))
 async def delete_webhook(services: Open, user: CurrentUser, webhook_id: UUID) -> None:
-    """Send nothing more there; its log goes too."""
+    """Send no more messages to this address; the log of its deliveries is deleted too."""
     async with services.db.begin() as session:
         if not await db.notifications.delete_webhook(session, user, webhook_id):
             raise NotFound
@@ -68,7 +68,7 @@ async def change_secret(services: Open, user: CurrentUser, webhook_id: UUID) -> 
 
 @router.post("/webhooks/{webhook_id}/test", status_code=202, responses=problems(404))
 async def send_test(services: Open, user: CurrentUser, webhook_id: UUID) -> DeliveryResponse:
-    """Send a `webhook.test` message; how it went is in the deliveries."""
+    """Send a `webhook.test` message; the deliveries show how it went."""
     return DeliveryResponse.of(await subscriptions.send_test(services, user, webhook_id), [])
 
 
@@ -81,14 +81,14 @@ async def list_deliveries(
     page_size: PageSize = 20,
     status: DeliveryStatus | None = None,
 ) -> DeliveryList:
-    """What was sent and how it went; `status=dead` lists what was given up."""
+    """What was sent, and how it went; `status=dead` lists what was given up."""
     await subscriptions.webhook_of(services, user, webhook_id)
     async with services.db() as session:
         rows, total = await db.notifications.deliveries_of(
             session, webhook_id, status, page_size, (page - 1) * page_size
         )
-    found = [DeliveryResponse.of(row, attempts) for row, attempts in rows]
-    return DeliveryList(deliveries=found, total=total, page=page, page_size=page_size)
+    deliveries = [DeliveryResponse.of(row, attempts) for row, attempts in rows]
+    return DeliveryList(deliveries=deliveries, total=total, page=page, page_size=page_size)
 
 
 @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202, responses=problems(404))

@@ -1,6 +1,6 @@
 """One-use tickets that open a stream, for clients that can't send headers.
 
-Redis keys: `irisvue:ticket:{hash}` (gone after TICKET_S). Losing one costs a client one more request.
+Redis keys: `irisvue:ticket:{hash}` (expires after TICKET_S). Losing one costs a client one more request.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ def _key(ticket: str) -> str:
 
 
 async def issue(redis: Redis, user: UUID, job_id: UUID | None) -> str:
-    """A ticket that opens one stream, of this job or (without one) of all of the user's jobs, within TICKET_S."""
+    """Make a ticket for the stream of this job or, without one, of all of the user's jobs. It is good for TICKET_S."""
     ticket = secrets.token_urlsafe(32)
     await redis.set(_key(ticket), f"{user} {job_id or '*'}", ex=TICKET_S)
     return ticket
 
 
 async def redeem(redis: Redis, ticket: str, job_id: UUID | None) -> UUID | None:
-    """The user of an unused ticket for this stream; the ticket is used up, also by a wrong job."""
-    found = await redis.getdel(_key(ticket))
-    user, _, bound = (found or b"").decode().partition(" ")
-    return UUID(user) if user and bound == str(job_id or "*") else None
+    """The user of an unused ticket for this stream; None otherwise. Even the wrong stream uses a ticket up."""
+    value = await redis.getdel(_key(ticket))
+    user, _, stream = (value or b"").decode().partition(" ")
+    return UUID(user) if user and stream == str(job_id or "*") else None

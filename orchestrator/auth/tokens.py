@@ -16,7 +16,7 @@ WEBHOOKS_ALL = "webhooks:all"
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is calling, and what else than their own photos they may touch."""
+    """Who is calling, and the scopes of their token: what they may do beyond using their own photos."""
 
     user: UUID
     scopes: frozenset[str]
@@ -28,15 +28,15 @@ def user_of(token: str, settings: Settings, keys: Keys | None = None) -> UUID:
 
 
 def caller_of(token: str, settings: Settings, keys: Keys | None = None) -> Caller:
-    """The user id and the scopes (RFC 8693: one string, blanks between) in `token`.
+    """The user id and the scopes in `token` (RFC 8693: one string with spaces between them).
 
-    May ask the JWKS address, so call it off the event loop where one is configured. Its keys are the process's own
-    set, or `keys`.
+    Where a JWKS address is configured, this may read it: call it off the event loop then. Its keys are the process's
+    own set, or `keys`.
 
     Raises:
-        Unauthorized: missing, expired, forged, or its subject is no UUID. Says which.
+        Unauthorized: expired, forged, or its subject is not a UUID; the message says which.
         KeysUnavailable: the JWKS address has not answered for too long.
-        WrongRegion: the token's claim `region` names another installation than this one.
+        WrongRegion: the token's claim `region` names another installation.
     """
     try:
         if settings.jwks_url:
@@ -55,7 +55,7 @@ def caller_of(token: str, settings: Settings, keys: Keys | None = None) -> Calle
             options={"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
         )
         if settings.region and claims.get("region", settings.region) != settings.region:
-            raise WrongRegion(_elsewhere(str(claims["region"]), settings))
+            raise WrongRegion(_other_region(str(claims["region"]), settings))
         return Caller(UUID(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
     except jwt.ExpiredSignatureError as error:
         raise Unauthorized("The token has expired.") from error
@@ -65,9 +65,9 @@ def caller_of(token: str, settings: Settings, keys: Keys | None = None) -> Calle
         raise Unauthorized("The token's subject must be a user id (UUID).") from error
 
 
-def _elsewhere(region: str, settings: Settings) -> str | None:
-    there = settings.regions.get(region)
-    return f"Your data is kept in the region {region}. Call {there}" if there else None
+def _other_region(region: str, settings: Settings) -> str | None:
+    address = settings.regions.get(region)
+    return f"Your data is kept in the region {region}. Call {address}" if address else None
 
 
 def make_token(user: UUID, secret: str, lifetime: timedelta = timedelta(days=30), scope: str = "") -> str:

@@ -1,6 +1,6 @@
-"""Every SQL statement. Functions take an open session; whoever opened it commits, once a use case."""
+"""Every SQL statement. Functions take an open session; the caller commits it, once a use case."""
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from orchestrator.db import (
     audit_log,
@@ -20,6 +20,7 @@ from orchestrator.db.engine import UNAVAILABLE, Session, Sessions, open_database
 
 __all__ = [
     "UNAVAILABLE",
+    "DBAPIError",
     "IntegrityError",
     "Session",
     "Sessions",

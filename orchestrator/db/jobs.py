@@ -1,4 +1,4 @@
-"""Jobs: accept, claim, hold, end, find lost ones. Every change of state is a conditional UPDATE."""
+"""Jobs: added, claimed, held, ended, recovered. Every change of state is a conditional UPDATE."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, CursorResult, and_, cast, func, insert, nu
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.db.tables import ENDED, Job, JobStatus, Photo, states_before
+from orchestrator.db.job_states import ENDED, JobStatus, states_before
+from orchestrator.db.tables import Job, Photo
 
 
 async def add_jobs(
@@ -20,7 +21,7 @@ async def add_jobs(
     preview: bool = False,
     trace: str | None = None,
 ) -> list[Job]:
-    """Insert one pending job a photo, in this order."""
+    """Add one pending job for each photo, in this order."""
     jobs = []
     for photo_id in photo_ids:
         values = {"user_id": user, "photo_id": photo_id, "priority": priority, "preview": preview, "trace": trace}
@@ -29,13 +30,13 @@ async def add_jobs(
 
 
 async def jobs_by_id(session: AsyncSession, job_ids: Sequence[UUID]) -> list[Job]:
-    """These jobs in this order; those that are gone are left out."""
+    """These jobs in this order; deleted ones are left out."""
     rows = {job.id: job for job in await session.scalars(select(Job).where(Job.id.in_(job_ids)))}
     return [rows[i] for i in job_ids if i in rows]
 
 
 async def job_by_id(session: AsyncSession, job_id: UUID) -> Job | None:
-    """The job, whoever it belongs to."""
+    """The job, whichever user it belongs to."""
     return await session.get(Job, job_id)
 
 
@@ -46,7 +47,7 @@ async def unfinished_of(session: AsyncSession, user: UUID) -> Sequence[Job]:
 
 
 async def job_of(session: AsyncSession, user: UUID, job_id: UUID) -> Job | None:
-    """The user's job; somebody else's is as good as none."""
+    """The user's job; None if it belongs to another user."""
     query = select(Job).where(Job.id == job_id, Job.user_id == user)
     return (await session.execute(query)).scalar_one_or_none()
 
@@ -55,14 +56,14 @@ async def jobs_of(
     session: AsyncSession, user: UUID, limit: int, offset: int, status: str | None, photo_id: UUID | None
 ) -> tuple[Sequence[Job], int]:
     """One page of the user's jobs, newest first, and how many match."""
-    wanted: list[ColumnElement[bool]] = [Job.user_id == user]
+    conditions: list[ColumnElement[bool]] = [Job.user_id == user]
     if status:
-        wanted.append(Job.status == status)
+        conditions.append(Job.status == status)
     if photo_id:
-        wanted.append(Job.photo_id == photo_id)
-    page = select(Job).where(*wanted).order_by(Job.created_at.desc(), Job.id).limit(limit).offset(offset)
+        conditions.append(Job.photo_id == photo_id)
+    page = select(Job).where(*conditions).order_by(Job.created_at.desc(), Job.id).limit(limit).offset(offset)
     rows = await session.scalars(page)
-    total = await session.scalar(select(func.count()).select_from(Job).where(*wanted))
+    total = await session.scalar(select(func.count()).select_from(Job).where(*conditions))
     return rows.all(), total or 0
 
 
@@ -71,7 +72,7 @@ async def claim(
 ) -> tuple[Job, Photo] | None:
     """Take a pending job: sets processing, counts the attempt, starts the lease. None if it is not pending.
 
-    The first attempt gives the job its versions of the models; those that follow keep them.
+    The first attempt gives the job its versions of the models; later attempts keep them.
     """
     statement = (
         update(Job)
@@ -97,13 +98,13 @@ def _held(job_id: UUID, attempt: int) -> ColumnElement[bool]:
 
 
 async def renew(session: AsyncSession, job_id: UUID, attempt: int, lease_s: float) -> bool:
-    """Prolong the lease; False if this attempt no longer holds the job."""
+    """Extend the lease; False if this attempt no longer holds the job."""
     lease = func.now() + timedelta(seconds=lease_s)
     return await _changed(session, update(Job).where(_held(job_id, attempt)).values(lease_until=lease))
 
 
 async def advance(session: AsyncSession, job_id: UUID, attempt: int, **values: Any) -> bool:
-    """Write down how far this attempt is (progress, current_step, preview_key); False if it no longer holds the job."""
+    """Record how far this attempt is (progress, current_step, preview_key); False if it no longer holds the job."""
     return await _changed(session, update(Job).where(_held(job_id, attempt)).values(**values))
 
 
@@ -116,11 +117,11 @@ async def hand_back(session: AsyncSession, job_id: UUID, attempt: int) -> bool:
 async def retry_later(
     session: AsyncSession, job_id: UUID, attempt: int, max_failures: int, delay_s: float, other_versions: bool = False
 ) -> bool:
-    """Processing → pending after an error, not before `delay_s`; False if this was one error too many.
+    """Processing → pending after an error, to be retried in `delay_s`; False if this was one error too many.
 
-    With `other_versions` the next attempt is given versions of the models anew.
+    With `other_versions`, versions of the models are chosen again for the next attempt.
     """
-    more = {"model_versions": null()} if other_versions else {}
+    versions = {"model_versions": null()} if other_versions else {}
     change = (
         update(Job)
         .where(_held(job_id, attempt), Job.failures + 1 < max_failures)
@@ -129,17 +130,17 @@ async def retry_later(
             lease_until=None,
             failures=Job.failures + 1,
             retry_at=func.now() + timedelta(seconds=delay_s),
-            **more,
+            **versions,
         )
     )
     return await _changed(session, change)
 
 
 async def due_retries(session: AsyncSession, limit: int = 100) -> Sequence[Job]:
-    """Clear the waiting time of jobs whose retry is due, and return them."""
+    """Clear `retry_at` of jobs whose retry is due, and return them."""
     due = and_(Job.status == JobStatus.PENDING, Job.retry_at < func.now())
-    found = select(Job.id).where(due).limit(limit).with_for_update(skip_locked=True)
-    statement = update(Job).where(Job.id.in_(found.scalar_subquery()), due).values(retry_at=None).returning(Job)
+    ids = select(Job.id).where(due).limit(limit).with_for_update(skip_locked=True)
+    statement = update(Job).where(Job.id.in_(ids.scalar_subquery()), due).values(retry_at=None).returning(Job)
     return (await session.scalars(statement)).all()
 
 
@@ -155,13 +156,13 @@ async def end(session: AsyncSession, job_id: UUID, attempt: int, status: JobStat
 
 
 async def ended_by(session: AsyncSession, job_id: UUID, attempt: int, status: JobStatus) -> Job | None:
-    """The job, if exactly this attempt has ended it so."""
+    """The job, if exactly this attempt ended it in this state."""
     query = select(Job).where(Job.id == job_id, Job.attempt == attempt, Job.status == status)
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def cancel(session: AsyncSession, job_ids: Sequence[UUID]) -> Sequence[Job]:
-    """End what has not ended of these jobs as cancelled, whoever holds them; returns the jobs that this ended."""
+    """Cancel those of these jobs that have not ended, even if a worker holds them; returns the jobs that this ended."""
     statement = (
         update(Job)
         .where(Job.id.in_(job_ids), Job.status.in_(states_before(JobStatus.CANCELLED)))
@@ -172,12 +173,12 @@ async def cancel(session: AsyncSession, job_ids: Sequence[UUID]) -> Sequence[Job
 
 
 async def take_back_expired(session: AsyncSession, limit: int = 100) -> Sequence[Job]:
-    """Make jobs pending whose lease ran out. Rows that another sweeper looks at are skipped."""
+    """Make jobs pending whose lease ran out. Rows that another sweeper has locked are skipped."""
     expired = and_(Job.status == JobStatus.PROCESSING, Job.lease_until < func.now())
-    found = select(Job.id).where(expired).order_by(Job.created_at).limit(limit).with_for_update(skip_locked=True)
+    ids = select(Job.id).where(expired).order_by(Job.created_at).limit(limit).with_for_update(skip_locked=True)
     statement = (
         update(Job)
-        .where(Job.id.in_(found.scalar_subquery()), expired)
+        .where(Job.id.in_(ids.scalar_subquery()), expired)
         .values(status=JobStatus.PENDING, lease_until=None)
         .returning(Job)
     )
@@ -187,7 +188,7 @@ async def take_back_expired(session: AsyncSession, limit: int = 100) -> Sequence
 async def end_exhausted(
     session: AsyncSession, job_ids: Sequence[UUID], max_attempts: int, **values: Any
 ) -> Sequence[Job]:
-    """Fail those of these pending jobs that have had all their attempts."""
+    """Fail those of these pending jobs that have used up their attempts."""
     statement = (
         update(Job)
         .where(Job.id.in_(job_ids), Job.status == JobStatus.PENDING, Job.attempt >= max_attempts)
@@ -198,7 +199,7 @@ async def end_exhausted(
 
 
 async def waiting_since(session: AsyncSession, seconds: float, limit: int = 10_000) -> Sequence[Job]:
-    """Pending jobs that nothing has happened to for so long, longest first: the queue may have lost them."""
+    """Pending jobs that have not changed for `seconds`, longest first: the queue may have lost them."""
     silent = Job.updated_at < func.now() - timedelta(seconds=seconds)
     query = (
         select(Job)

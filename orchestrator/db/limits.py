@@ -1,4 +1,4 @@
-"""What limits count."""
+"""Counts for the limits."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.db.tables import ENDED, DailyBytes, Job
+from orchestrator.db.job_states import ENDED
+from orchestrator.db.tables import DailyBytes, Job
 
 
 async def unfinished(session: AsyncSession, user: UUID | None, at_most: int) -> int:
@@ -19,7 +20,7 @@ async def unfinished(session: AsyncSession, user: UUID | None, at_most: int) -> 
 
 
 async def add_bytes(session: AsyncSession, user: UUID, size_bytes: int) -> int:
-    """Book an upload on the user's day (UTC); returns the day's sum."""
+    """Add an upload to the user's bytes of the day (UTC); returns the day's sum."""
     row = upsert(DailyBytes).values(user_id=user, day=datetime.now(UTC).date(), size_bytes=size_bytes)
     total = DailyBytes.size_bytes + row.excluded.size_bytes
     changed = row.on_conflict_do_update(index_elements=["user_id", "day"], set_={"size_bytes": total})

@@ -8,32 +8,32 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.db.tables import Job, JobStatus, Photo, Upload
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job, Photo, Upload
 
 
 async def add_photo(session: AsyncSession, **values: Any) -> Photo:
-    """Insert a photo whose bytes are already in the object store."""
+    """Add a photo whose bytes are already in the object store."""
     return (await session.execute(insert(Photo).values(**values).returning(Photo))).scalar_one()
 
 
 async def photo_of(session: AsyncSession, user: UUID, photo_id: UUID) -> Photo | None:
-    """The user's photo; somebody else's is as good as none."""
+    """The user's photo; None if it belongs to another user."""
     query = select(Photo).where(Photo.id == photo_id, Photo.user_id == user)
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def photos_of(session: AsyncSession, user: UUID, limit: int, offset: int) -> tuple[Sequence[Photo], int]:
     """One page of the user's photos, newest first, and how many there are."""
-    mine = Photo.user_id == user
-    rows = await session.scalars(
-        select(Photo).where(mine).order_by(Photo.created_at.desc(), Photo.id).limit(limit).offset(offset)
-    )
-    total = await session.scalar(select(func.count()).select_from(Photo).where(mine))
+    owned = Photo.user_id == user
+    page = select(Photo).where(owned).order_by(Photo.created_at.desc(), Photo.id).limit(limit).offset(offset)
+    rows = await session.scalars(page)
+    total = await session.scalar(select(func.count()).select_from(Photo).where(owned))
     return rows.all(), total or 0
 
 
 async def latest_ended_jobs(session: AsyncSession, photo_ids: Sequence[UUID]) -> dict[UUID, Job]:
-    """For each photo its latest job that completed or failed."""
+    """The latest job of each photo that completed or failed; photos without one are left out."""
     rows = await session.scalars(
         select(Job)
         .where(Job.photo_id.in_(photo_ids), Job.status.in_([JobStatus.COMPLETED, JobStatus.FAILED]))
@@ -49,13 +49,13 @@ async def job_ids_of_photo(session: AsyncSession, photo_id: UUID) -> list[UUID]:
 
 
 async def delete_photo(session: AsyncSession, photo_id: UUID) -> bool:
-    """Delete the photo's row and, by cascade, its jobs'; False if it was gone."""
+    """Delete the photo's row and, by cascade, those of its jobs; False if it was deleted before."""
     return bool((await session.scalars(delete(Photo).where(Photo.id == photo_id).returning(Photo.id))).all())
 
 
 # Signed uploads
 async def add_upload(session: AsyncSession, lifetime_s: float, **values: Any) -> Upload:
-    """Insert an upload that may be completed for so long."""
+    """Add an upload that may be completed within `lifetime_s`."""
     expires_at = func.now() + timedelta(seconds=lifetime_s)
     return (
         await session.execute(insert(Upload).values(expires_at=expires_at, **values).returning(Upload))
@@ -63,13 +63,13 @@ async def add_upload(session: AsyncSession, lifetime_s: float, **values: Any) ->
 
 
 async def upload_of(session: AsyncSession, user: UUID, upload_id: UUID, lock: bool = False) -> Upload | None:
-    """The user's upload that is not complete yet; somebody else's is as good as none."""
+    """The user's upload, while it is not complete; None if it belongs to another user."""
     query = select(Upload).where(Upload.id == upload_id, Upload.user_id == user)
     return (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
 
 
 async def open_upload(session: AsyncSession, upload_id: UUID) -> Upload | None:
-    """An upload that is not complete and has not expired, whoever's; the caller has a signed address for it."""
+    """An upload that is not complete and has not expired, of any user: a signed address has named it."""
     query = select(Upload).where(Upload.id == upload_id, Upload.expires_at > func.now())
     return (await session.execute(query)).scalar_one_or_none()
 

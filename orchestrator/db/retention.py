@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.db.tables import DailyBytes, IdempotencyRecord, Job, JobStatus, Photo, Upload
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import DailyBytes, IdempotencyRecord, Job, Photo, Upload
 
 IDEMPOTENCY_TIME = timedelta(hours=24)  # fixed by the contract
 

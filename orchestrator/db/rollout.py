@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from orchestrator.db.tables import UNFINISHED, Job, JobStatus, ModelRoute, ModelVersion, ShadowRun
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import UNFINISHED, Job, ModelRoute, ModelVersion, ShadowRun
 
 MAX_ROWS = 20_000  # jobs or shadow runs of one version that are read at once
 

@@ -8,8 +8,8 @@ async def revision(session: AsyncSession) -> str | None:
     """The migration that the database is at; None before the first."""
     if await session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
-    found: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+    version: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
 
 
 async def clock(session: AsyncSession) -> float:

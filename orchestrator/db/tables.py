@@ -1,4 +1,4 @@
-"""Rows, and the changes of state that a job may make."""
+"""The tables."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -19,6 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from orchestrator.db.job_states import ENDED, JobStatus
+
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -26,33 +28,6 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-
-class JobStatus(StrEnum):
-    """Where a job stands."""
-
-    PENDING = "pending"  # accepted and committed; nobody works on it
-    PROCESSING = "processing"  # a worker holds its lease
-    COMPLETED = "completed"  # the result is in the store
-    FAILED = "failed"  # ended with an error_type and words for the user
-    CANCELLED = "cancelled"  # ended by the user, or with its photo
-
-
-ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
-
-# pending ← processing: a retry, a worker that hands back at shutdown, or the sweeper after a lost lease.
-TRANSITIONS: dict[JobStatus, tuple[JobStatus, ...]] = {
-    JobStatus.PENDING: (JobStatus.PROCESSING, JobStatus.FAILED, JobStatus.CANCELLED),
-    JobStatus.PROCESSING: (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.PENDING),
-    JobStatus.COMPLETED: (),
-    JobStatus.FAILED: (),
-    JobStatus.CANCELLED: (),
-}
-
-
-def states_before(target: JobStatus) -> list[JobStatus]:
-    """The states from which a job may go to `target`; conditional UPDATEs name them."""
-    return [state for state, following in TRANSITIONS.items() if target in following]
 
 
 UNFINISHED = f"status IN ({', '.join(repr(s.value) for s in JobStatus if s not in ENDED)})"
@@ -79,7 +54,7 @@ def values_of(row: Base) -> dict[str, Any]:
 
 
 class User(Base):
-    """Somebody who has called once; the id is the token's subject."""
+    """A user who has called at least once; the id is the subject of their tokens."""
 
     __tablename__ = "users"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -102,7 +77,7 @@ class Photo(Base):
 
 
 class Upload(Base):
-    """A signed address that somebody may put a photo to; becomes a photo with the same id when it is complete."""
+    """A photo that its user may put to a signed address. Once complete, it becomes a photo with the same id."""
 
     __tablename__ = "uploads"
     __table_args__ = (Index(None, "expires_at"),)
@@ -115,7 +90,7 @@ class Upload(Base):
 
 
 class DailyBytes(Base):
-    """How many bytes a user has uploaded on a day (UTC); deleting photos does not give them back."""
+    """How many bytes a user has uploaded on a day (UTC). Deleting photos does not lower it."""
 
     __tablename__ = "daily_bytes"
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
@@ -124,7 +99,7 @@ class DailyBytes(Base):
 
 
 class IdempotencyRecord(Base):
-    """What the first request with an Idempotency-Key made: the ids of its photo, upload or jobs."""
+    """What the first request with an idempotency key created: the ids of its photo, upload, webhook or jobs."""
 
     __tablename__ = "first_answers"
     __table_args__ = (Index(None, "created_at"),)
@@ -158,7 +133,7 @@ class Job(Base):
     progress: Mapped[int] = mapped_column(default=0)
     attempt: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0, server_default="0")  # attempts that ended in an error
-    retry_at: Mapped[datetime | None]  # pending, but not before this
+    retry_at: Mapped[datetime | None]  # a pending job is not tried again before this
     lease_until: Mapped[datetime | None]
     error_type: Mapped[str | None]
     error_message: Mapped[str | None]
@@ -167,7 +142,7 @@ class Job(Base):
     preview_key: Mapped[str | None]
     result_key: Mapped[str | None]
     mask_key: Mapped[str | None]
-    before_key: Mapped[str | None]  # the crop that became the result, as it was photographed
+    before_key: Mapped[str | None]  # the crop that became the result, as photographed
     result_width: Mapped[int | None]
     result_height: Mapped[int | None]
     processing_time_ms: Mapped[int | None]
@@ -176,7 +151,7 @@ class Job(Base):
     quality_warnings: Mapped[list[str] | None]
     model_versions: Mapped[dict[str, Any] | None]
     provider: Mapped[str | None]
-    trace: Mapped[str | None]  # W3C traceparent of the request that made it
+    trace: Mapped[str | None]  # W3C traceparent of the request that submitted it
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     started_at: Mapped[datetime | None]
@@ -184,7 +159,7 @@ class Job(Base):
 
 
 class ModelVersion(Base):
-    """A version of a model, in the repository unless it was withdrawn; routes may name it then no more."""
+    """A version of a model. Once withdrawn, it is no longer in the repository, and no new route may name it."""
 
     __tablename__ = "model_versions"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -198,9 +173,9 @@ class ModelVersion(Base):
 
 
 class ModelRoute(Base):
-    """Which versions serve which percent of a model's jobs; the newest row of a model is in force.
+    """Which versions serve which percentage of a model's jobs; the newest row of a model is in force.
 
-    `baseline` is the version that the others are judged by; `restores` the row that a rollback went back to.
+    `baseline` is the version that the others are compared with; `restores` is the row that a rollback went back to.
     """
 
     __tablename__ = "model_routes"
@@ -217,7 +192,7 @@ class ModelRoute(Base):
 
 
 class ShadowRun(Base):
-    """A version that ran beside the one that was shown, on one job: how alike they were (IoU, or PSNR in dB)."""
+    """A shadow beside the primary (`shown`), on one job: how alike their results were (IoU, or PSNR in dB)."""
 
     __tablename__ = "shadow_runs"
     __table_args__ = (Index(None, "name", "version", "at"),)
@@ -234,15 +209,15 @@ class ShadowRun(Base):
 
 
 class DeliveryStatus(StrEnum):
-    """Where a notice stands."""
+    """Where a delivery stands."""
 
     PENDING = "pending"  # to be sent, at `next_at`
-    SENT = "sent"  # the other side has taken it
+    SENT = "sent"  # the receiver has accepted it
     DEAD = "dead"  # given up; it can be redelivered
 
 
 class Webhook(Base):
-    """An address that is told how jobs end: its user's, or with `all_users` everybody's."""
+    """An address that gets a message when jobs end: its user's, or with `all_users` those of every user."""
 
     __tablename__ = "webhooks"
     __table_args__ = (
@@ -255,14 +230,14 @@ class Webhook(Base):
     events: Mapped[list[str]]
     all_users: Mapped[bool] = mapped_column(default=False)
     secret: Mapped[str]
-    old_secret: Mapped[str | None]  # signs too until `old_secret_until`, while the receiver changes over
+    old_secret: Mapped[str | None]  # signs too until `old_secret_until`, so that the receiver can change over
     old_secret_until: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]  # it has answered 410 Gone
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Device(Base):
-    """A phone that gets push notices; its token belongs to whoever registered it last."""
+    """A phone that gets push notifications; its token belongs to the user who registered it last."""
 
     __tablename__ = "devices"
     __table_args__ = (Index(None, "user_id"),)
@@ -275,7 +250,7 @@ class Device(Base):
 
 
 class Delivery(Base):
-    """One notice for one webhook or one device, written in the transaction that ends the job."""
+    """One notification for one webhook or one device, written in the transaction that ends the job."""
 
     __tablename__ = "deliveries"
     __table_args__ = (
@@ -299,7 +274,7 @@ class Delivery(Base):
 
 
 class DeliveryAttempt(Base):
-    """One try to deliver: the answer's HTTP status, or why there was none."""
+    """One try to send a delivery: the answer's HTTP status, or why there was no answer."""
 
     __tablename__ = "delivery_attempts"
     __table_args__ = (Index(None, "delivery_id"),)
@@ -312,10 +287,10 @@ class DeliveryAttempt(Base):
 
 
 class AuditEntry(Base):
-    """Who opened what of a user, in which way: one row a day, with the first and the last time.
+    """Who opened what of a user, and how: one row a day, with the first and the last time.
 
-    `actor` is the caller's id, `link` for whoever held a signed link, or `operator:NAME`. No foreign key: a row may be
-    about what has been deleted since.
+    `actor` is the caller's id, `link` for a caller with only a signed link, or `operator:NAME`. There are no foreign
+    keys: a row may be about what has been deleted since.
     """
 
     __tablename__ = "openings"

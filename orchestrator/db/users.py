@@ -1,4 +1,4 @@
-"""Users: the owners of everything else."""
+"""Users: the owners of photos, jobs, webhooks and devices."""
 
 from uuid import UUID
 
@@ -10,11 +10,11 @@ from orchestrator.db.tables import User
 
 
 async def ensure_user(session: AsyncSession, user: UUID) -> None:
-    """Make the user's row on the first call."""
+    """Add the user's row, unless it exists."""
     await session.execute(upsert(User).values(id=user).on_conflict_do_nothing())
 
 
 async def lock_user(session: AsyncSession, user: UUID) -> None:
-    """Make the user's row and hold it until the end of the transaction: what is counted meanwhile stays true."""
+    """Add the user's row and lock it until the transaction ends, so that what is counted meanwhile stays true."""
     await ensure_user(session, user)
     await session.execute(select(User.id).where(User.id == user).with_for_update(key_share=True))

@@ -122,7 +122,7 @@ async def examine_service() -> list[Check]:
     try:
         async with open_services(settings, patient=False) as services:
             results |= await health.database(services) | await health.redis(services)
-            results["store"] = await health.written(services)
+            results["store"] = await health.written(services.storage)
     except SetupError as error:  # without Redis no services can be opened
         results["queue"] = error.detail
     if settings.inference == "triton":

@@ -1,1 +1,1 @@
-"""Use cases of jobs: submit, cancel, claim, recover, and tell those who watch."""
+"""Use cases of jobs: submit, cancel, claim, recover, and announce to watchers."""

@@ -1,18 +1,19 @@
-"""Telling watchers where a job stands."""
+"""Announces to watchers where a job stands."""
 
 from typing import Any
 
 from redis.exceptions import RedisError
 from tenacity import RetryError, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.observability.logs import log
 from orchestrator.progress import events
 from orchestrator.services import Services
 
 
 async def current_message(services: Services, job: Job) -> dict[str, Any]:
-    """The event that says where the job stands, read off its row."""
+    """The body of an event that says where the job stands, from its row."""
     extra: dict[str, Any] = {}
     if job.status == JobStatus.COMPLETED and job.result_key:
         extra = {
@@ -29,7 +30,7 @@ async def current_message(services: Services, job: Job) -> dict[str, Any]:
 
 
 async def publish(services: Services, job: Job, message: dict[str, Any]) -> bool:
-    """Publish an event once; False if Redis can't be reached. No job fails because its watchers can't be told."""
+    """Publish an event once; False if Redis can't be reached. No job fails because its watchers miss an event."""
     try:
         await events.publish(services.redis, job.user_id, job.attempt, message, services.settings.events_kept_s)
     except (RedisError, OSError) as error:
@@ -51,7 +52,7 @@ _patiently = retry(
 
 
 async def publish_last(services: Services, job: Job) -> None:
-    """Publish the event that ends a job, for some seconds if Redis can't be reached at first."""
+    """Publish the last event of a job; tries for some seconds if Redis can't be reached."""
     message = await current_message(services, job)
     keep_s = services.settings.events_kept_s
     try:

@@ -1,10 +1,11 @@
-"""Ending jobs before they are done: by their user, or with their photo."""
+"""Cancels jobs: at their user's request, or with their photo."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from orchestrator import db, object_keys
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.errors import Conflict, IrisvueError, NotFound
 from orchestrator.jobs import announce
 from orchestrator.notifications import outbox
@@ -16,7 +17,7 @@ from orchestrator.services import Services
 
 
 async def cancel(services: Services, user: UUID, job_id: UUID) -> Job:
-    """End the user's job as cancelled. Raises NotFound; Conflict if it has already ended."""
+    """Cancel the user's job. Raises NotFound; Conflict if it has already ended."""
     async with services.db() as session:
         job = await db.jobs.job_of(session, user, job_id)
     if job is None:
@@ -39,7 +40,7 @@ async def cancel_all(services: Services, job_ids: Sequence[UUID]) -> Sequence[Jo
 
 
 async def announce_cancelled(services: Services, cancelled: Sequence[Job]) -> None:
-    """Stop the work on jobs that were just cancelled, and tell their watchers."""
+    """Stop the work on jobs that were just cancelled, and publish their last events."""
     try:
         await events.stop(services.redis, [job.id for job in cancelled])
     except UNREACHABLE as error:
@@ -50,7 +51,7 @@ async def announce_cancelled(services: Services, cancelled: Sequence[Job]) -> No
 
 
 async def remove_objects(services: Services, job: Job) -> None:
-    """Delete what attempts may have stored; where that fails, the cleanup does it later."""
+    """Delete the objects that attempts may have stored; if that fails, the cleanup does it later."""
     try:
         await services.storage.delete(object_keys.result_keys(job.user_id, job.id))
     except IrisvueError as error:

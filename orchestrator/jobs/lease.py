@@ -1,4 +1,4 @@
-"""Holding a job and ending it, for workers. Every write is fenced by the number of the attempt."""
+"""For workers: claiming, ending and handing back a job. Every write is fenced by the number of the attempt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,8 @@ from uuid import UUID
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from orchestrator import db
-from orchestrator.db.tables import Job, JobStatus, Photo
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job, Photo
 from orchestrator.errors import IrisvueError, VersionGone, words_for_people
 from orchestrator.jobs import announce, submission
 from orchestrator.notifications import outbox
@@ -24,7 +25,7 @@ def _log_retry(state: RetryCallState) -> None:
     log.warning("final write not done yet", attempt=state.attempt_number, error=type(error).__name__)
 
 
-# A result is worth waiting a few seconds for a database that restarts.
+# A result is worth a few seconds of waiting for a database that restarts.
 final_write = retry(
     retry=retry_if_exception_type(db.UNAVAILABLE),
     wait=wait_exponential(multiplier=0.1, max=2.0),
@@ -69,13 +70,13 @@ async def claim(services: Services, job_id: UUID, newest: Mapping[str, str]) -> 
 
 @final_write
 async def complete(services: Services, claim: Claim, **columns: Any) -> Job | None:
-    """Write the success, then publish the last event; None if the claim is no longer valid."""
+    """End the job as completed, then publish the last event; None if the claim is no longer valid."""
     return await _end(services, claim, JobStatus.COMPLETED, progress=100, current_step=COMPLETE, **columns)
 
 
 @final_write
 async def fail(services: Services, claim: Claim, error: IrisvueError) -> bool:
-    """End the job as failed, or make it pending for a later attempt. Returns whether it ended here."""
+    """End the job as failed, or make it pending for a later attempt. Returns whether this ended it."""
     settings = services.settings
     if error.retryable:
         async with services.db.begin() as session:
@@ -107,7 +108,7 @@ async def _end(services: Services, claim: Claim, status: JobStatus, **columns: A
         job = await db.jobs.end(session, claim.job.id, claim.attempt, status, **columns)
         if job is not None:
             await outbox.record(session, job)
-        else:  # perhaps this very write was committed before, and only the answer to it was lost
+        else:  # perhaps an earlier try was committed, and only the answer to it was lost
             job = await db.jobs.ended_by(session, claim.job.id, claim.attempt, status)
     if job is not None:
         JOBS_ENDED.labels(status.value, job.error_type or "").inc()

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from orchestrator import db, queue
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.errors import ProcessingFailed
 from orchestrator.jobs import announce, cancellation, submission
 from orchestrator.jobs.lease import failure_columns
@@ -32,7 +33,7 @@ async def sweep(services: Services) -> int:
 
 
 async def give_up_on(services: Services, lost: Sequence[Job]) -> set[UUID]:
-    """Fail those of these pending jobs that were lost with their worker `max_attempts` times; returns their ids."""
+    """Fail those of these pending jobs that have lost their worker `max_attempts` times; returns their ids."""
     max_attempts = services.settings.max_attempts
     exhausted = [job.id for job in lost if job.attempt >= max_attempts]
     if not exhausted:
@@ -50,7 +51,7 @@ async def give_up_on(services: Services, lost: Sequence[Job]) -> set[UUID]:
 
 
 async def _enqueue_what_the_queue_lost(services: Services) -> int:
-    """Jobs that never reached the queue, that it forgot, or that a worker took out of it and never claimed."""
+    """Enqueue jobs that never reached the queue, that it lost, or that a worker took out and never claimed."""
     async with services.db() as session:
         waiting = await db.jobs.waiting_since(session, services.settings.waiting_s)
     by_name = {queue.name(job.id, job.attempt + 1): job for job in waiting}

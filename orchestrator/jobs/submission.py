@@ -1,4 +1,4 @@
-"""Accepting jobs: the rows are committed first; only then is anything put into the queue."""
+"""Accepts jobs: the rows are committed first, and only then enqueued."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -26,7 +26,7 @@ async def submit(
     """Accept one job for each photo, all or none, earlier photos first.
 
     Raises:
-        NotFound: there is no such photo. TooMany: a limit. Conflict: see `idempotency.earlier_result`.
+        NotFound: there is no such photo. TooMany: a limit is reached. Conflict: see `idempotency.earlier_result`.
     """
     async with services.db.begin() as session:
         await db.users.ensure_user(session, user)
@@ -60,8 +60,8 @@ async def reprocess(services: Services, user: UUID, job_id: UUID, key: Idempoten
 
 
 async def enqueue(services: Services, job: Job) -> None:
-    """Enqueue the next attempt of a committed job. Where Redis does not take it, the sweeper does it later."""
+    """Enqueue the next attempt of a committed job. If Redis fails, the sweeper does it later."""
     try:
         await queue.enqueue(services.redis, job.id, job.attempt + 1, job.priority, job.created_at)
-    except (RedisError, OSError) as error:  # whatever it is: the job is accepted, and must not answer an error
+    except (RedisError, OSError) as error:  # of any kind: the job is accepted, so the answer must not be an error
         log.warning("not enqueued, left to the sweeper", job_id=str(job.id), error=type(error).__name__)

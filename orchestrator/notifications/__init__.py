@@ -1,1 +1,1 @@
-"""Telling apps that are not watching: webhooks and push, written with the job and sent until they arrive."""
+"""Notifications for apps that are not watching, by webhook or push: written with the job, sent until they arrive."""

@@ -1,4 +1,4 @@
-"""Sends the deliveries that are due, again and again with growing pauses, and gives up in the end."""
+"""The dispatcher: sends the deliveries that are due, tries again after ever longer pauses, and at last gives up."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import DELIVERIES
 from orchestrator.services import Services
 
-# The pauses that Standard Webhooks recommends, some three days in all.
+# The pauses between tries that Standard Webhooks recommends, about three days in all.
 PAUSES_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 LEASE_S = 60.0
 
@@ -28,7 +28,7 @@ class Dispatcher:
         self._sending: set[asyncio.Task[None]] = set()
 
     async def aclose(self) -> None:
-        """Stop. Other workers send what is not finished, once its lease has run out."""
+        """Stop. Once their leases have run out, other workers send the deliveries that are not finished."""
         for task in self._sending:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
@@ -37,7 +37,7 @@ class Dispatcher:
             await self._fcm.aclose()
 
     async def send_due(self, services: Services) -> int:
-        """Begin to send what is due, as far as there is room; returns how many deliveries were begun."""
+        """Begin to send as many due deliveries as there is room for; returns how many."""
         room = services.settings.deliveries_at_once - len(self._sending)
         if room < 1:
             return 0
@@ -61,7 +61,7 @@ class Dispatcher:
         body = due.delivery.body
         if due.webhook:
             if due.webhook.disabled_at:
-                return SendResult(None, "the webhook is switched off: it has answered 410", final=True)
+                return SendResult(None, "the webhook is disabled: it has answered 410", final=True)
             return await self._webhooks.send(due.webhook, f"msg_{due.delivery.id.hex}", body)
         if due.device and self._fcm:
             return await self._fcm.send(due.device.token, body)
@@ -73,9 +73,9 @@ class Dispatcher:
         async with self._services.db.begin() as session:
             columns = {"answer": result.status, "error": result.error, "ms": ms}
             await db.notifications.record_attempt(session, delivery, status, pause_s, **columns)
-            if result.gone and due.webhook:
+            if result.unwanted and due.webhook:
                 await db.notifications.disable_webhook(session, due.webhook.id)
-            elif result.gone and due.device:
+            elif result.unwanted and due.device:
                 await db.notifications.delete_device(session, due.device.user_id, due.device.id)
         DELIVERIES.labels(kind, status.value).inc()
         fields = {"delivery_id": str(delivery.id), "kind": kind, "status": status.value, "attempt": delivery.attempts}
@@ -83,7 +83,7 @@ class Dispatcher:
 
 
 def _next(attempts: int, result: SendResult) -> tuple[DeliveryStatus, float]:
-    """What becomes of a delivery after so many attempts, and the pause before the next one."""
+    """The status of a delivery after this many attempts, and the pause in seconds before the next one."""
     if result.delivered:
         return DeliveryStatus.SENT, 0.0
     if result.final or attempts > len(PAUSES_S):

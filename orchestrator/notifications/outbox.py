@@ -5,7 +5,8 @@ from uuid import UUID
 
 from orchestrator import db
 from orchestrator.db import Session
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.progress.events import timestamp
 
 COMPLETED_FIELDS = ("processing_time_ms", "result_width", "result_height", "quality_score", "quality_warnings")
@@ -18,7 +19,7 @@ async def record(session: Session, job: Job) -> None:
 
 
 def message_about(job: Job) -> dict[str, Any]:
-    """What a webhook is sent. No signed links: they would have expired when a delivery is late."""
+    """The body of a notification. It holds no signed links: they would have expired in a delivery that is late."""
     fields: dict[str, Any] = {"job_id": job.id, "photo_id": job.photo_id, "user_id": job.user_id, "status": job.status}
     if job.status == JobStatus.COMPLETED:
         fields |= {name: getattr(job, name) for name in COMPLETED_FIELDS}

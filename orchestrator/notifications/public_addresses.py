@@ -1,4 +1,4 @@
-"""Addresses that strangers name, and that we call: only public ones, checked where the connection is made."""
+"""Users choose which addresses we call: only public ones are allowed, checked when the connection is made."""
 
 import asyncio
 import ipaddress
@@ -19,11 +19,11 @@ VISIBLE = re.compile(r"[!-~]+")
 
 
 class NotPublic(Exception):
-    """The address is not a public one."""
+    """The address is not public."""
 
 
 def is_public(address: str) -> bool:
-    """Whether this IP address is one of the internet's, also where an IPv6 address carries an IPv4 one."""
+    """Whether this IP address is on the public internet; an IPv6 address that carries an IPv4 one counts as it."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -34,23 +34,23 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def check_url(url: str, private_too: bool) -> None:
+def check_url(url: str, allow_private: bool) -> None:
     """Refuse what can't be a webhook's address. Raises Invalid.
 
-    Names are resolved, and checked, when they are called.
+    Host names are resolved and checked later, when a connection is made.
     """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         raise Invalid(f"{url[:100]} is not an address. Send one like https://app.example.com/irisvue.") from None
-    if parts.scheme not in (("https", "http") if private_too else ("https",)) or not host or len(url) > MAX_URL:
+    if parts.scheme not in (("https", "http") if allow_private else ("https",)) or not host or len(url) > MAX_URL:
         raise Invalid("A webhook's address must begin with https:// and name a host.")
     if parts.username or parts.password or parts.fragment or not VISIBLE.fullmatch(url):
         raise Invalid(
             "A webhook's address must not carry a user, a password, a fragment, blanks or special characters."
         )
-    if not private_too and _is_local(host):
+    if not allow_private and _is_local(host):
         raise Invalid(f"{host} is not a public address.")
 
 
@@ -70,16 +70,16 @@ async def addresses_of(host: str, port: int) -> list[str]:
 
 
 class PublicOnly(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only. The address that was checked is the one that is connected to.
+    """Connects to public addresses only, and to the very address that was checked.
 
-    So a name that resolves to something else a moment later (DNS rebinding) changes nothing. Source: OWASP's cheat
-    sheet on server-side request forgery.
+    A name that resolves to another address a moment later (DNS rebinding) changes nothing. Source: OWASP's cheat sheet
+    on server-side request forgery.
     """
 
     def __init__(
-        self, private_too: bool, resolve: Resolve = addresses_of, inner: httpcore.AsyncNetworkBackend | None = None
+        self, allow_private: bool, resolve: Resolve = addresses_of, inner: httpcore.AsyncNetworkBackend | None = None
     ) -> None:
-        self._private_too = private_too
+        self._allow_private = allow_private
         self._resolve = resolve
         self._inner = inner or httpcore.AnyIOBackend()
 
@@ -96,7 +96,7 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
             addresses = await self._resolve(host, port)
         except OSError as error:
             raise httpcore.ConnectError(f"{host} can't be resolved") from error
-        if not self._private_too and not all(map(is_public, addresses)):
+        if not self._allow_private and not all(map(is_public, addresses)):
             raise NotPublic(f"{host} resolves to an address that is not public")
         for address in addresses[:-1]:
             try:

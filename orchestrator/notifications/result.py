@@ -1,4 +1,4 @@
-"""How one try to deliver a message went."""
+"""The result of one try to send a message."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 class SendResult:
     """How one try went.
 
-    `status` is the HTTP status of the answer, None where there was none; `error` says why the message did not arrive.
-    `gone`: the receiver wants no more messages. `final`: trying again would not help.
+    `status` is the HTTP status of the answer, None where there was no answer; `error` says why the message did not
+    arrive. `unwanted`: the receiver wants no more messages. `final`: another try would not help.
     """
 
     status: int | None
     error: str | None = None
-    gone: bool = False
+    unwanted: bool = False
     final: bool = False
     retry_after_s: float | None = None
 
@@ -24,5 +24,5 @@ class SendResult:
 
 
 def retry_after_s(header: str) -> float | None:
-    """The seconds that a Retry-After header names; None for its other form, a date, and where there is no header."""
+    """The seconds that a Retry-After header names; None for an empty header, and for its other form, a date."""
     return float(header) if header.isdigit() else None

@@ -1,4 +1,4 @@
-"""Who wants to be told when jobs end: webhooks and devices."""
+"""Who gets notifications when jobs end: webhooks and devices."""
 
 import base64
 import secrets
@@ -16,61 +16,61 @@ from orchestrator.services import Services
 TEST_EVENT = "webhook.test"
 MAX_WEBHOOKS, MAX_DEVICES = 10, 20
 SECRET_BYTES = 32
-BOTH_SECRETS = timedelta(hours=24)
+BOTH_SECRETS = timedelta(hours=24)  # for how long an old secret signs too
 
 
 def new_secret() -> str:
-    """A signing secret as Standard Webhooks writes it."""
+    """A signing secret in the form of Standard Webhooks."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 # Webhooks
 async def add_webhook(
-    services: Services, user: UUID, url: str, events: list[str], *, all_users: bool, asked: IdempotencyKey | None = None
+    services: Services, user: UUID, url: str, events: list[str], *, all_users: bool, key: IdempotencyKey | None = None
 ) -> Webhook:
-    """A new webhook.
+    """Add a webhook.
 
     Raises:
-        Invalid: an address that may not be called. Conflict: too many; or see `idempotency.earlier_result`.
+        Invalid: this address may not be called. Conflict: too many webhooks; or see `idempotency.earlier_result`.
     """
     check_url(url, services.settings.webhook_private_addresses)
     async with services.db.begin() as session:
         await db.users.ensure_user(session, user)
-        if (made := await idempotency.earlier_result(session, user, asked)) is not None:
-            before = await db.notifications.webhook_of(session, user, made[0])
-            if before is None:
+        if (ids := await idempotency.earlier_result(session, user, key)) is not None:
+            earlier = await db.notifications.webhook_of(session, user, ids[0])
+            if earlier is None:
                 raise NotFound(idempotency.RESULT_DELETED)
-            return before
+            return earlier
         await db.users.lock_user(session, user)
         if len(await db.notifications.webhooks_of(session, user)) >= MAX_WEBHOOKS:
             raise Conflict(f"You have {MAX_WEBHOOKS} webhooks already; delete one first.")
         values = {"url": url, "events": events, "all_users": all_users, "secret": new_secret()}
-        added = await db.notifications.add_webhook(session, user_id=user, **values)
-        await idempotency.remember(session, user, asked, [added.id])
-        return added
+        webhook = await db.notifications.add_webhook(session, user_id=user, **values)
+        await idempotency.remember(session, user, key, [webhook.id])
+        return webhook
 
 
 async def webhook_of(services: Services, user: UUID, webhook_id: UUID) -> Webhook:
     """The user's webhook. Raises NotFound."""
     async with services.db() as session:
-        found = await db.notifications.webhook_of(session, user, webhook_id)
-    if found is None:
+        webhook = await db.notifications.webhook_of(session, user, webhook_id)
+    if webhook is None:
         raise NotFound
-    return found
+    return webhook
 
 
 async def change_secret(services: Services, user: UUID, webhook_id: UUID) -> Webhook:
-    """A new secret; the old one signs beside it for a day. Raises NotFound."""
-    found = await webhook_of(services, user, webhook_id)
+    """Give a webhook a new secret; for a day the old one signs beside it. Raises NotFound."""
+    webhook = await webhook_of(services, user, webhook_id)
     until = datetime.now(UTC) + BOTH_SECRETS
     async with services.db.begin() as session:
-        values = {"secret": new_secret(), "old_secret": found.secret, "old_secret_until": until}
+        values = {"secret": new_secret(), "old_secret": webhook.secret, "old_secret_until": until}
         await db.notifications.change_webhook(session, webhook_id, **values)
     return await webhook_of(services, user, webhook_id)
 
 
 async def send_test(services: Services, user: UUID, webhook_id: UUID) -> Delivery:
-    """A message that only says that it is a test. Raises NotFound."""
+    """Send a message that is only a test. Raises NotFound."""
     await webhook_of(services, user, webhook_id)
     async with services.db.begin() as session:
         return await db.notifications.add_delivery(
@@ -79,12 +79,12 @@ async def send_test(services: Services, user: UUID, webhook_id: UUID) -> Deliver
 
 
 async def redeliver(services: Services, user: UUID, webhook_id: UUID, delivery_id: UUID) -> Delivery:
-    """Send a message once more, under the id that it had. Raises NotFound."""
+    """Send a message once more, under the same id. Raises NotFound."""
     async with services.db.begin() as session:
-        found = await db.notifications.redeliver(session, user, webhook_id, delivery_id)
-    if found is None:
+        delivery = await db.notifications.redeliver(session, user, webhook_id, delivery_id)
+    if delivery is None:
         raise NotFound
-    return found
+    return delivery
 
 
 # Devices
@@ -93,7 +93,7 @@ async def add_device(services: Services, user: UUID, token: str, platform: str) 
     async with services.db.begin() as session:
         await db.users.ensure_user(session, user)
         await db.users.lock_user(session, user)
-        known = await db.notifications.devices_of(session, user)
-        if len(known) >= MAX_DEVICES and token not in {device.token for device in known}:
+        devices = await db.notifications.devices_of(session, user)
+        if len(devices) >= MAX_DEVICES and token not in {device.token for device in devices}:
             raise Conflict(f"{MAX_DEVICES} of your devices are registered already; delete one first.")
         return await db.notifications.add_device(session, user, token, platform)

@@ -1,4 +1,4 @@
-"""Sending a webhook: signed as Standard Webhooks says, to a public address, once."""
+"""Sends one message to a webhook, once: signed as Standard Webhooks describes, and only to public addresses."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def headers_of(webhook: Webhook, message_id: str, body: bytes) -> dict[bytes | str, bytes | str]:
-    """The headers of one try; after a change of secrets it is signed with both for a while."""
+    """The headers of one try. For a while after a change of secrets, it is signed with both."""
     now = int(time.time())
     secrets = [webhook.secret]
     if webhook.old_secret and webhook.old_secret_until and webhook.old_secret_until > datetime.now(UTC):
@@ -43,7 +43,7 @@ def headers_of(webhook: Webhook, message_id: str, body: bytes) -> dict[bytes | s
 
 
 class WebhookSender:
-    """Posts to webhooks; follows no redirect and keeps no connection."""
+    """Posts to webhooks; follows no redirects and keeps no connections open."""
 
     def __init__(self, settings: Settings) -> None:
         self._timeout_s = settings.webhook_timeout_s
@@ -59,23 +59,23 @@ class WebhookSender:
         await self._pool.aclose()
 
     async def send(self, webhook: Webhook, message_id: str, body: dict[str, Any]) -> SendResult:
-        """One try."""
+        """Try once."""
         data = json.dumps(body, separators=(",", ":")).encode()
         headers = headers_of(webhook, message_id, data)
-        said: SendResult | None = None  # what was answered counts, however the connection ends after it
+        result: SendResult | None = None  # an answer counts, however the connection ends after it
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
                 self._pool.stream("POST", webhook.url, headers=headers, content=data) as response,
             ):
-                said = _result_of(response)  # its body is not read
+                result = _result_of(response)  # its body is not read
         except TimeoutError:
-            said = said or SendResult(None, f"no answer within {self._timeout_s:g} s")
+            result = result or SendResult(None, f"no answer within {self._timeout_s:g} s")
         except NotPublic as error:
-            said = SendResult(None, str(error))
+            result = SendResult(None, str(error))
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ssl.SSLError) as error:
-            said = said or SendResult(None, f"{type(error).__name__}: {error}"[:200])
-        return said
+            result = result or SendResult(None, f"{type(error).__name__}: {error}"[:200])
+        return result
 
 
 def _result_of(response: httpcore.Response) -> SendResult:
@@ -83,8 +83,8 @@ def _result_of(response: httpcore.Response) -> SendResult:
     if 200 <= status < 300:
         return SendResult(status)
     if status == 410:
-        return SendResult(status, "410: it wants no more messages", gone=True, final=True)
+        return SendResult(status, "410: it wants no more messages", unwanted=True, final=True)
     if 300 <= status < 400:
-        return SendResult(status, f"{status}: redirects are not followed; register the address that it leads to")
+        return SendResult(status, f"{status}: redirects are not followed; register the address that they lead to")
     header = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
     return SendResult(status, f"answered {status}", retry_after_s=retry_after_s(header.decode("latin-1")))

@@ -1,4 +1,4 @@
-"""Logs: one JSON line an event; ids and sizes only, never pixels, tokens or signed links."""
+"""Logs: one JSON line for each event, with ids and sizes but never pixels, tokens or signed links."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from orchestrator.observability import tracing
 
 
 def configure_logging(level: str) -> None:
-    """JSON lines on stderr, also for the libraries' own loggers; access logs stay off (query strings carry tokens)."""
+    """Log JSON lines to stderr, and the libraries' warnings too. Access logs stay off: query strings carry tokens."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -14,17 +14,17 @@ from orchestrator.config import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-# Streams live for minutes; health and pages say nothing; links and tickets carry secrets in their query strings.
+# Streams last for minutes, health and pages tell nothing new, and links and tickets carry secrets in their queries.
 UNTRACED = "/health,/metrics,/objects/,/events$,/ws/,/web/"
 _w3c = TraceContextTextMapPropagator()
 tracer = trace.get_tracer("irisvue")
 
 
 def configure_tracing(settings: Settings, service: str) -> None:
-    """Send this process's spans to the collector that the settings name; nothing without one."""
+    """Send this process's spans to the collector in the settings, if there is one."""
     if settings.otlp_endpoint is None:
         return
-    # Imported here: every command starts with this module, and few send spans.
+    # Imported here: every command imports this module, and few send spans.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -41,23 +41,24 @@ def trace_requests(app: "FastAPI") -> None:
     """A span for each request; its parent is the caller's, where the caller sent a `traceparent`."""
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-    def without_query(current: trace.Span, scope: dict[str, Any]) -> None:
-        for name in ("http.url", "http.target", "url.full"):  # whatever a caller puts into a query may be a secret
-            current.set_attribute(name, scope["path"])
-        current.set_attribute("url.query", "")
-
     FastAPIInstrumentor.instrument_app(
-        app, excluded_urls=UNTRACED, exclude_spans=["receive", "send"], server_request_hook=without_query
+        app, excluded_urls=UNTRACED, exclude_spans=["receive", "send"], server_request_hook=_remove_query
     )
 
 
+def _remove_query(current: trace.Span, scope: dict[str, Any]) -> None:
+    for name in ("http.url", "http.target", "url.full"):  # anything in a query may be a secret
+        current.set_attribute(name, scope["path"])
+    current.set_attribute("url.query", "")
+
+
 def traceparent() -> str | None:
-    """The present place in the trace, as a W3C `traceparent`; None where nothing is traced."""
+    """The current span as a W3C `traceparent`; None where nothing is traced."""
     return headers().get("traceparent")
 
 
 def headers() -> dict[str, str]:
-    """The W3C headers of the present place."""
+    """The W3C headers of the current span."""
     carrier: dict[str, str] = {}
     _w3c.inject(carrier)
     return carrier
@@ -65,16 +66,16 @@ def headers() -> dict[str, str]:
 
 @contextmanager
 def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **attributes: Any) -> Iterator[None]:
-    """A span around a piece of work; an exception that leaves it is noted by its name only."""
+    """A span around a piece of work; of an exception that leaves it, only the name is recorded."""
     with tracer.start_as_current_span(name, kind=kind, attributes=attributes, record_exception=False):
         yield
 
 
 @contextmanager
 def span_after(parent: str | None, name: str, **attributes: Any) -> Iterator[None]:
-    """A span whose parent is in another process: `parent` is what `traceparent` gave there."""
-    before = _w3c.extract({"traceparent": parent} if parent else {})
-    token = context.attach(before)
+    """A span whose parent is in another process: `parent` is the value of `traceparent` there."""
+    parent_context = _w3c.extract({"traceparent": parent} if parent else {})
+    token = context.attach(parent_context)
     try:
         with span(name, SpanKind.CONSUMER, **attributes):
             yield
@@ -83,7 +84,7 @@ def span_after(parent: str | None, name: str, **attributes: Any) -> Iterator[Non
 
 
 class Steps:
-    """The spans of steps that follow each other; each ends when the next begins."""
+    """The spans of consecutive steps; each ends when the next begins."""
 
     def __init__(self) -> None:
         self._parent = context.get_current()
@@ -91,7 +92,7 @@ class Steps:
         self._name = ""
 
     def begin(self, name: str) -> None:
-        """The step `name` has begun, or goes on; calls made from now on are under it."""
+        """Open the span of the step `name`, unless it is open; calls made from now on are under it."""
         if name == self._name:
             return
         self.close()
@@ -100,7 +101,7 @@ class Steps:
         self._token = context.attach(trace.set_span_in_context(self._open, self._parent))
 
     def close(self) -> None:
-        """The last step has ended."""
+        """End the span of the last step."""
         if self._open is not None:
             context.detach(self._token)
             self._open.end()
@@ -108,8 +109,8 @@ class Steps:
 
 
 def ids(_: object, __: str, event: Any) -> Mapping[str, Any]:
-    """For the log: the ids of the present trace, where there is one."""
-    now = trace.get_current_span().get_span_context()
-    if now.is_valid:
-        event |= {"trace_id": f"{now.trace_id:032x}", "span_id": f"{now.span_id:016x}"}
+    """Add the ids of the current trace, if there is one, to a log event."""
+    current = trace.get_current_span().get_span_context()
+    if current.is_valid:
+        event |= {"trace_id": f"{current.trace_id:032x}", "span_id": f"{current.span_id:016x}"}
     return event  # type: ignore[no-any-return]

@@ -1,1 +1,1 @@
-"""Progress events: kept in Redis for late readers, pushed to everyone who watches."""
+"""Progress events: kept in Redis for late readers, pushed to every watcher."""

@@ -1,8 +1,8 @@
-"""Progress events: written once, kept for a late reader, pushed to everyone who watches.
+"""Progress events: written once, kept for late readers, pushed to every watcher.
 
 Redis keys: `irisvue:progress:{job}` and `irisvue:user:{user}` are streams with the job's and the user's events under
-the same ids, at most KEEP_JOB and KEEP_USER of them, gone KEEP_SECONDS after the last. Every event is also published on
-the channel `irisvue:events` (hub.py hands it on); `irisvue:stop` names jobs whose work must end now.
+the same ids, KEEP_JOB and KEEP_USER of them at most; they expire KEEP_SECONDS after the last event. Every event is also
+published on the channel `irisvue:events` (see hub.py). The channel `irisvue:stop` names jobs whose work must end now.
 """
 
 import json
@@ -17,11 +17,11 @@ from uuid import UUID
 from redis import exceptions
 from redis.asyncio import Redis
 
-from orchestrator.db.tables import ENDED
+from orchestrator.db.job_states import ENDED
 
 CHANNEL, STOP_CHANNEL = "irisvue:events", "irisvue:stop"
 KEEP_JOB, KEEP_USER = 400, 2000
-KEEP_SECONDS = 24 * 3600  # unless the settings say something else
+KEEP_SECONDS = 24 * 3600  # unless the settings say otherwise
 LAST_STATES = tuple(state.value for state in ENDED)
 UNREACHABLE = (
     exceptions.ConnectionError,
@@ -33,8 +33,9 @@ UNREACHABLE = (
 )
 """What is raised while Redis can't be reached, or takes no writes. A mistake in a command is not among them."""
 
-# One step, because watchers drop what is older than what they have seen: ids must reach them in order. Nothing follows
-# a job's last event, and nothing of an older attempt follows a newer one's: a worker thought dead can't be heard.
+# One step, because ids must reach the watchers in order: they drop what is older than what they have seen. Nothing
+# follows a job's last event, and no event of an older attempt follows one of a newer attempt: nobody hears a worker
+# that was thought dead.
 APPEND_AND_PUSH = """
 local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 if last[1] then
@@ -58,7 +59,7 @@ return id
 
 @dataclass(frozen=True)
 class Event:
-    """One message of the contract as JSON. `id` is the Redis stream's; empty where it was read off the job's row."""
+    """One message of the contract as JSON. `id` is the Redis stream's, or empty if it was read from the job's row."""
 
     id: str
     text: str
@@ -77,14 +78,14 @@ class Event:
 
     @cached_property
     def order(self) -> tuple[int, int]:
-        """Comparable form of the id."""
+        """The id in a form that can be compared."""
         return order(self.id)
 
     @cached_property
     def sse(self) -> bytes:
         """As a Server-Sent Event; encoded once for all watchers."""
-        number = f"id: {self.id}\n" if self.id else ""
-        return f"{number}event: {self.kind}\ndata: {self.text}\n\n".encode()
+        id_line = f"id: {self.id}\n" if self.id else ""
+        return f"{id_line}event: {self.kind}\ndata: {self.text}\n\n".encode()
 
     @cached_property
     def websocket(self) -> str:
@@ -125,7 +126,7 @@ def user_stream(user: UUID | str) -> str:
 
 
 async def publish(redis: Redis, user: UUID, attempt: int, body: dict[str, Any], keep_s: int = KEEP_SECONDS) -> str:
-    """Append to both streams and push, in one step. Returns the event's id; "" if a later event stands there already.
+    """Append to both streams and push, in one step. Returns the event's id, or "" if a later event came first.
 
     Raises UNREACHABLE.
     """
@@ -156,6 +157,6 @@ async def forget(redis: Redis, job_ids: Iterable[UUID]) -> None:
 
 
 async def stop(redis: Redis, job_ids: Iterable[UUID]) -> None:
-    """Tell whoever works on these jobs to stop at once."""
+    """Make the workers that have these jobs stop at once."""
     for job_id in job_ids:
         await redis.publish(STOP_CHANNEL, str(job_id))

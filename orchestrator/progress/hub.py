@@ -1,7 +1,7 @@
 """The hub: one connection to Redis for a whole process, one bounded queue for each watcher.
 
-A watcher subscribes first, replays second, and drops what it has seen by id, so nothing is missed or repeated. No
-watcher waits for another: the queue of one that does not read is emptied, and it is told to replay.
+A watcher subscribes first, replays second, and drops by id what it has already seen: nothing is missed or repeated. No
+watcher waits for another: where one does not read, its queue is emptied and marked with a gap, so that it replays.
 """
 
 import asyncio
@@ -31,18 +31,18 @@ PAUSE_S = 0.2
 
 
 class Mark(Enum):
-    """What a client's queue may hold beside events."""
+    """What a watcher's queue may hold beside events."""
 
-    REPLAY = "there is a gap: replay"
-    DRAIN = "this process ends: connect again"
-    GONE = "the client has gone"
+    REPLAY = "events are missing: replay"
+    DRAIN = "this process stops: connect again"
+    DISCONNECTED = "the client has disconnected"
 
 
 Watch = asyncio.Queue[Event | Mark]
 
 
 class Draining(Exception):
-    """This process is about to end; the stream goes on in another."""
+    """This process is about to stop; another one goes on with the stream."""
 
 
 def _log_lost(state: RetryCallState) -> None:
@@ -56,7 +56,7 @@ def _log_lost(state: RetryCallState) -> None:
     before_sleep=_log_lost,
 )
 async def listen(redis: Redis, channel: str, connected: Callable[[], None], received: Callable[[bytes], None]) -> None:
-    """Hand on every message of a channel, for ever; `connected` is called after each (re)connection, as after a gap."""
+    """Call `received` with every message of a channel, for ever, and `connected` after every (re)connection."""
     async with redis.pubsub(ignore_subscribe_messages=False) as source:
         await source.subscribe(channel)
         async for item in source.listen():
@@ -67,7 +67,7 @@ async def listen(redis: Redis, channel: str, connected: Callable[[], None], rece
 
 
 class Hub:
-    """The one connection of a process to the event channel, and its clients' queues."""
+    """The one connection of a process to the event channel, and the queues of its watchers."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -82,20 +82,20 @@ class Hub:
         self._listener = asyncio.create_task(listen(self._redis, CHANNEL, self._connected, self._deliver))
 
     async def aclose(self) -> None:
-        """End the listener and every client's stream."""
+        """End the listener and every stream."""
         self.drain()
         if self._listener:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
 
     def drain(self) -> None:
-        """End every stream, also those to come, with the hint to connect again."""
+        """End every stream, and those that are yet to begin, with the hint to connect again."""
         self.draining = True
         self._push_all(Mark.DRAIN)
 
     @contextmanager
     def watch(self, stream: str) -> Iterator[Watch]:
-        """A queue of the stream's events from now on."""
+        """A queue that gets the stream's events from now on."""
         queue: Watch = asyncio.Queue(CLIENT_QUEUE)
         self._watches.setdefault(stream, set()).add(queue)
         try:
@@ -106,7 +106,7 @@ class Hub:
                 del self._watches[stream]
 
     async def ready(self) -> None:
-        """Wait until events arrive here."""
+        """Wait until the hub is connected."""
         await self._listening.wait()
 
     def _connected(self) -> None:
@@ -117,7 +117,7 @@ class Hub:
     def _deliver(self, data: bytes) -> None:
         event_id, user, text = data.decode().split(" ", 2)
         event = Event(event_id, text)
-        DELIVERY_SECONDS.observe(max(time.time() - event.order[0] / 1000, 0.0))  # the id is Redis's clock
+        DELIVERY_SECONDS.observe(max(time.time() - event.order[0] / 1000, 0.0))  # an id begins with Redis's time in ms
         for stream in (job_stream(event.body["job_id"]), user_stream(user)):
             for queue in self._watches.get(stream, ()):
                 push(queue, event)
@@ -128,7 +128,7 @@ class Hub:
 
 
 def push(queue: Watch, item: Event | Mark) -> None:
-    """Append; where the queue is full, everything in it is replaced by the mark that there is a gap."""
+    """Append. A full queue is emptied first, and an event that finds it full becomes the mark for a gap."""
     if queue.full():
         while not queue.empty():
             queue.get_nowait()
@@ -156,15 +156,15 @@ async def follow(
 ) -> AsyncGenerator[Event | None, None]:
     """The stream's events after the id `after`, kept ones first; a job's stream ends with its last event.
 
-    Yields None whenever nothing has happened for `heartbeat_s()` seconds. `missed` is asked after a gap for a last
-    event that may never have reached Redis. `opened` gets the queue, so that its owner can put a Mark into it.
+    Yields None whenever nothing has happened for `heartbeat_s()` seconds. After a gap, `missed` may return a last event
+    that never reached Redis. `opened` gets the queue, so that its owner can put a Mark into it.
 
     Raises:
-        Draining: this process is about to end.
+        Draining: this process is about to stop.
     """
     seen, gap, one_job = order(after), False, stream.startswith("irisvue:progress:")
 
-    def news(event: Event) -> bool:
+    def is_new(event: Event) -> bool:
         nonlocal seen
         if event.order <= seen:
             return False
@@ -175,7 +175,7 @@ async def follow(
         await hub.ready()
         with hub.watch(stream) as queue:
             opened(queue)
-            kept = [event for event in await _replay(redis, stream, seen) if news(event)]
+            kept = [event for event in await _replay(redis, stream, seen) if is_new(event)]
             if gap and missed and not any(e.kind in LAST_STATES for e in kept) and (last := await missed()):
                 kept.append(last)
             for event in kept:
@@ -183,13 +183,13 @@ async def follow(
                 if one_job and event.kind in LAST_STATES:
                     return
             while (live := await _next(queue, heartbeat_s())) is not Mark.REPLAY:
-                if live is Mark.GONE:
+                if live is Mark.DISCONNECTED:
                     return
                 if live is Mark.DRAIN:
                     raise Draining
                 if live is None:
                     yield None
-                elif isinstance(live, Event) and news(live):
+                elif isinstance(live, Event) and is_new(live):
                     yield live
                     if one_job and live.kind in LAST_STATES:
                         return
@@ -199,5 +199,5 @@ async def follow(
 
 @retry(retry=retry_if_exception_type(UNREACHABLE), wait=wait_fixed(PAUSE_S))
 async def _replay(redis: Redis, stream: str, seen: tuple[int, int]) -> list[Event]:
-    """What is kept. Waits while Redis is unavailable, because what happens meanwhile must not be skipped."""
+    """The kept events after `seen`. Waits while Redis is unavailable: no event may be skipped."""
     return await replay(redis, stream, "-".join(map(str, seen)))

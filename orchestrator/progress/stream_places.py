@@ -1,6 +1,7 @@
 """How many progress streams a user has open.
 
-Redis keys: `irisvue:streams:{user}`, a sorted set of open streams by the time at which each must have ended.
+Redis keys: `irisvue:streams:{user}`, a sorted set of open streams by the time at which each has ended at the latest. It
+expires a minute after the last of these times.
 """
 
 import secrets
@@ -19,7 +20,7 @@ return 1
 
 
 async def take_place(redis: Redis, user: UUID, limit: int, seconds: float) -> str | None:
-    """A place for one more open stream of the user, free again after `seconds`; None where `limit` are taken."""
+    """Take a place for one more open stream of the user, for `seconds` at most; None where `limit` places are taken."""
     place, now = secrets.token_hex(8), time.time()
     arguments = [str(now), str(now + seconds), str(limit), place, str(int(seconds) + 60)]
     taken = await redis.eval(TAKE_PLACE, 1, f"irisvue:streams:{user}", *arguments)  # type: ignore[misc]

@@ -25,7 +25,7 @@ from orchestrator.worker.shadow import PrimaryRun, run_shadows
 
 
 async def process(ctx: dict[str, Any], job_id: str) -> None:
-    """Arq's entry: claim the job, run one attempt of it, then its shadows."""
+    """The function that arq calls: claim the job, run one attempt of it, then its shadows."""
     context: Context = ctx["context"]
     await context.wait_for_models()
     claim = await lease.claim(context.services, UUID(job_id), context.infer.versions)
@@ -71,7 +71,7 @@ async def attempt(context: Context, claim: Claim) -> PrimaryRun | None:
 
 @contextmanager
 def _or_left_to_the_sweeper(claim: Claim) -> Iterator[None]:
-    """How an attempt ends can't be written while the database is unavailable: the sweeper finds the lease expired."""
+    """While the database is unavailable the end of an attempt can't be written: the lease expires, the sweeper acts."""
     try:
         yield
     except db.UNAVAILABLE as error:
@@ -79,20 +79,20 @@ def _or_left_to_the_sweeper(claim: Claim) -> Iterator[None]:
 
 
 async def _hand_back(services: Services, claim: Claim) -> None:
-    """This process is to end: another one takes the job at once."""
+    """This process stops: let another one take the job at once."""
     with _or_left_to_the_sweeper(claim):
         await lease.hand_back(services, claim)
 
 
 async def _release(services: Services, claim: Claim) -> None:
-    """The job was cancelled, deleted or claimed by another worker: remove what nobody owns."""
+    """The job was cancelled, deleted or claimed by another worker: remove objects without an owner."""
     log.info("job cancelled, deleted or taken over", job_id=str(claim.job.id), attempt=claim.attempt)
     with _or_left_to_the_sweeper(claim):
         await cancellation.remove_objects_without_owner(services, claim.job)
 
 
 async def _fail(context: Context, claim: Claim, error: Exception) -> None:
-    """Write the failure, or a retry."""
+    """End the job as failed, or have it retried."""
     services, job_id = context.services, claim.job.id
     failure = DatabaseUnavailable() if isinstance(error, db.UNAVAILABLE) else classify(error)
     if isinstance(failure, ModelUnavailable):

@@ -1,4 +1,4 @@
-"""Telling the API that the models have as many requests queued as they take."""
+"""Signals to the API that the models' queue is full."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ EVERY_S = 1.0
 
 
 class BusySignal:
-    """Sets the flag that makes the API answer 429, once a second at most."""
+    """Makes the API answer 429 to new work; writes to Redis once a second at most."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -40,7 +40,7 @@ async def consume_until_signalled(context: Context) -> None:
     """Work until SIGTERM or SIGINT.
 
     Then nothing new is claimed, and jobs that are not done within `drain_s` are handed back; a second signal hands them
-    back at once. Losing Redis ends nothing: jobs in hand are finished, then the queue is connected to again.
+    back at once. An outage of Redis stops nothing: jobs in hand are finished, then the queue is connected again.
     """
     signals = asyncio.Queue[None]()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""Keeps the lease of a job that is being worked on."""
+"""Renews the lease of the job in hand."""
 
 import asyncio
 from collections.abc import AsyncIterator

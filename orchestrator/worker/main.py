@@ -45,7 +45,7 @@ async def run_worker(settings: Settings) -> None:
 
 
 def periodic_work(settings: Settings, dispatcher: Dispatcher) -> Sequence[Periodic]:
-    """What every worker does beside its jobs."""
+    """What every worker does besides its jobs."""
     return (
         Periodic("sweep", settings.sweep_every_s, recovery.sweep, leader=True),
         Periodic("cleanup", settings.cleanup_every_s, retention.clean_and_log, leader=True),
@@ -86,17 +86,17 @@ def _log_first(state: RetryCallState) -> None:
 
 @retry(retry=retry_if_exception(_may_pass), wait=wait_fixed(POLL_MODELS_S), before_sleep=_log_first, reraise=True)
 async def _wait_for_inference(settings: Settings) -> Infer:
-    """The models, however long they take to come: in a cluster the worker may be up before they are."""
+    """Wait for the models, however long it takes: in a cluster the worker may be up before they are."""
     return await open_inference(settings)
 
 
 async def _register_versions(services: Services, infer: Infer) -> None:
     try:
         await routing.register(services, infer.available)
-    except db.UNAVAILABLE as error:  # the models can serve; routes can name what another worker has registered
+    except db.UNAVAILABLE as error:  # the models serve all the same; another worker may register the versions
         log.warning("versions not registered", error=type(error).__name__)
 
 
 async def _obey_stops(context: Context) -> None:
-    """Stop the work on jobs that are cancelled. What is missed is noticed at the next report or lease renewal."""
+    """Stop the work on jobs that are cancelled. A missed one is noticed at the next report or lease renewal."""
     await listen(context.services.redis, STOP_CHANNEL, lambda: None, lambda data: context.stop(UUID(data.decode())))

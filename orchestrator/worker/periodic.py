@@ -1,4 +1,4 @@
-"""Work that is done again and again beside the jobs."""
+"""Work that every process does periodically, besides its jobs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,9 +12,9 @@ from orchestrator.services import Services
 
 @dataclass(frozen=True)
 class Periodic:
-    """A task for every `every_s` seconds. With `leader` only one process of all does it in any such time.
+    """Work to do every `every_s` seconds. With `leader`, only one of all processes does it in that time.
 
-    While Redis can't be reached, every process does it: all periodic work may run twice at once.
+    While Redis can't be reached, every process does it: periodic work must be safe to run in two processes at once.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Periodic:
     leader: bool = False
 
     async def run(self, services: Services) -> None:
-        """Do it until cancelled; a round that fails is logged, and the next one comes."""
+        """Do the work until cancelled. A round that fails is logged, and the next one comes in time."""
         while True:
             await asyncio.sleep(self.every_s)
             try:

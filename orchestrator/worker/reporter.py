@@ -1,4 +1,4 @@
-"""Progress of one attempt: to watchers at once, to the row now and then."""
+"""Reports the progress of one attempt: to watchers at once, to the job's row now and then."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ class Reporter:
         self._spans = tracing.Steps()
 
     async def __call__(self, step: str, percent: int, **extra: str) -> None:
-        """Report `percent` done in `step`; nothing where that is not beyond the last report. Raises Fenced."""
+        """Report `percent` done in `step`; nothing if the last report was as far. Raises Fenced."""
         self._spans.begin(step)
         async with self._lock:
             if percent > self._percent:

@@ -1,4 +1,4 @@
-"""Saving what the pipeline has made: the objects first, then the row that says they exist."""
+"""Saves what the pipeline has made: the objects first, then the row that says they exist."""
 
 import asyncio
 import time
@@ -25,11 +25,11 @@ async def save(
         claim: the job.
         report: progress of this attempt.
         result: what the pipeline has made.
-        started: when the attempt began, as `time.perf_counter` gives it.
-        provider: who ran the networks.
+        started: when the attempt began, as a value of `time.perf_counter`.
+        provider: what ran the networks.
 
     Raises:
-        Fenced: the claim is no longer valid. StoreUnavailable: the store can't be written.
+        Fenced: the claim is no longer valid. StoreUnavailable: the object store can't be written.
     """
     job, storage = claim.job, services.storage
     result_key, mask_key, _, before_key = object_keys.result_keys(job.user_id, job.id)
@@ -65,7 +65,7 @@ async def save(
 
 
 async def save_preview(services: Services, claim: Claim, report: Reporter, preview: Pixels) -> None:
-    """Store a first picture, (P, P, 3) uint8 sRGB, and tell the watchers where it is. Raises Fenced."""
+    """Store a preview, (P, P, 3) uint8 sRGB, and publish its link to the watchers. Raises Fenced."""
     key = object_keys.result_keys(claim.job.user_id, claim.job.id)[2]
     await services.storage.put(key, await asyncio.to_thread(encode_jpeg, preview, 85), "image/jpeg")
     async with services.db.begin() as session:

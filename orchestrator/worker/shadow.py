@@ -1,4 +1,4 @@
-"""Shadows: a version that runs beside the primary one, on the same photos, without anyone seeing its results.
+"""Shadows: versions that run beside the primary, on the same photos, and whose results are shown to nobody.
 
 The whole pipeline runs once more with the shadow in its model's place, after the job has ended, and with a lower
 priority in the server's queue than every job. What is recorded is how alike the two results are, and how long each
@@ -66,7 +66,7 @@ async def _ignore_progress(step: str, percent: int) -> None:
 
 
 def likeness(name: str, one: Result, other: Result) -> float:
-    """Of two runs: the masks' intersection over union (0–1) for a segmenter, the pictures' PSNR in dB for an enhancer.
+    """How alike two runs are: IoU of the masks (0–1) for a segmenter, PSNR of the pictures in dB for an enhancer.
 
     0 where the pictures differ in size.
     """

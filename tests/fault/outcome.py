@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 
 from irisvue import AsyncClient
-from orchestrator.db.tables import JobStatus
+from orchestrator.db.job_states import JobStatus
 from orchestrator.embedded.stack import Stack
 from orchestrator.services import Services
 from tests.fault.conftest import row

@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator import db, photos
 from orchestrator.api.feeds import job_feed
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.errors import ModelUnavailable, StoreUnavailable, VersionGone
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.jobs import lease, recovery

@@ -85,8 +85,8 @@ async def test_slow_and_huge_bodies_are_refused(impatient_api: str, stack: Stack
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     head = f"POST /api/v1/processing/submit HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stack.token}\r\n"
     writer.write((head + "Content-Type: application/json\r\nContent-Length: 60\r\n\r\n{").encode())
-    response = await asyncio.wait_for(reader.read(), 10)  # the server closes the connection
-    assert b" 408 " in response.split(b"\r\n")[0] and b"too_slow" in response
+    answer = await asyncio.wait_for(reader.read(), 10)  # the connection is closed after the answer
+    assert b" 408 " in answer.split(b"\r\n")[0] and b"too_slow" in answer
     writer.close()
     async with httpx.AsyncClient(base_url=impatient_api, trust_env=False, timeout=30) as client:
         client.headers["Authorization"] = f"Bearer {stack.token}"

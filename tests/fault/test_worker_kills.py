@@ -16,7 +16,8 @@ from sqlalchemy import func, update
 
 from irisvue import AsyncClient
 from orchestrator import db, photos, queue
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.embedded.stack import Stack
 from orchestrator.jobs import submission
 from orchestrator.services import Services

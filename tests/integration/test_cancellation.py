@@ -5,7 +5,7 @@ from uuid import uuid4
 import httpx
 
 from orchestrator import db, photos
-from orchestrator.db.tables import JobStatus
+from orchestrator.db.job_states import JobStatus
 from orchestrator.embedded.stack import Stack
 from orchestrator.jobs import cancellation, lease
 from orchestrator.pipeline.images import encode_jpeg

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import func, update
 
 from orchestrator import db, object_keys, photos
-from orchestrator.db.tables import IdempotencyRecord, Job, JobStatus, Photo, Upload
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import IdempotencyRecord, Job, Photo, Upload
 from orchestrator.embedded.stack import Stack
 from orchestrator.privacy import subject_data
 from orchestrator.privacy.retention import clean

@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from standardwebhooks import Webhook as Verifier
 
 from orchestrator import db
-from orchestrator.db.tables import Delivery, DeliveryStatus, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Delivery, DeliveryStatus
 from orchestrator.errors import NoIrisFound
 from orchestrator.jobs import lease
 from orchestrator.jobs.lease import Claim

@@ -3,6 +3,7 @@
 import errno
 from pathlib import Path
 
+from orchestrator import health
 from orchestrator.config import Settings
 from orchestrator.storage import Storage
 from tests.receivers import receiver
@@ -16,23 +17,23 @@ def bucket(endpoint: str) -> Storage:
 
 async def test_a_wrong_certificate(tmp_path: Path) -> None:
     with tls_server(tmp_path, -1) as url:
-        assert await bucket(url).trouble() == "its certificate is not valid: Expired"
+        assert await health.store(bucket(url)) == "its certificate is not valid: Expired"
 
 
 async def test_denied_access() -> None:
     with receiver() as server:
         server.always = lambda _: (403, {}, b"<Error><Code>AccessDenied</Code></Error>")
-        assert "access denied" in await bucket(server.url).trouble()
+        assert "access denied" in await health.store(bucket(server.url))
 
 
 def test_a_full_disk() -> None:
-    assert Storage.words(OSError(errno.ENOSPC, "No space left on device")) == "the disk is full"
+    assert health.store_error(OSError(errno.ENOSPC, "No space left on device")) == "the disk is full"
 
 
 async def test_a_disk_that_is_nearly_full_and_a_folder_that_is_missing(tmp_path: Path) -> None:
     settings = Settings.model_validate({"storage_url": f"file://{tmp_path}"})
-    assert await Storage(settings).trouble() == ""
-    nearly_full = Storage(settings, min_free_bytes=2**62)
-    assert "MB are left" in await nearly_full.trouble()
+    folder = Storage(settings)
+    assert await health.store(folder) == "ok"
+    assert "MB are left" in await health.store(folder, min_free_bytes=2**62)
     tmp_path.rmdir()
-    assert "can't be written" in await nearly_full.trouble()
+    assert "can't be written" in await health.store(folder)

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from orchestrator.api.dependencies import Open
 from orchestrator.db.tables import Device
+from orchestrator.services import Services
 
 
 class DeviceRequest(BaseModel):
@@ -24,10 +24,10 @@ class DeviceResponse(BaseModel):
     platform: str
     created_at: datetime
     seen_at: datetime
-    push_enabled: bool = Field(description="Whether this service is set up to send push notices at all.")
+    push_enabled: bool = Field(description="Whether this service is set up to send push notifications.")
 
     @classmethod
-    def of(cls, services: Open, row: Device) -> Self:
+    def of(cls, services: Services, row: Device) -> Self:
         """Build the answer."""
         values = {name: getattr(row, name) for name in ("id", "platform", "created_at", "seen_at")}
         return cls(**values, push_enabled=services.settings.fcm_credentials is not None)

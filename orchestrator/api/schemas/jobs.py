@@ -1,4 +1,4 @@
-"""The JSON of the contract. Fields may be added, never removed or renamed."""
+"""Jobs: what is submitted, and what is answered."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -6,14 +6,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from orchestrator.db.tables import Job, JobStatus
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job
 from orchestrator.services import Services
 
 WAITING = "Waiting in line..."
 
 
 class SubmitRequest(BaseModel):
-    """Which photo, how urgent, and whether a first picture is wanted early."""
+    """Which photo, how urgent, and whether a preview is wanted."""
 
     photo_id: UUID
     preview: bool = False
@@ -40,13 +41,13 @@ class JobResponse(BaseModel):
 
     @classmethod
     def of(cls, services: Services, job: Job) -> "JobResponse":
-        """Build the answer to a submission: how the job stood then, also when the answer is given again."""
+        """Build the answer to a submission: how the job stood then, also when a repeated key gets the answer again."""
         fresh = {"status": JobStatus.PENDING, "current_step": WAITING, "progress": 0}
         return JobResponse(**_common(services, job) | fresh)
 
 
 class JobStatusResponse(JobResponse):
-    """Everything about a job. Addresses are signed and live for minutes."""
+    """Everything about a job. Addresses are signed and good for minutes."""
 
     error_type: str | None = None
     error_message: str | None = None
@@ -55,7 +56,7 @@ class JobStatusResponse(JobResponse):
     result_url: str | None = None
     original_url: str
     mask_url: str | None = None
-    before_url: str | None = Field(default=None, description="The result's own crop, as it was photographed.")
+    before_url: str | None = Field(default=None, description="The crop that became the result, as photographed.")
     preview_url: str | None = None
     processing_time_ms: int | None = None
     step_ms: dict[str, int] | None = None

@@ -1,4 +1,4 @@
-"""Models, their versions and routes."""
+"""Models, their versions and their routes."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -30,7 +30,7 @@ class VersionResponse(BaseModel):
 
 
 class RouteResponse(BaseModel):
-    """Percent of the jobs by version; `baseline` is the version that the guard compares the others with."""
+    """The percentage of jobs for each version; the guard compares the others with the version `baseline`."""
 
     shares: dict[str, int]
     shadow: str | None
@@ -46,7 +46,7 @@ class RouteResponse(BaseModel):
 
 
 class ModelResponse(BaseModel):
-    """A model; without a route its newest version serves every job."""
+    """A model. Without a route, its newest version serves every job."""
 
     name: str
     versions: list[VersionResponse]
@@ -66,7 +66,7 @@ class ModelList(BaseModel):
 
 
 class RouteRequest(BaseModel):
-    """Percent of the jobs by version, adding up to 100; jobs that have begun keep their version."""
+    """The percentage of jobs for each version, 100 in all. Jobs that have begun keep their version."""
 
     shares: dict[Version, Annotated[int, Field(ge=1, le=100)]] = Field(
         min_length=1, max_length=20, examples=[{"2": 90, "3": 10}]

@@ -6,12 +6,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from orchestrator.db.tables import Job, JobStatus, Photo, Upload
+from orchestrator.db.job_states import JobStatus
+from orchestrator.db.tables import Job, Photo, Upload
 from orchestrator.services import Services
 
 
 class PhotoResponse(BaseModel):
-    """A photo; the last four fields mirror its latest finished job."""
+    """A photo; the last four fields repeat those of its latest job that has completed or failed."""
 
     id: UUID
     content_type: str
@@ -83,9 +84,9 @@ class UploadResponse(BaseModel):
     @classmethod
     async def of(cls, services: Services, upload: Upload) -> Self:
         """Build the answer, with a fresh signature."""
-        seconds = services.settings.upload_seconds
-        given = upload.object_key, upload.content_type, upload.size_bytes, seconds
-        address = await services.storage.upload_address(*given)
+        address = await services.storage.upload_address(
+            upload.object_key, upload.content_type, upload.size_bytes, services.settings.upload_seconds
+        )
         base = services.settings.public_url.rstrip("/")
         return cls(
             id=upload.id,

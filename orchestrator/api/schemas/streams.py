@@ -6,17 +6,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from orchestrator.db.tables import JobStatus
+from orchestrator.db.job_states import JobStatus
 
 
 class TicketRequest(BaseModel):
-    """For which stream: a job's, or (without one) that of all of the caller's jobs."""
+    """Which stream the ticket is for: that of one job or, without `job_id`, of all of the caller's jobs."""
 
     job_id: UUID | None = None
 
 
 class TicketResponse(BaseModel):
-    """A ticket for one use within `expires_in` seconds."""
+    """A ticket that opens one stream, once, within `expires_in` seconds."""
 
     ticket: str
     job_id: UUID | None
@@ -39,7 +39,7 @@ class ProgressMessage(BaseModel):
     message: str | None = None
     suggestion: str | None = None
     preview_url: str | None = None
-    event_id: str | None = Field(default=None, description="WebSocket only: what SSE has as `id`.")
+    event_id: str | None = Field(default=None, description="WebSocket only: the `id` of a Server-Sent Event.")
 
 
 EVENT_SCHEMA: dict[str, Any] = {

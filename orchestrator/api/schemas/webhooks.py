@@ -12,15 +12,15 @@ EventName = Literal["job.completed", "job.failed", "job.cancelled"]
 
 
 class WebhookRequest(BaseModel):
-    """Where to, and about what."""
+    """The address, and the events that it gets."""
 
     url: str = Field(min_length=1, max_length=2000, examples=["https://app.example.com/hooks/irisvue"])
     events: list[EventName] = Field(default=["job.completed", "job.failed"], min_length=1, max_length=3)
-    all_users: bool = Field(default=False, strict=True, description="Jobs of everybody; needs the scope webhooks:all.")
+    all_users: bool = Field(default=False, strict=True, description="Jobs of all users; needs the scope webhooks:all.")
 
 
 class WebhookResponse(BaseModel):
-    """A webhook. The secret is shown when it is made and when it is changed, never again."""
+    """A webhook. Its secret is shown only when the webhook is created and when the secret is changed."""
 
     id: UUID
     url: str
@@ -28,7 +28,7 @@ class WebhookResponse(BaseModel):
     all_users: bool
     disabled_at: datetime | None
     created_at: datetime
-    secret: str | None = Field(default=None, description="Checks the signatures (Standard Webhooks).")
+    secret: str | None = Field(default=None, description="For checking the signatures (Standard Webhooks).")
 
     @classmethod
     def of(cls, row: Webhook, *, with_secret: bool = False) -> Self:
@@ -44,7 +44,7 @@ class WebhookList(BaseModel):
 
 
 class AttemptResponse(BaseModel):
-    """One try: the answer's HTTP status, or why there was none."""
+    """One try to send a message: the answer's HTTP status, or why there was no answer."""
 
     at: datetime
     answer: int | None
@@ -58,14 +58,14 @@ class AttemptResponse(BaseModel):
 
 
 class DeliveryResponse(BaseModel):
-    """A message and how its sending went; `dead` ones were given up and can be sent once more."""
+    """A message, and how sending it went. One that is `dead` was given up and can be sent once more."""
 
     id: UUID
-    message_id: str = Field(description="What the receiver sees as `webhook-id`, the same for every try.")
+    message_id: str = Field(description="The receiver's `webhook-id`, the same for every try.")
     event: str
     job_id: UUID | None
     status: DeliveryStatus
-    next_at: datetime | None = Field(description="When it is tried (again); null once it is sent or dead.")
+    next_at: datetime | None = Field(description="When it is tried next; null once it is sent or dead.")
     created_at: datetime
     body: dict[str, Any]
     attempts: list[AttemptResponse]

@@ -1,7 +1,7 @@
-"""Alembic's entry: online only, over the same asyncpg driver as the service.
+"""Alembic's entry: online only, with the service's own driver, asyncpg.
 
-One migrator at a time, each migration in a transaction of its own, and none waits long for a lock: whoever waits for
-one on a table stops everybody behind it, and the old version still works on these tables.
+One migrator runs at a time, each migration has a transaction of its own, and none waits long for a lock: every query on
+the table would wait behind it, and the old version of the service still works on these tables.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ LOCK_TIMEOUT = context.config.get_main_option("lock_timeout")
 
 
 def _run(connection: Connection) -> None:
-    connection.execute(text(f"SELECT pg_advisory_lock({ONE_AT_A_TIME})"))  # until the connection is closed
+    connection.execute(text(f"SELECT pg_advisory_lock({ONE_AT_A_TIME})"))  # held until the connection is closed
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.commit()
     context.configure(

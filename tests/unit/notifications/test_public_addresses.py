@@ -51,12 +51,12 @@ def test_public_addresses(address: str) -> None:
 )
 def test_urls_that_no_webhook_may_have(url: str) -> None:
     with pytest.raises(Invalid):
-        check_url(url, private_too=False)
+        check_url(url, allow_private=False)
 
 
 def test_urls_that_a_webhook_may_have() -> None:
-    check_url("https://app.example.com:8443/hooks?x=1", private_too=False)
-    check_url("http://127.0.0.1:9000/", private_too=True)
+    check_url("https://app.example.com:8443/hooks?x=1", allow_private=False)
+    check_url("http://127.0.0.1:9000/", allow_private=True)
 
 
 class Recorder(httpcore.AsyncNetworkBackend):
@@ -89,7 +89,7 @@ def resolver(*answers: list[str]) -> Resolve:
 
 async def test_the_address_that_was_checked_is_the_one_that_is_called() -> None:
     recorder = Recorder()
-    backend = PublicOnly(private_too=False, resolve=resolver(["8.8.8.8"], ["127.0.0.1"]), inner=recorder)
+    backend = PublicOnly(allow_private=False, resolve=resolver(["8.8.8.8"], ["127.0.0.1"]), inner=recorder)
     with pytest.raises(httpcore.ConnectError):
         await backend.connect_tcp("rebinding.example.com", 443)
     assert recorder.connected_to == ["8.8.8.8"]
@@ -99,14 +99,14 @@ async def test_the_address_that_was_checked_is_the_one_that_is_called() -> None:
 
 
 async def test_one_private_address_among_public_ones_is_refused() -> None:
-    backend = PublicOnly(private_too=False, resolve=resolver(["8.8.8.8", "169.254.169.254"]))
+    backend = PublicOnly(allow_private=False, resolve=resolver(["8.8.8.8", "169.254.169.254"]))
     with pytest.raises(NotPublic):
         await backend.connect_tcp("mixed.example.com", 443)
 
 
 async def test_a_name_of_this_machine_is_refused_when_it_is_called() -> None:
     with pytest.raises(NotPublic):
-        await PublicOnly(private_too=False).connect_tcp("localhost", 443)
+        await PublicOnly(allow_private=False).connect_tcp("localhost", 443)
 
 
 async def test_a_name_that_cannot_be_resolved_is_a_failed_connection() -> None:
@@ -114,4 +114,4 @@ async def test_a_name_that_cannot_be_resolved_is_a_failed_connection() -> None:
         raise OSError("no such name")
 
     with pytest.raises(httpcore.ConnectError, match=r"nowhere\.example\.com can't be resolved"):
-        await PublicOnly(private_too=False, resolve=fail).connect_tcp("nowhere.example.com", 443)
+        await PublicOnly(allow_private=False, resolve=fail).connect_tcp("nowhere.example.com", 443)

@@ -1,6 +1,6 @@
 """Which changes of a job's status are allowed."""
 
-from orchestrator.db.tables import ENDED, TRANSITIONS, JobStatus, states_before
+from orchestrator.db.job_states import ENDED, TRANSITIONS, JobStatus, states_before
 
 
 def test_ended_jobs_never_change() -> None:
