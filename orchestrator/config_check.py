@@ -70,8 +70,8 @@ def _line(name: str, problem: str, value: object) -> str:
     default = Settings.model_fields[name].default
     example = EXAMPLES.get(name, default)
     secret = isinstance(default, SecretStr) or "secret" in name or "key" in name
-    shown = f"a text of {len(str(value))} characters" if secret else repr(_without_password(str(value)))
-    return f"{PREFIX}{name.upper()} is {shown}: {problem}. Example: {PREFIX}{name.upper()}={example}"
+    displayed = f"a text of {len(str(value))} characters" if secret else repr(_without_password(str(value)))
+    return f"{PREFIX}{name.upper()} is {displayed}: {problem}. Example: {PREFIX}{name.upper()}={example}"
 
 
 def _without_password(address: str) -> str:

@@ -129,13 +129,15 @@ def _unfinished(rows: Jobs) -> list[Job]:
 def table(rows: Jobs) -> Table:
     """The jobs as a table: a bar while one runs, then its result or the reason why it has none."""
     uncut = Column("job", no_wrap=True, min_width=36)  # an id that is cut can't be copied
-    shown = Table(uncut, Column("since", no_wrap=True), Column("state", no_wrap=True), "what", box=None, pad_edge=False)
+    rows_table = Table(
+        uncut, Column("since", no_wrap=True), Column("state", no_wrap=True), "what", box=None, pad_edge=False
+    )
     today = datetime.now(UTC).date()
     for job in rows.values():
         created = datetime.fromisoformat(job.created_at)
         since = f"{created.astimezone():%H:%M:%S}" if created.date() == today else f"{created.astimezone():%Y-%m-%d}"
-        shown.add_row(job.job_id, since, f"[{COLOURS.get(job.status, 'cyan')}]{job.status}", _summary(job))
-    return shown
+        rows_table.add_row(job.job_id, since, f"[{COLOURS.get(job.status, 'cyan')}]{job.status}", _summary(job))
+    return rows_table
 
 
 def _summary(job: Job) -> str:

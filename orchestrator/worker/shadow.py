@@ -71,9 +71,9 @@ def likeness(name: str, one: Result, other: Result) -> float:
     0 where the pictures differ in size.
     """
     if name == SEGMENTER:
-        iris, shown = (_decoded(run.mask_png) > 0 for run in (one, other))
-        either = float((iris | shown).sum())
-        return float((iris & shown).sum()) / either if either else 1.0
+        masks = [_decoded(run.mask_png) > 0 for run in (one, other)]
+        either = float((masks[0] | masks[1]).sum())
+        return float((masks[0] & masks[1]).sum()) / either if either else 1.0
     if (one.width, one.height) != (other.width, other.height):
         return 0.0
     return min(float(cv2.PSNR(_decoded(one.jpeg), _decoded(other.jpeg))), SAME_DB)

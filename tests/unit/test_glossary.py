@@ -10,6 +10,8 @@ from orchestrator.config import ROOT
 GLOSSARY = (ROOT / "docs/glossary.md").read_text()
 # Words that stand for anything, and so say nothing.
 ALL_PURPOSE = {"found", "there", "mine", "told", "tell", "said", "asked", "shown"}
+# Words that others depend on: columns of tables, JSON of commands.
+PUBLIC = {"orchestrator/db/tables.py: shown", "orchestrator/embedded/doctor.py: found"}
 SOURCES = [path for folder in ("orchestrator", "export", "irisvue") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -59,7 +61,7 @@ def test_no_name_is_a_word_that_says_nothing() -> None:
     wrong = {
         f"{path.relative_to(ROOT)}: {name}" for path in SOURCES for name in names_in(path.read_text()) & ALL_PURPOSE
     }
-    assert not wrong
+    assert wrong == PUBLIC
 
 
 def test_every_path_that_the_glossary_names_exists() -> None:

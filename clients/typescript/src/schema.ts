@@ -35,7 +35,7 @@ export interface paths {
          * Ready
          * @description Whether work can be accepted; names what is not ready.
          *
-         *     Workers, the store and the clock are reported, but accepting does not need them.
+         *     Workers, the object store and the clock are reported, but work is accepted without them.
          */
         get: operations["ready_health_ready_get"];
         put?: never;
@@ -55,7 +55,7 @@ export interface paths {
         };
         /**
          * Metrics
-         * @description Prometheus metrics of this process, and how long the line is.
+         * @description Prometheus metrics of this process, and how much work waits in the database.
          */
         get: operations["metrics_metrics_get"];
         put?: never;
@@ -184,7 +184,7 @@ export interface paths {
         get?: never;
         /**
          * Put Object
-         * @description Take a photo at an address that `POST /api/v1/photos/uploads` gave (folder stores only).
+         * @description Store a photo at an address from `POST /api/v1/photos/uploads` (folder stores only).
          */
         put: operations["put_object_objects__key___size_bytes__put"];
         post?: never;
@@ -404,7 +404,7 @@ export interface paths {
         get?: never;
         /**
          * Set Route
-         * @description Say which versions serve which percent of the jobs; workers follow with the next job.
+         * @description Choose which versions serve which percentage of the jobs; it holds from the next job on.
          */
         put: operations["set_route_api_v1_models__name__route_put"];
         post?: never;
@@ -425,7 +425,7 @@ export interface paths {
         put?: never;
         /**
          * Rollback
-         * @description Back to the shares before the present ones; nothing is loaded or unloaded.
+         * @description Go back to the shares before the present ones; nothing is loaded or unloaded.
          */
         post: operations["rollback_api_v1_models__name__rollback_post"];
         delete?: never;
@@ -449,7 +449,7 @@ export interface paths {
         put?: never;
         /**
          * Add Webhook
-         * @description Tell an address when jobs end. Messages are signed, sent at least once, and tried again for three days.
+         * @description Send a message to an address when jobs end: signed, at least once, and tried again for three days.
          */
         post: operations["add_webhook_api_v1_webhooks_post"];
         delete?: never;
@@ -474,7 +474,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Webhook
-         * @description Send nothing more there; its log goes too.
+         * @description Send no more messages to this address; the log of its deliveries is deleted too.
          */
         delete: operations["delete_webhook_api_v1_webhooks__webhook_id__delete"];
         options?: never;
@@ -513,7 +513,7 @@ export interface paths {
         put?: never;
         /**
          * Send Test
-         * @description Send a `webhook.test` message; how it went is in the deliveries.
+         * @description Send a `webhook.test` message; the deliveries show how it went.
          */
         post: operations["send_test_api_v1_webhooks__webhook_id__test_post"];
         delete?: never;
@@ -531,7 +531,7 @@ export interface paths {
         };
         /**
          * List Deliveries
-         * @description What was sent and how it went; `status=dead` lists what was given up.
+         * @description What was sent, and how it went; `status=dead` lists what was given up.
          */
         get: operations["list_deliveries_api_v1_webhooks__webhook_id__deliveries_get"];
         put?: never;
@@ -577,7 +577,7 @@ export interface paths {
         put?: never;
         /**
          * Add Device
-         * @description Register a phone for push notices, or tell that it is still there. A token belongs to one user at a time.
+         * @description Register a phone for push notifications, or confirm that it is still in use. A token belongs to one user.
          */
         post: operations["add_device_api_v1_devices_post"];
         delete?: never;
@@ -598,7 +598,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Device
-         * @description Send nothing more to a phone, as when somebody signs out.
+         * @description Send no more notifications to a phone, as when its user signs out.
          */
         delete: operations["delete_device_api_v1_devices__device_id__delete"];
         options?: never;
@@ -612,7 +612,7 @@ export interface components {
     schemas: {
         /**
          * AttemptResponse
-         * @description One try: the answer's HTTP status, or why there was none.
+         * @description One try to send a message: the answer's HTTP status, or why there was no answer.
          */
         AttemptResponse: {
             /**
@@ -664,7 +664,7 @@ export interface components {
         };
         /**
          * DeliveryResponse
-         * @description A message and how its sending went; `dead` ones were given up and can be sent once more.
+         * @description A message, and how sending it went. One that is `dead` was given up and can be sent once more.
          */
         DeliveryResponse: {
             /**
@@ -674,7 +674,7 @@ export interface components {
             id: string;
             /**
              * Message Id
-             * @description What the receiver sees as `webhook-id`, the same for every try.
+             * @description The receiver's `webhook-id`, the same for every try.
              */
             message_id: string;
             /** Event */
@@ -684,7 +684,7 @@ export interface components {
             status: components["schemas"]["DeliveryStatus"];
             /**
              * Next At
-             * @description When it is tried (again); null once it is sent or dead.
+             * @description When it is tried next; null once it is sent or dead.
              */
             next_at: string | null;
             /**
@@ -701,7 +701,7 @@ export interface components {
         };
         /**
          * DeliveryStatus
-         * @description Where a notice stands.
+         * @description Where a delivery stands.
          * @enum {string}
          */
         DeliveryStatus: "pending" | "sent" | "dead";
@@ -750,7 +750,7 @@ export interface components {
             seen_at: string;
             /**
              * Push Enabled
-             * @description Whether this service is set up to send push notices at all.
+             * @description Whether this service is set up to send push notifications.
              */
             push_enabled: boolean;
         };
@@ -806,7 +806,7 @@ export interface components {
         JobStatus: "pending" | "processing" | "completed" | "failed" | "cancelled";
         /**
          * JobStatusResponse
-         * @description Everything about a job. Addresses are signed and live for minutes.
+         * @description Everything about a job. Addresses are signed and good for minutes.
          */
         JobStatusResponse: {
             /**
@@ -849,7 +849,7 @@ export interface components {
             mask_url?: string | null;
             /**
              * Before Url
-             * @description The result's own crop, as it was photographed.
+             * @description The crop that became the result, as photographed.
              */
             before_url?: string | null;
             /** Preview Url */
@@ -894,7 +894,7 @@ export interface components {
         };
         /**
          * ModelResponse
-         * @description A model; without a route its newest version serves every job.
+         * @description A model. Without a route, its newest version serves every job.
          */
         ModelResponse: {
             /** Name */
@@ -919,7 +919,7 @@ export interface components {
         };
         /**
          * PhotoResponse
-         * @description A photo; the last four fields mirror its latest finished job.
+         * @description A photo; the last four fields repeat those of its latest job that has completed or failed.
          */
         PhotoResponse: {
             /**
@@ -955,7 +955,7 @@ export interface components {
         };
         /**
          * RouteRequest
-         * @description Percent of the jobs by version, adding up to 100; jobs that have begun keep their version.
+         * @description The percentage of jobs for each version, 100 in all. Jobs that have begun keep their version.
          */
         RouteRequest: {
             /**
@@ -976,7 +976,7 @@ export interface components {
         };
         /**
          * RouteResponse
-         * @description Percent of the jobs by version; `baseline` is the version that the guard compares the others with.
+         * @description The percentage of jobs for each version; the guard compares the others with the version `baseline`.
          */
         RouteResponse: {
             /** Shares */
@@ -999,7 +999,7 @@ export interface components {
         };
         /**
          * SubmitRequest
-         * @description Which photo, how urgent, and whether a first picture is wanted early.
+         * @description Which photo, how urgent, and whether a preview is wanted.
          */
         SubmitRequest: {
             /**
@@ -1021,7 +1021,7 @@ export interface components {
         };
         /**
          * TicketRequest
-         * @description For which stream: a job's, or (without one) that of all of the caller's jobs.
+         * @description Which stream the ticket is for: that of one job or, without `job_id`, of all of the caller's jobs.
          */
         TicketRequest: {
             /** Job Id */
@@ -1029,7 +1029,7 @@ export interface components {
         };
         /**
          * TicketResponse
-         * @description A ticket for one use within `expires_in` seconds.
+         * @description A ticket that opens one stream, once, within `expires_in` seconds.
          */
         TicketResponse: {
             /** Ticket */
@@ -1117,7 +1117,7 @@ export interface components {
         };
         /**
          * WebhookRequest
-         * @description Where to, and about what.
+         * @description The address, and the events that it gets.
          */
         WebhookRequest: {
             /**
@@ -1135,14 +1135,14 @@ export interface components {
             events?: ("job.completed" | "job.failed" | "job.cancelled")[];
             /**
              * All Users
-             * @description Jobs of everybody; needs the scope webhooks:all.
+             * @description Jobs of all users; needs the scope webhooks:all.
              * @default false
              */
             all_users?: boolean;
         };
         /**
          * WebhookResponse
-         * @description A webhook. The secret is shown when it is made and when it is changed, never again.
+         * @description A webhook. Its secret is shown only when the webhook is created and when the secret is changed.
          */
         WebhookResponse: {
             /**
@@ -1165,7 +1165,7 @@ export interface components {
             created_at: string;
             /**
              * Secret
-             * @description Checks the signatures (Standard Webhooks).
+             * @description For checking the signatures (Standard Webhooks).
              */
             secret?: string | null;
         };
@@ -1252,7 +1252,7 @@ export interface components {
             preview_url?: string | null;
             /**
              * Event Id
-             * @description WebSocket only: what SSE has as `id`.
+             * @description WebSocket only: the `id` of a Server-Sent Event.
              * @default null
              */
             event_id?: string | null;
