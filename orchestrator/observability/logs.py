@@ -20,9 +20,14 @@ def configure_logging(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_stderr_logger,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _stderr_logger(*_: object) -> structlog.PrintLogger:
+    """A logger to what is stderr at this moment: tests of commands replace it, and close theirs."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
