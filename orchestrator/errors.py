@@ -46,7 +46,7 @@ class WrongRegion(IrisvueError):
 
 
 class KeysUnavailable(IrisvueError):
-    """Nobody can be signed in at the moment. Please try again in a minute."""
+    """Signing in is not possible at the moment. Please try again in a minute."""
 
     code, status = "unavailable", 503
     retryable = True
