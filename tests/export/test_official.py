@@ -18,7 +18,8 @@ torch = pytest.importorskip("torch", reason="make test-export installs torch")
 from export.cli import app  # noqa: E402
 from export.networks import official  # noqa: E402
 from export.networks.enhancers import RRDBNet, SRVGGNetCompact  # noqa: E402
-from export.networks.official import GENERAL, WEAK_DENOISE, Official, WrongWeights  # noqa: E402
+from export.networks.errors import WrongWeights  # noqa: E402
+from export.networks.official import GENERAL, WEAK_DENOISE, Official  # noqa: E402
 
 PLUS = "RealESRGAN_x4plus.pth"
 MAKE: dict[str, Callable[[], RRDBNet | SRVGGNetCompact]] = {
