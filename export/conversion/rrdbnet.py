@@ -4,9 +4,11 @@ The nodes are those of `export/networks/enhancers.py`; a test compares the two.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
 from export.networks.ncnn import Weights
@@ -25,11 +27,11 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.numbers: list[onnx.TensorProto] = [numpy_helper.from_array(v, name) for name, v in weights.items()]
 
-    def constant(self, name: str, value: np.ndarray) -> str:
-        self.numbers.append(numpy_helper.from_array(value, name))
+    def constant(self, name: str, value: ArrayLike) -> str:
+        self.numbers.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
         return name
 
-    def node(self, kind: str, *inputs: str, output: str | None = None, **attributes: object) -> str:
+    def node(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         output = output or f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [output], output, **attributes))
         return output
@@ -62,12 +64,12 @@ def model(weights: Weights, side_px: int) -> onnx.ModelProto:
         side_px: S.
     """
     graph = _Graph(weights)
-    graph.constant("residual", np.float32(RESIDUAL))
-    graph.constant("double", np.array([1, 1, 2, 2], np.float32))
-    graph.constant("white", np.float32(255))
+    graph.constant("residual", RESIDUAL)
+    graph.constant("double", [1, 1, 2, 2])
+    graph.constant("white", 255)
     floats = graph.node("Cast", graph.node("Transpose", "tile", perm=[0, 3, 1, 2]), to=TensorProto.FLOAT)
     picture = _network(graph, graph.node("Div", floats, "white"), blocks=_blocks(weights))
-    limits = graph.constant("black", np.float32(0)), graph.constant("one", np.float32(1))
+    limits = graph.constant("black", 0), graph.constant("one", 1)
     grey = graph.node("Round", graph.node("Mul", graph.node("Clip", picture, *limits), "white"))
     graph.node("Cast", graph.node("Transpose", grey, perm=[0, 2, 3, 1]), output="enhanced", to=TensorProto.UINT8)
     ends = [

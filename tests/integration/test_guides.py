@@ -31,6 +31,7 @@ CANT = {
     "it needs a Docker engine",
     "it needs a cluster; tests render it",
     "it needs published weights; tests/export runs it on small ones",
+    "it needs the package index; tests/export does it for real",
 }
 FENCE = re.compile(r"(?:<!-- (?P<mark>(?:not )?run[^>]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```", re.S)
 PRELUDE = """
