@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import resource
 import threading
 import zipfile
 from collections import Counter, defaultdict
@@ -157,3 +158,19 @@ def package_index(
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def largest_file(size_bytes: int) -> Iterator[None]:
+    """Let no file grow beyond this size, in this process and in those that it starts: as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def nothing_in(folder: Path) -> bool:
+    """Whether the folder is empty or missing, hidden files counted."""
+    return not folder.exists() or not list(folder.iterdir())

@@ -83,5 +83,5 @@ def test_ncnns_own_runtime_gives_the_same_pictures(published: Published) -> None
     for tile in (cut(drawn_eye().image, 150, 200), *tiles):
         ours = session.run(None, {"tile": tile[None]})[0][0]
         assert psnr(ours, ncnn_runtime.enlarge(param, weights, tile)) > 60
-        larger = cv2.resize(tile, None, fx=4, fy=4, interpolation=cv2.INTER_LANCZOS4)
+        larger = cv2.resize(tile, None, fx=4, fy=4, interpolation=cv2.INTER_LANCZOS4).astype(np.uint8)
         assert psnr(ours, larger) > 22, "it is the same picture, in more detail"
