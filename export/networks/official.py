@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from export.networks.enhancers import RRDBNet, SRVGGNetCompact
 from export.networks.errors import WrongWeights
+from export.networks.real_esrgan_license import TEXT as LICENSE
 from export.networks.weights import Weights
 
 KEYS = ("params_ema", "params")  # under which a file holds its weights; the averaged ones are the better ones
@@ -188,4 +189,7 @@ Largest difference to torch on random bytes: {difference:g} grey levels.
 Its authors trained it on photos with a GAN loss: it invents fine texture that a viewer takes for real. How it does on
 irises was not measured. Tiles overlap by 20 px a side and its reach is {reach}, so a tile is not exactly what the
 undivided picture would give.
-"""
+
+## Licence of the weights
+
+{LICENSE}"""

@@ -73,7 +73,8 @@ def test_a_published_file_becomes_a_candidate(published: Published, name: str, t
     assert done.exit_code == 0, done.output
     assert "irisvue models publish realesrgan" in done.output
     assert sorted(p.name for p in out.iterdir()) == ["MODEL.md", "model.onnx"]
-    assert published.files[name].sha256 in (out / "MODEL.md").read_text()
+    card = (out / "MODEL.md").read_text()
+    assert published.files[name].sha256 in card and "Copyright (c) 2021, Xintao Wang" in card
     session = onnxruntime.InferenceSession(str(out / "model.onnx"), providers=["CPUExecutionProvider"])
     (answer,) = session.run(None, {"tile": np.full((3, 32, 32, 3), 90, np.uint8)})
     assert answer.shape == (3, 128, 128, 3) and answer.dtype == np.uint8
