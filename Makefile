@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 MINUTES ?= 5
 SECONDS ?= 60
 SEED ?= 1
+PROCESSES ?= 2
 LOCK := --universal --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help demo up test test-fast clients docs build screenshots test-export bench fuzz soak audit check format lock clean
@@ -24,8 +25,8 @@ option = $(if $(filter command,$(origin $1)),--$2 "$($1)")
 up: .venv/installed  ## run everything on this machine until Ctrl-C; PORT=8080 HOST=192.168.1.20
 	$(BIN)/irisvue up --inference $(INFERENCE) $(call option,PORT,port) $(call option,HOST,host)
 
-test: .venv/installed-dev  ## every test, against the real servers
-	$(BIN)/python -m pytest
+test: .venv/installed-dev  ## every test, against the real servers, in PROCESSES side by side (2)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test-fast: .venv/installed-dev  ## unit and property tests, in under two minutes
 	$(BIN)/python -m pytest tests/unit tests/property

@@ -19,6 +19,33 @@ from orchestrator.services import Services, open_services
 from tests.receivers import Collector, Firebase, receiver
 
 pytest_plugins = ["tests.s3"]
+
+# Tests that share a stack or write to the same files run one after the other, in one of the processes that `make test`
+# starts; the longest groups begin first. Every other file is a group of its own.
+GROUPS = {
+    "fault": "fault",
+    "integration/publishing": "publishing",
+    "browser": "page",
+    "clients": "page",
+    "integration/test_guides.py": "page",
+    "export": "export",
+    "integration": "",
+    "contract": "",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests may run side by side, and put the longest first."""
+    ranks = {}
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        rank = next((n for n, prefix in enumerate(GROUPS) if path.startswith(prefix)), len(GROUPS))
+        name = list(GROUPS.values())[rank] if rank < len(GROUPS) else ""
+        item.add_marker(pytest.mark.xdist_group(name or path))
+        ranks[item] = rank
+    items.sort(key=ranks.__getitem__)
+
+
 PHOTOS = Path(__file__).parent / "photos"
 
 
