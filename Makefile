@@ -13,22 +13,22 @@ LOCK := --universal --generate-hashes --no-emit-index-url --no-header
 .PHONY: help demo up test test-fast clients docs build screenshots test-export bench fuzz soak audit check format lock clean
 .DEFAULT_GOAL := help
 
-help:  ## this list
+help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/installed  ## send one photo through the real system; PHOTO=path takes your own
+demo: .venv/installed  ## process one photo with the real system; PHOTO=path for one of your own
 	$(BIN)/irisvue demo $(if $(PHOTO),"$(PHOTO)") --inference $(INFERENCE)
 
-# Only from make's own command line: shells export variables of these names.
+# Only what is set on make's own command line: shells export variables with these names.
 option = $(if $(filter command,$(origin $1)),--$2 "$($1)")
 
 up: .venv/installed  ## run everything on this machine until Ctrl-C; PORT=8080 HOST=192.168.1.20
 	$(BIN)/irisvue up --inference $(INFERENCE) $(call option,PORT,port) $(call option,HOST,host)
 
-test: .venv/installed-dev  ## every test, against the real servers, in PROCESSES side by side (2)
+test: .venv/installed-dev  ## run every test, against the real servers, in PROCESSES side by side (2)
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-test-fast: .venv/installed-dev  ## unit and property tests, in under two minutes
+test-fast: .venv/installed-dev  ## run the unit and property tests, in under two minutes
 	$(BIN)/python -m pytest tests/unit tests/property
 
 clients: clients/typescript/node_modules/.installed  ## build the TypeScript client and the page's copy of it (needs Node.js)
@@ -39,52 +39,52 @@ clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
 	npm --prefix clients/typescript ci --silent --no-audit --no-fund
 	@touch $@
 
-docs: .venv/installed-dev  ## the generated pages, and the site into site/
+docs: .venv/installed-dev  ## write the generated pages, and build the site into site/
 	$(BIN)/python -m docs.generate
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-screenshots: .venv/installed-dev  ## take the docs' pictures of the page (needs Chromium)
+screenshots: .venv/installed-dev  ## take the screenshots for the docs (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots
 
-test-export: .venv/installed-export  ## test training and export; installs torch
+test-export: .venv/installed-export  ## run the tests of training and export; installs torch
 	$(BIN)/python -m pytest tests/export
 
-bench: .venv/installed-dev  ## measure what is promised; writes docs/performance.md
+bench: .venv/installed-dev  ## measure what the design promises; writes docs/performance.md
 	$(BIN)/python -m benchmarks $(MEASURE)
 
-fuzz: .venv/installed-dev  ## made-up bytes for image reading, settings, config.pbtxt, Last-Event-ID: SECONDS of each
+fuzz: .venv/installed-dev  ## fuzz image reading, settings, config.pbtxt and Last-Event-ID, each for SECONDS
 	$(BIN)/python -m tests.fuzz $(FUZZ) --seconds $(SECONDS)
 
-soak: .venv/installed-dev  ## cause random faults for MINUTES, then count that nothing is lost
+soak: .venv/installed-dev  ## cause random faults for MINUTES, then check that nothing is lost
 	$(BIN)/python -m tests.fault.soak --minutes $(MINUTES) --seed $(SEED)
 
-audit: .venv/installed-dev  ## known security holes in the locked packages
+audit: .venv/installed-dev  ## look for known vulnerabilities in the locked packages
 	$(BIN)/python -m tests.audit
 
-check: audit  ## format, lint, types, direction of imports, spelling, audit
+check: audit  ## check format, lint, types, import directions and spelling; audit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-format: .venv/installed-dev  ## mend format and lint
+format: .venv/installed-dev  ## fix format and lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## resolve the lock files anew: one machine, development, and a server's image (needs uv)
+lock:  ## resolve the lock files again: one machine, development, server image (needs uv)
 	uv pip compile pyproject.toml --extra embedded $(LOCK) -o requirements.lock
 	uv pip compile pyproject.toml --extra dev $(LOCK) -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --extra server $(LOCK) -c requirements.lock -o requirements-server.lock
 
-build: .venv/installed-dev clients/typescript/node_modules/.installed  ## a wheel and an npm tarball, into dist/
+build: .venv/installed-dev clients/typescript/node_modules/.installed  ## build a wheel and an npm tarball into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 	@rm -rf build
 	npm --prefix clients/typescript pack --silent --pack-destination $(CURDIR)/dist
 
 .venv/created:
-	@echo "Installing into .venv: once, and about a minute where the network is good."
-	@$(PYTHON) -c 'import sys; sys.exit("Irisvue needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 demo" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
+	@echo "Installing into .venv. This happens once and takes about a minute with a good network."
+	@$(PYTHON) -c 'import sys; sys.exit("Irisvue needs Python 3.11 or 3.12; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 demo" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
 	$(PYTHON) -m venv .venv
 	@touch $@
 
@@ -101,5 +101,5 @@ build: .venv/installed-dev clients/typescript/node_modules/.installed  ## a whee
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet torch==2.13.0
 	@touch $@
 
-clean:  ## remove what was installed and made; the data of `make up` stays
+clean:  ## remove what was installed or built; the data of `make up` stays
 	rm -rf .venv demo-output irisvue-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,1 +1,1 @@
-"""Measures what the design promises, on a live stack of this machine: `make bench`."""
+"""Measures what the design promises, on a live stack on this machine: `make bench`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME…]`: measure, write results.json, plots and docs/performance.md."""
+"""`python -m benchmarks [NAME…]`: measures, and writes results.json, the plots and docs/performance.md."""
 
 import asyncio
 import json
@@ -19,19 +19,19 @@ RESULTS = Path(__file__).parent / "results.json"
 
 
 def main(names: list[str]) -> int:
-    """Measure these (all without names), keep the other figures of the last run."""
+    """Run the named measures, or all if none is named; the other figures of the last run are kept."""
     console = Console()
     if unknown := [n for n in names if n not in MEASURES]:
-        console.print(f"There is no measure {', '.join(unknown)}; there are {', '.join(MEASURES)}.", style="red")
+        console.print(f"There is no measure {', '.join(unknown)}. Measures: {', '.join(MEASURES)}.", style="red")
         return 2
-    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in names or MEASURES:
         with console.status(f"{name} ..."):
-            found[name] = asyncio.run(MEASURES[name]())
-        found["machine"], found["date"] = machine(), datetime.now(UTC).date().isoformat()
-        RESULTS.write_text(json.dumps(found, indent=2) + "\n")
-        console.print(name, json.dumps(found[name]), soft_wrap=True, highlight=False)
-    console.print(f"Written: {RESULTS}, {write(found, ROOT / 'docs')}", soft_wrap=True, highlight=False)
+            results[name] = asyncio.run(MEASURES[name]())
+        results["machine"], results["date"] = machine(), datetime.now(UTC).date().isoformat()
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        console.print(name, json.dumps(results[name]), soft_wrap=True, highlight=False)
+    console.print(f"Written: {RESULTS}, {write(results, ROOT / 'docs')}", soft_wrap=True, highlight=False)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What they all need: a stack for measuring, medians over runs, readings of processes and servers."""
+"""What all measures share: a stack to measure, medians over runs, readings of processes."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.services import Services, open_services
 
-# Limits far away: here the machine is to be the limit.
+# So high that the machine is the only limit.
 UNLIMITED = {
     "IRISVUE_USER_UNFINISHED_JOBS": "1000000",
     "IRISVUE_UNFINISHED_JOBS": "1000000",
@@ -38,7 +38,7 @@ UNLIMITED = {
 
 @dataclass(frozen=True)
 class Bench:
-    """A live stack and clients of it."""
+    """A live stack, its services and an HTTP client of one user."""
 
     stack: Stack
     services: Services
@@ -51,32 +51,32 @@ class Bench:
         return self.http.headers["authorization"].removeprefix("Bearer ")
 
     async def photo(self, data: bytes) -> str:
-        """Upload."""
+        """Upload a photo; returns its id."""
         return str((await self.http.post("/api/v1/photos", files={"file": data})).json()["id"])
 
     async def submit(self, photo: str) -> str:
-        """Submit; the job's id."""
+        """Submit a photo; returns the job's id."""
         return str((await self.http.post("/api/v1/processing/submit", json={"photo_id": photo})).json()["job_id"])
 
     async def job(self, job_id: str) -> dict[str, Any]:
-        """The job."""
-        found: dict[str, Any] = (await self.http.get(f"/api/v1/processing/jobs/{job_id}")).json()
-        return found
+        """The job as the API shows it."""
+        job: dict[str, Any] = (await self.http.get(f"/api/v1/processing/jobs/{job_id}")).json()
+        return job
 
     async def ended(self, job_id: str) -> dict[str, Any]:
-        """The job once it has ended."""
+        """Wait until the job has ended; returns it."""
         while (job := await self.job(job_id))["status"] not in ("completed", "failed", "cancelled"):
             await asyncio.sleep(0.05)
         return job
 
     async def transactions(self) -> int:
-        """Transactions that the database has seen."""
+        """How many transactions the database has ended so far."""
         async with self.services.db() as session:
             query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
             return int((await session.execute(text(query))).scalar_one())
 
     def process(self, part: str) -> psutil.Process:
-        """A part's process."""
+        """The process of one part of the stack."""
         return psutil.Process(self.stack.processes[part].pid)
 
 
@@ -102,13 +102,13 @@ def eye(width: int = 480, height: int = 360) -> bytes:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share of the values lies."""
+    """The value below which the given share of the values lies."""
     ordered = sorted(values)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
-    """p50, p99 and the largest."""
+    """Median, 99th percentile, maximum and count."""
     return {
         "p50": round(percentile(values, 0.5), 2),
         "p99": round(percentile(values, 0.99), 2),
@@ -117,14 +117,14 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def middle(runs: Iterable[dict[str, float]]) -> dict[str, float]:
+def medians(runs: Iterable[dict[str, float]]) -> dict[str, float]:
     """The median of each figure over several runs."""
     rows = list(runs)
     return {key: round(statistics.median(row[key] for row in rows), 3) for key in rows[0]}
 
 
 def machine() -> dict[str, Any]:
-    """What this was measured on."""
+    """The machine that the figures come from."""
     model = next(
         (line.partition(": ")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), ""
     )
@@ -137,11 +137,11 @@ def machine() -> dict[str, Any]:
 
 
 def tree_pss(process: psutil.Process) -> int:
-    """Bytes that a process and its children hold (proportional set size)."""
+    """Memory of a process and its children in bytes (proportional set size)."""
     total = 0
-    for one in [process, *process.children(recursive=True)]:
+    for member in [process, *process.children(recursive=True)]:
         try:
-            total += one.memory_full_info().pss
+            total += member.memory_full_info().pss
         except psutil.Error:
             continue
     return total
@@ -154,20 +154,20 @@ class Watchers:
         argv = [sys.executable, "-m", "benchmarks.watchers"]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         address = urlsplit(stack.url)
-        self._say(json.dumps({"host": address.hostname, "port": address.port, "paths": paths, "token": token}))
+        self._send(json.dumps({"host": address.hostname, "port": address.port, "paths": paths, "token": token}))
 
-    def _say(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._process.stdin
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     async def ask(self, command: str) -> Any:
-        """Say a command and wait for its answer."""
+        """Send a command and wait for its answer."""
         assert self._process.stdout
-        self._say(command)
+        self._send(command)
         return json.loads(await asyncio.to_thread(self._process.stdout.readline))
 
     async def close(self) -> None:
         """End the process."""
-        self._say("close")
+        self._send("close")
         await asyncio.to_thread(self._process.wait)

@@ -1,6 +1,6 @@
-"""How many photos a day what can carry: `python -m benchmarks.capacity` measures, simulates, writes docs/scaling.md.
+"""What a given number of photos a day needs: `python -m benchmarks.capacity` measures and writes docs/scaling.md.
 
-`python -m benchmarks.capacity page` does the last two again with the figures of the last run.
+`python -m benchmarks.capacity page` simulates and writes the page again, with the figures of the last run.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from sqlalchemy import select, text
 from tritonclient.grpc.aio import InferenceServerClient
 
 from benchmarks.bench import Bench, bench, eye, machine
-from benchmarks.cluster import VOLUMES, cluster, here, page, simulated, summary
+from benchmarks.cluster import VOLUMES, cluster, page, simulated, summary, this_machine
 from benchmarks.simulation import Costs, percentile, simulate
 from irisvue import AsyncClient
 from orchestrator.config import ROOT
@@ -28,21 +28,21 @@ from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 RESULTS_FILE = Path(__file__).parent / "capacity.json"
 PAGE = ROOT / "docs" / "scaling.md"
 SIZES = {"1 MP": (1152, 864, 16), "12 MP": (4000, 3000, 6)}
-LOADS, SECONDS = (0.4, 0.6, 0.8), 110.0  # of what the machine can do; for so long each
+LOADS, SECONDS = (0.4, 0.6, 0.8), 110.0  # shares of what the machine can do, and how long each one is kept up
 PARTS = ("api", "worker-1", "triton", "postgres", "redis")
 COUNTS = ("transactions", "redis_commands", "wal_bytes")
 IDLE_S, SETTLE_S = 20.0, 1.5
 
 
 def _core_seconds(process: psutil.Process) -> float:
-    """Processor time of a process and all that it has started, those that have ended included."""
-    found = 0.0
-    for one in (process, *process.children(recursive=True)):
+    """Processor time of a process and of all that it has started, including those that have ended."""
+    seconds = 0.0
+    for member in (process, *process.children(recursive=True)):
         try:
-            found += sum(one.cpu_times()[:4])
+            seconds += sum(member.cpu_times()[:4])
         except psutil.NoSuchProcess:
             continue
-    return found
+    return seconds
 
 
 def _core_seconds_of_this_process() -> float:
@@ -52,29 +52,29 @@ def _core_seconds_of_this_process() -> float:
 
 async def _readings(b: Bench) -> dict[str, float]:
     """Everything that grows with each photo."""
-    found = {part: _core_seconds(b.process(part)) for part in PARTS}
-    found["the app"] = _core_seconds_of_this_process()
+    readings = {part: _core_seconds(b.process(part)) for part in PARTS}
+    readings["the app"] = _core_seconds_of_this_process()
     async with b.services.db() as session:
         wal = await session.scalar(text("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
         size = await session.scalar(text("SELECT pg_database_size(current_database())"))
-    found |= {"wal_bytes": float(wal or 0), "database_bytes": float(size or 0)}
-    found["transactions"] = float(await b.transactions())
+    readings |= {"wal_bytes": float(wal or 0), "database_bytes": float(size or 0)}
+    readings["transactions"] = float(await b.transactions())
     redis: Redis = b.services.redis
-    found["redis_commands"] = float((await redis.info("stats"))["total_commands_processed"])
-    found["redis_bytes"] = float((await redis.info("memory"))["used_memory"])
+    readings["redis_commands"] = float((await redis.info("stats"))["total_commands_processed"])
+    readings["redis_bytes"] = float((await redis.info("memory"))["used_memory"])
     objects = b.stack.folder / "objects"
-    found["stored_bytes"] = float(sum(path.stat().st_size for path in objects.rglob("*") if path.is_file()))
+    readings["stored_bytes"] = float(sum(path.stat().st_size for path in objects.rglob("*") if path.is_file()))
     client = InferenceServerClient(b.stack.env["IRISVUE_TRITON_URL"])
     for model in (SEGMENTER, ENHANCER):
         stats = (await client.get_inference_statistics(model, as_json=True))["model_stats"][0]
-        found[f"{model} calls"] = float(stats.get("inference_count", 0))
-        found[f"{model} ns"] = float(stats["inference_stats"].get("compute_infer", {}).get("ns", 0))
+        readings[f"{model} calls"] = float(stats.get("inference_count", 0))
+        readings[f"{model} ns"] = float(stats["inference_stats"].get("compute_infer", {}).get("ns", 0))
     await client.close()
-    return found
+    return readings
 
 
-async def _whole_way(b: Bench, jpeg: bytes) -> str:
-    """What an app does: upload, submit, watch, look, fetch."""
+async def _process(b: Bench, jpeg: bytes) -> str:
+    """Do what an app does: upload, submit, watch, get the job, fetch the result. Returns the job's id."""
     async with AsyncClient(b.stack.url, b.token) as client:
         job = await client.process(jpeg)
         await client.result(job)
@@ -82,16 +82,16 @@ async def _whole_way(b: Bench, jpeg: bytes) -> str:
 
 
 async def _costs(b: Bench, width: int, height: int, count: int) -> dict[str, Any]:
-    """What one photo uses, measured one after the other on an otherwise idle machine."""
+    """What one photo uses; `count` photos are processed one after the other on an otherwise idle machine."""
     jpeg = eye(width, height)
-    await _whole_way(b, jpeg)
+    await _process(b, jpeg)
     idle = await _readings(b)
     await asyncio.sleep(IDLE_S)
     rested = await _readings(b)
     begun = asyncio.get_running_loop().time()
-    ids = [await _whole_way(b, jpeg) for _ in range(count)]
+    ids = [await _process(b, jpeg) for _ in range(count)]
     took = asyncio.get_running_loop().time() - begun
-    await asyncio.sleep(SETTLE_S)  # idle backends report their transactions a second later
+    await asyncio.sleep(SETTLE_S)  # PostgreSQL's idle backends report their transactions a second later
     after = await _readings(b)
     uses_idle = {name: (rested[name] - idle[name]) / IDLE_S for name in [*PARTS, *COUNTS]}
     each = {name: (after[name] - rested[name]) / count for name in after}
@@ -120,25 +120,24 @@ async def _costs(b: Bench, width: int, height: int, count: int) -> dict[str, Any
         tiles=tiles,
         after=each["worker-1"] * share["after"],
     )
-    # What is neither computing nor waiting for others: disks, round trips, the pause between two looks for work.
+    # Time spent neither computing nor queueing: disks, round trips, the pause between two polls for work.
     unloaded = percentile(alone, 0.5)
-    costs = replace(costs, pause=max(0.0, unloaded - simulate(here(), costs, [0.0]).seconds[0]))
-    idly = {name: round(used, 4) for name, used in uses_idle.items()}
+    costs = replace(costs, pause=max(0.0, unloaded - simulate(this_machine(), costs, [0.0]).seconds[0]))
     return {
         "each": {k: round(v, 6) for k, v in each.items()},
-        "idle": idly,
+        "idle": {name: round(used, 4) for name, used in uses_idle.items()},
         "costs": vars(costs),
         "alone_s": round(unloaded, 3),
     }
 
 
 async def _run(b: Bench, jpeg: bytes, rate: float, seed: int) -> dict[str, Any]:
-    """Photos at random times (Poisson), each app on its own; how long their jobs took, measured and simulated."""
+    """Photos at random times (Poisson), each from an app of its own: their arrivals, and how long the jobs took."""
     rng, tasks, loop = random.Random(seed), [], asyncio.get_running_loop()  # noqa: S311
     begun, at = loop.time(), 0.0
     while at < SECONDS:
         await asyncio.sleep(max(0.0, begun + at - loop.time()))
-        tasks.append(asyncio.create_task(_whole_way(b, jpeg)))
+        tasks.append(asyncio.create_task(_process(b, jpeg)))
         at += rng.expovariate(rate)
     ids = await asyncio.gather(*tasks)
     async with b.services.db() as session:
@@ -150,31 +149,31 @@ async def _run(b: Bench, jpeg: bytes, rate: float, seed: int) -> dict[str, Any]:
 
 
 async def measure() -> dict[str, Any]:
-    """Costs of a photo, and runs at three loads beside what the simulation says of the same arrivals."""
-    found: dict[str, Any] = {"machine": machine(), "date": datetime.now(UTC).date().isoformat(), "runs": []}
+    """The costs of a photo of each size, and a run at each load, for the simulation to be compared with."""
+    results: dict[str, Any] = {"machine": machine(), "date": datetime.now(UTC).date().isoformat(), "runs": []}
     async with bench(workers=1, inference="triton") as b:
-        found["sizes"] = {name: await _costs(b, *size) for name, size in SIZES.items()}
-        costs = Costs(**found["sizes"]["1 MP"]["costs"])
-        jpeg, capacity = eye(*SIZES["1 MP"][:2]), here().cores / costs.whole
+        results["sizes"] = {name: await _costs(b, *size) for name, size in SIZES.items()}
+        costs = Costs(**results["sizes"]["1 MP"]["costs"])
+        jpeg, capacity = eye(*SIZES["1 MP"][:2]), this_machine().cores / costs.total
         for number, load in enumerate(LOADS):
             run = await _run(b, jpeg, load * capacity, seed=number + 1)
             run |= {"load": load}
-            found["runs"].append(run)
+            results["runs"].append(run)
             print(run)
-    return found
+    return results
 
 
 RESULTS: dict[str, Any] = json.loads(RESULTS_FILE.read_text()) if RESULTS_FILE.exists() else {}
 
 
-def main(asked: list[str]) -> int:
-    """Measure (about ten minutes), or with `page` only simulate the clusters and write the page."""
-    found = RESULTS if asked == ["page"] else asyncio.run(measure())
-    for run in found["runs"]:
-        run |= simulated(Costs(**found["sizes"]["1 MP"]["costs"]), run["arrivals"])
-    found["cluster"] = [cluster(found, volume) for volume in VOLUMES]
-    RESULTS_FILE.write_text(json.dumps(found, indent=1) + "\n")
-    PAGE.write_text(page(found))
+def main(arguments: list[str]) -> int:
+    """Measure (about ten minutes), simulate and write the page; with `page`, use the figures of the last run."""
+    results = RESULTS if arguments == ["page"] else asyncio.run(measure())
+    for run in results["runs"]:
+        run |= simulated(Costs(**results["sizes"]["1 MP"]["costs"]), run["arrivals"])
+    results["cluster"] = [cluster(results, volume) for volume in VOLUMES]
+    RESULTS_FILE.write_text(json.dumps(results, indent=1) + "\n")
+    PAGE.write_text(page(results))
     print(f"Written: {PAGE}")
     return 0
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import numpy as np
 from tritonclient.grpc.aio import InferenceServerClient
 
-from benchmarks.bench import Bench, Watchers, bench, eye, middle, summary, tree_pss
+from benchmarks.bench import Bench, Watchers, bench, eye, medians, summary, tree_pss
 from orchestrator import db, photos
 from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
@@ -24,18 +24,18 @@ RUNS = 3
 
 
 async def submit_latency(seconds: float = 8.0) -> dict[str, Any]:
-    """Milliseconds from request to answer, submitting at a steady pace whatever the answers do."""
-    found: dict[str, Any] = {}
+    """Milliseconds from request to answer; requests go out at a steady rate, however slow the answers are."""
+    figures: dict[str, Any] = {}
     async with bench(workers=0) as b:
         photo = await b.photo(eye())
 
-        async def one(ages: list[float]) -> None:
+        async def submit(ages_ms: list[float]) -> None:
             started = time.perf_counter()
             answer = await b.http.post("/api/v1/processing/submit", json={"photo_id": photo})
             assert answer.status_code == 202
-            ages.append((time.perf_counter() - started) * 1000)
+            ages_ms.append((time.perf_counter() - started) * 1000)
 
-        await asyncio.gather(*(one([]) for _ in range(50)))  # connections and caches are warm
+        await asyncio.gather(*(submit([]) for _ in range(50)))  # to warm up connections and caches
         for rate in (20, 50, 100):
             runs = []
             for _ in range(RUNS):
@@ -43,11 +43,11 @@ async def submit_latency(seconds: float = 8.0) -> dict[str, Any]:
                 tasks, begun = [], time.perf_counter()
                 for n in range(int(rate * seconds)):
                     await asyncio.sleep(max(begun + n / rate - time.perf_counter(), 0))
-                    tasks.append(asyncio.create_task(one(ages)))
+                    tasks.append(asyncio.create_task(submit(ages)))
                 await asyncio.gather(*tasks)
                 runs.append(summary(ages))
-            found[str(rate)] = middle(runs)
-    return found
+            figures[str(rate)] = medians(runs)
+    return figures
 
 
 async def pick_up(count: int = 40) -> dict[str, float]:
@@ -76,8 +76,8 @@ async def _jobs(b: Bench, count: int) -> list[str]:
 
 
 async def delivery(events_a_second: int = 100, seconds: float = 5.0) -> dict[str, Any]:
-    """Milliseconds from an event's writing to its reading, one watcher a job; and all watchers on one job."""
-    found: dict[str, Any] = {}
+    """Milliseconds from writing an event to reading it, with one watcher per job, and with all watchers on one job."""
+    figures: dict[str, Any] = {}
     for watchers, jobs_watched in ((1, 1), (100, 100), (1000, 1000), (1000, 1)):
         runs = []
         for _ in range(RUNS):
@@ -96,13 +96,13 @@ async def delivery(events_a_second: int = 100, seconds: float = 5.0) -> dict[str
                 await asyncio.sleep(0.5)
                 runs.append(summary(await client.ask("report")))
                 await client.close()
-        found[f"{watchers} watchers, {jobs_watched} jobs"] = middle(runs)
-    return found
+        figures[f"{watchers} watchers, {jobs_watched} jobs"] = medians(runs)
+    return figures
 
 
 async def streams(counts: tuple[int, ...] = (100, 1000, 5000, 10_000), idle_s: float = 16.0) -> dict[str, Any]:
-    """Open idle streams: memory each, processor time and database transactions while nothing happens."""
-    found: dict[str, Any] = {}
+    """Idle open streams: memory of each, processor time and database transactions while nothing happens."""
+    figures: dict[str, Any] = {}
     for count in counts:
         async with bench(workers=0) as b:
             ids = await _jobs(b, min(count, 1000))
@@ -116,20 +116,20 @@ async def streams(counts: tuple[int, ...] = (100, 1000, 5000, 10_000), idle_s: f
             begun = time.perf_counter()
             assert await client.ask("open") == count
             opening_s = time.perf_counter() - begun
-            await asyncio.sleep(15)  # idle backends report their transactions after ten seconds
+            await asyncio.sleep(15)  # PostgreSQL's idle backends report their transactions after ten seconds
             each = (api.memory_info().rss - before) / count / 1000
             queries, busy, begun = await b.transactions(), api.cpu_times(), time.perf_counter()
             await asyncio.sleep(idle_s)
             after, passed = api.cpu_times(), time.perf_counter() - begun
             used = after.user + after.system - busy.user - busy.system
-            found[str(count)] = {
+            figures[str(count)] = {
                 "kB_each": round(each, 1),
                 "core_share": round(used / passed, 4),
                 "transactions_a_second": round((await b.transactions() - queries) / passed, 3),
                 "opened_a_second": round(count / opening_s),
             }
             await client.close()
-    return found
+    return figures
 
 
 def _worker(b: Bench) -> subprocess.Popen[bytes]:
@@ -138,13 +138,13 @@ def _worker(b: Bench) -> subprocess.Popen[bytes]:
 
 
 async def recovery(times: int = 3) -> dict[str, float]:
-    """Seconds from SIGKILL of a worker until another one has begun its job again."""
+    """Seconds from a worker's SIGKILL until another worker has started its job again."""
     async with bench(workers=0, inference="triton") as b:
         photo, ages = await b.photo(eye(1600, 1200)), []
         for _ in range(times):
             first, second = _worker(b), _worker(b)
-            await asyncio.sleep(6)  # both are there, as in a cluster
-            second.send_signal(signal.SIGSTOP)  # so that it is the first that takes the job
+            await asyncio.sleep(6)  # until both are ready, as in a cluster
+            second.send_signal(signal.SIGSTOP)  # so that the first one claims the job
             job_id = await b.submit(photo)
             while (await b.job(job_id))["progress"] < 10:
                 await asyncio.sleep(0.01)
@@ -171,7 +171,7 @@ async def _counts(url: str) -> dict[str, int]:
 
 
 async def throughput() -> dict[str, Any]:
-    """Jobs a second through everything, beside the same model calls made directly on the same server."""
+    """Jobs a second through the whole system, beside the same model calls made directly on the same server."""
     return {"1 MP": await _throughput(1152, 864, 12), "12 MP": await _throughput(4000, 3000, 6)}
 
 
@@ -182,56 +182,56 @@ async def _throughput(width: int, height: int, count: int) -> dict[str, float]:
         await b.ended(await b.submit(photo))
         for _ in range(RUNS):
             before = await _counts(b.stack.env["IRISVUE_TRITON_URL"])
-            ours = [p for p in (b.process("worker-1"), b.process("api"))]
+            ours = [b.process("worker-1"), b.process("api")]
             busy = sum(sum(p.cpu_times()[:4]) for p in ours)
             begun = time.perf_counter()
             jobs = [await b.submit(photo) for _ in range(count)]
             for job_id in jobs:
                 assert (await b.ended(job_id))["status"] == "completed"
-            whole_s = time.perf_counter() - begun
+            system_s = time.perf_counter() - begun
             busy = sum(sum(p.cpu_times()[:4]) for p in ours) - busy
             after = await _counts(b.stack.env["IRISVUE_TRITON_URL"])
             calls = {model: after[model] - before[model] for model in after}
             bare_s = await _bare(b.stack.env["IRISVUE_TRITON_URL"], calls)
             runs.append(
                 {
-                    "jobs_a_second": count / whole_s,
+                    "jobs_a_second": count / system_s,
                     "bare_models_a_second": count / bare_s,
-                    "share_of_bare": bare_s / whole_s,
+                    "share_of_bare": bare_s / system_s,
                     "our_cpu_s_a_job": busy / count,
                     "tiles_a_job": calls[ENHANCER] / count,
                 }
             )
-    return middle(runs)
+    return medians(runs)
 
 
 async def _bare(url: str, calls: dict[str, int], in_flight: int = 8) -> float:
-    """Seconds for so many model calls and nothing else."""
+    """Seconds for the given numbers of model calls and nothing else."""
     infer, turn = await TritonInfer.connect(url, 120), asyncio.Semaphore(in_flight)
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (2, infer.segment_px, infer.segment_px, 3)).astype(np.uint8)
     tile = rng.integers(0, 256, (infer.tile_px, infer.tile_px, 3)).astype(np.uint8)
 
-    async def one(model: str) -> None:
+    async def call(model: str) -> None:
         async with turn:
             await (infer.segment(picture) if model == SEGMENTER else infer.upscale(tile))
 
     begun = time.perf_counter()
     work = [SEGMENTER] * (calls[SEGMENTER] // 2) + [ENHANCER] * calls[ENHANCER]
-    await asyncio.gather(*map(one, work))
+    await asyncio.gather(*map(call, work))
     took = time.perf_counter() - begun
     await infer.aclose()
     return took
 
 
 async def memory() -> dict[str, Any]:
-    """The worker's peak, its decoding processes included, in MB (proportional set size): by photo, and 12 at once."""
-    found: dict[str, Any] = {}
+    """A worker's peak memory in MB (proportional set size, decoders included) by photo size, and for 12 at once."""
+    figures: dict[str, Any] = {}
     async with bench(workers=1) as b:
         worker = b.process("worker-1")
         small = eye(1024, 768)
         await b.ended(await b.submit(await b.photo(small)))
-        found["idle"] = round(tree_pss(worker) / 1e6)
+        figures["idle"] = round(tree_pss(worker) / 1e6)
         for name, width, height, at_once in (
             ("1 MP", 1152, 864, 1),
             ("12 MP", 4000, 3000, 1),
@@ -246,8 +246,8 @@ async def memory() -> dict[str, Any]:
                 peak = max(peak, await asyncio.to_thread(tree_pss, worker))
                 await asyncio.sleep(0.01)
             assert {job["status"] for job in await waiting} == {"completed"}, await waiting
-            found[name] = round(peak / 1e6)
-    return found
+            figures[name] = round(peak / 1e6)
+    return figures
 
 
 MEASURES: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {

@@ -1,4 +1,4 @@
-"""What serving the models costs and does: first pictures, batches, swaps of versions, the guard's errors."""
+"""How the models are served: first pictures, batches, swaps of versions, the guard's errors, lost servers."""
 
 import asyncio
 import os
@@ -38,20 +38,20 @@ from orchestrator.rollout import guard, routing
 
 
 async def first_picture(times: int = 40) -> dict[str, Any]:
-    """Milliseconds for a first picture: the ensemble in one call, and the same three steps called one by one."""
+    """Milliseconds to a first picture: the ensemble in one call, and the same three steps one by one."""
     async with bench(workers=0, inference="triton") as b:
         infer = await TritonInfer.connect(b.stack.env["IRISVUE_TRITON_URL"], 60)
-        shown = next(p.image for p in load_golden(SEGMENTER, infer.segment_px) if p.name == "crop-7")
+        picture = next(p.image for p in load_golden(SEGMENTER, infer.segment_px) if p.name == "crop-7")
         ages: dict[str, list[float]] = {"ensemble": [], "three calls": []}
         for n in range(times + 3):
             for name in ages:
                 started = time.perf_counter()
                 if name == "ensemble":
-                    assert await infer.preview(shown) is not None
+                    assert await infer.preview(picture) is not None
                 else:
-                    found = await infer.segment(shown[None])
-                    parts = found.probabilities[0], found.reflection[0], float(found.presence[0])
-                    await infer.upscale(await asyncio.to_thread(cut_out, shown, *parts, infer.tile_px))
+                    maps = await infer.segment(picture[None])
+                    parts = maps.probabilities[0], maps.reflection[0], float(maps.presence[0])
+                    await infer.upscale(await asyncio.to_thread(cut_out, picture, *parts, infer.tile_px))
                 if n >= 3:
                     ages[name].append((time.perf_counter() - started) * 1000)
         await infer.aclose()
@@ -59,14 +59,14 @@ async def first_picture(times: int = 40) -> dict[str, Any]:
 
 
 async def _batches(client: InferenceServerClient) -> dict[int, int]:
-    found = await client.get_inference_statistics(ENHANCER, as_json=True)
-    rows = found["model_stats"][0].get("batch_stats", [])
+    statistics = await client.get_inference_statistics(ENHANCER, as_json=True)
+    rows = statistics["model_stats"][0].get("batch_stats", [])
     return {int(row["batch_size"]): int(row["compute_infer"]["count"]) for row in rows}
 
 
 async def batches() -> dict[str, Any]:
-    """How large Triton's batches of tiles are with 1, 4 and 16 jobs in hand at once, and how fast they all go."""
-    made: dict[str, Any] = {}
+    """Triton's batches of tiles with 1, 4 and 16 jobs at once: how large they are, and how many tiles a second."""
+    figures: dict[str, Any] = {}
     async with bench(workers=8, inference="triton") as b:  # two jobs each
         client = InferenceServerClient(b.stack.env["IRISVUE_TRITON_URL"])
         photo = await b.photo(eye(1152, 864))
@@ -80,17 +80,17 @@ async def batches() -> dict[str, Any]:
             await asyncio.sleep(1)
             ran = {size: count - before.get(size, 0) for size, count in (await _batches(client)).items()}
             tiles = sum(size * count for size, count in ran.items())
-            made[str(at_once)] = {
+            figures[str(at_once)] = {
                 "mean_batch": round(tiles / sum(ran.values()), 2),
                 "tiles_a_second": round(tiles / took, 2),
                 "batches": {str(size): count for size, count in sorted(ran.items()) if count},
             }
         await client.close()
-    return made
+    return figures
 
 
 async def swaps(times: int = 3) -> dict[str, Any]:
-    """Seconds to publish and to roll back, and what the server's memory does when a version comes and goes."""
+    """Seconds to publish and to roll back, and Triton's memory with a version loaded and after it is withdrawn."""
     shipped = (ROOT / "model_repository" / SEGMENTER / "1" / "model.onnx").read_bytes()
     published, rolled, megabytes = [], [], []
     async with bench(workers=1, inference="triton") as b:
@@ -101,15 +101,15 @@ async def swaps(times: int = 3) -> dict[str, Any]:
             before = await _settled(b)
             for _ in range(times):
                 started = time.perf_counter()
-                done = await publish(publisher, Candidate(SEGMENTER, "model.onnx", shipped, "x", "bench"))
+                publication = await publish(publisher, Candidate(SEGMENTER, "model.onnx", shipped, "x", "bench"))
                 published.append(time.perf_counter() - started)
-                assert done.version
+                assert publication.version
                 loaded = await _settled(b)
-                await routing.set_route(b.services, SEGMENTER, routing.Shares({str(done.version): 100}), "bench")
+                await routing.set_route(b.services, SEGMENTER, routing.Shares({str(publication.version): 100}), "bench")
                 started = time.perf_counter()
                 await routing.rollback(b.services, SEGMENTER, "bench")
                 rolled.append(time.perf_counter() - started)
-                await withdraw(publisher, SEGMENTER, done.version)
+                await withdraw(publisher, SEGMENTER, publication.version)
                 megabytes.append((loaded, await _settled(b)))
             await infer.aclose()
     return {
@@ -151,9 +151,9 @@ WORSE: dict[str, dict[str, float]] = {
 
 
 async def guard_errors(trials: int = 1000, jobs: int = 1024) -> dict[str, Any]:
-    """A version on trial with 10 % of the jobs: how often the guard takes it out within so many of its jobs."""
+    """How often the guard takes a version with 10 % of the jobs out of its route within `jobs` of its jobs."""
     rng = np.random.default_rng(0)
-    made = {}
+    figures = {}
     for name, worse in WORSE.items():
         usual = {"failing": 0.03, "quality": 0.80, "slower": 1.0}
         taken = []
@@ -163,8 +163,8 @@ async def guard_errors(trials: int = 1000, jobs: int = 1024) -> dict[str, Any]:
             taken.append(_jobs_until_taken_out(new, old))
         out = [n for n in taken if n]
         share = round(len(out) / len(taken), 4)
-        made[name] = {"taken_out": share, "after_jobs_median": int(np.median(out)) if out else None}
-    return made
+        figures[name] = {"taken_out": share, "after_jobs_median": int(np.median(out)) if out else None}
+    return figures
 
 
 def _jobs_until_taken_out(new: list[JobOutcome], old: list[JobOutcome]) -> int | None:
@@ -195,7 +195,7 @@ class TritonPythonModel:
 
 
 def _sleeping_repository(folder: Path) -> Path:
-    """The shipped repository with a segmenter that only waits for 50 ms: the servers are the limit, not the cores."""
+    """The shipped repository with a segmenter that only waits 50 ms, so that servers, not cores, are the limit."""
     shutil.copytree(ROOT / "model_repository", folder, ignore=shutil.ignore_patterns("__pycache__", "iris_preview"))
     config = (folder / SEGMENTER / "config.pbtxt").read_text()
     config = re.sub(r"dynamic_batching \{.*?\n\}\n", "", config, flags=re.S).replace("count: 2", "count: 1")
@@ -206,8 +206,8 @@ def _sleeping_repository(folder: Path) -> Path:
 
 
 async def three_servers(seconds: float = 8.0) -> dict[str, Any]:
-    """Calls a second on three Tritons that take one call in 50 ms each: all there, one killed, one more frozen."""
-    made: dict[str, Any] = {}
+    """Calls a second on three Tritons that take 50 ms a call: all running, one killed, another one frozen."""
+    figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="irisvue-bench-") as name:
         repository, running = _sleeping_repository(Path(name) / "models"), []
         for n in range(3):
@@ -220,25 +220,25 @@ async def three_servers(seconds: float = 8.0) -> dict[str, Any]:
             url = ",".join(f"{HOST}:{process.spec.port}" for process in running)
             infer = await TritonInfer.connect(url, 60, try_s=2.0)
             picture = np.zeros((1, infer.segment_px, infer.segment_px, 3), np.uint8)
-            made["three"] = await _rate(infer, picture, seconds)
+            figures["three"] = await _rate(infer, picture, seconds)
             os.kill(running[0].pid, signal.SIGKILL)
-            made["one killed"] = await _rate(infer, picture, seconds)
+            figures["one killed"] = await _rate(infer, picture, seconds)
             os.kill(running[1].pid, signal.SIGSTOP)
-            made["one more frozen"] = await _rate(infer, picture, seconds * 2)
+            figures["one more frozen"] = await _rate(infer, picture, seconds * 2)
             os.kill(running[1].pid, signal.SIGCONT)
             await asyncio.sleep(10)  # until its ejection ends
-            made["thawed"] = await _rate(infer, picture, seconds)
+            figures["thawed"] = await _rate(infer, picture, seconds)
             await infer.aclose()
         finally:
             for process in running:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGCONT)
                 await process.stop()
-    return made
+    return figures
 
 
 async def _rate(infer: TritonInfer, picture: Any, seconds: float, callers: int = 12) -> dict[str, float]:
-    """Calls a second and calls that failed for good, with so many callers."""
+    """Calls a second, and calls that failed for good, with the given number of callers."""
     deadline, done, failed = time.perf_counter() + seconds, 0, 0
 
     async def caller() -> None:

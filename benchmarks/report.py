@@ -1,4 +1,4 @@
-"""Figures → docs/performance.md and its plots, each beside what DESIGN promises."""
+"""Writes docs/performance.md and its plots: each figure beside what the design promises."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ import matplotlib.pyplot as plt
 
 HEAD = """# Performance
 
-Written by `make bench` (also `irisvue bench`); change `benchmarks/`, not this page. Medians over three runs where a row
-says nothing else. Measured on {processor}, {cores} cores, {memory_gib} GiB, Python {python}, {date}: the whole system
-and its clients on that one machine. Machines are noisy: compare figures of one run.
+Written by `make bench` (also `irisvue bench`); change `benchmarks/`, not this page. Medians of three runs unless a row
+says otherwise. Measured on {processor}, {cores} cores, {memory_gib} GiB, Python {python}, {date}: the whole system
+and its clients on that one machine. Machines are noisy: compare only figures of the same run.
 
 | what | measured | promised | |
 |---|---|---|---|
@@ -20,38 +20,38 @@ and its clients on that one machine. Machines are noisy: compare figures of one 
 NOTES = Path(__file__).parent / "notes.md"
 
 
-def _rows(found: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
-    """What, measured, promised, kept (None where nothing is promised)."""
+def _rows(results: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
+    """Rows of the table: what, measured, promised, kept (None where nothing is promised)."""
     rows: list[tuple[str, str, str, bool | None]] = []
-    for rate, ms in found.get("submit_ms", {}).items():
+    for rate, ms in results.get("submit_ms", {}).items():
         promise = "p99 ≤ 25 ms at 100/s" if rate == "100" else ""
         kept = ms["p99"] <= 25 if rate == "100" else None
         rows.append((f"submit answered, {rate}/s", f"p50 {ms['p50']} ms, p99 {ms['p99']} ms", promise, kept))
-    if ms := found.get("pick_up_ms"):
+    if ms := results.get("pick_up_ms"):
         rows.append(
             ("submitted → begun, idle", f"p50 {ms['p50']} ms, p99 {ms['p99']} ms", "p50 ≤ 25 ms", ms["p50"] <= 25)
         )
-    for who, ms in found.get("delivery_ms", {}).items():
-        promised = who.startswith("1000 watchers, 1000")
+    for watchers, ms in results.get("delivery_ms", {}).items():
+        promised = watchers.startswith("1000 watchers, 1000")
         kept = (ms["p50"] <= 5 and ms["p99"] <= 25) if promised else None
         words = f"p50 {ms['p50']} ms, p99 {ms['p99']} ms"
-        rows.append((f"event written → read, {who}", words, "p50 ≤ 5 ms, p99 ≤ 25 ms" if promised else "", kept))
-    for count, at in found.get("streams", {}).items():
+        rows.append((f"event written → read, {watchers}", words, "p50 ≤ 5 ms, p99 ≤ 25 ms" if promised else "", kept))
+    for count, at in results.get("streams", {}).items():
         words = (
             f"{at['kB_each']} kB each, {at['core_share']:.1%} of a core, {at['transactions_a_second']} transactions/s"
         )
         promised = count == "10000"
         kept = (at["kB_each"] <= 40 and at["transactions_a_second"] < 0.5) if promised else None
         rows.append((f"{count} idle streams", words, "≤ 40 kB each, no query" if promised else "", kept))
-    if s := found.get("recovery_s"):
+    if s := results.get("recovery_s"):
         words = f"p50 {s['p50']:.1f} s, max {s['max']:.1f} s"
         rows.append(("worker killed → its job runs again", words, "≤ 15 s", s["max"] <= 15))
-    for size, t in found.get("throughput", {}).items():
+    for size, t in results.get("throughput", {}).items():
         of_bare = f"{t['share_of_bare']:.2f} of the bare models"
         words = f"{t['jobs_a_second']:.2f}/s, {of_bare}, {t['tiles_a_job']:.0f} tiles each"
         rows.append((f"photos of {size}", words, "≥ 0.9 of the bare models", t["share_of_bare"] >= 0.9))
         rows.append((f"our own processor time a photo of {size}", f"{t['our_cpu_s_a_job']:.2f} s", "", None))
-    for size, mb in found.get("memory_mb", {}).items():
+    for size, mb in results.get("memory_mb", {}).items():
         promised = size.startswith("12 x")
         rows.append(
             (f"worker memory, {size}", f"{mb:,} MB", "< 1,500 MB" if promised else "", mb < 1500 if promised else None)
@@ -59,26 +59,26 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
     return rows
 
 
-def write(found: dict[str, Any], folder: Path) -> Path:
+def write(results: dict[str, Any], folder: Path) -> Path:
     """Write the page and its plots into `folder`; returns the page."""
     marks = {True: "kept", False: "**missed**", None: ""}
-    lines = [f"| {what} | {words} | {promise} | {marks[kept]} |" for what, words, promise, kept in _rows(found)]
-    page = HEAD.format(**found["machine"], date=found["date"]) + "\n".join(lines) + "\n"
+    lines = [f"| {what} | {words} | {promise} | {marks[kept]} |" for what, words, promise, kept in _rows(results)]
+    page = HEAD.format(**results["machine"], date=results["date"]) + "\n".join(lines) + "\n"
     pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
-    _plot(found, pictures / "performance.png")
+    _plot(results, pictures / "performance.png")
     page += "\n![plots of the table above](pictures/performance.png)\n"
     page += "\n" + NOTES.read_text() if NOTES.exists() else ""
     (folder / "performance.md").write_text(page)
     return folder / "performance.md"
 
 
-def _plot(found: dict[str, Any], path: Path) -> None:
+def _plot(results: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
     panels = [
-        ("Submit answered (ms)", found.get("submit_ms", {}), ("p50", "p99"), "submits per second", 25),
-        ("Event written → read (ms)", found.get("delivery_ms", {}), ("p50", "p99"), "", 25),
-        ("Memory of an idle stream (kB)", found.get("streams", {}), ("kB_each",), "open streams", 40),
+        ("Submit answered (ms)", results.get("submit_ms", {}), ("p50", "p99"), "submits per second", 25),
+        ("Event written → read (ms)", results.get("delivery_ms", {}), ("p50", "p99"), "", 25),
+        ("Memory of an idle stream (kB)", results.get("streams", {}), ("kB_each",), "open streams", 40),
     ]
     for axis, (title, rows, keys, label, promise) in zip(axes.flat, panels, strict=False):
         for n, key in enumerate(keys):
@@ -90,7 +90,7 @@ def _plot(found: dict[str, Any], path: Path) -> None:
         axis.set_title(title)
         axis.set_xlabel(label)
         axis.legend(fontsize=8)
-    memory = found.get("memory_mb", {})
+    memory = results.get("memory_mb", {})
     bars = axes[1][1].bar([name.replace(" at once", "\nat once") for name in memory], list(memory.values()))
     axes[1][1].bar_label(bars, fontsize=8)
     axes[1][1].axhline(1500, color="grey", linestyle=":", label="promised 1,500")

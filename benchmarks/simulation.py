@@ -1,7 +1,7 @@
-"""The service as queues: where a photo waits and what it uses, event by event (simpy).
+"""The service as queues: where a photo waits and what it uses, simulated event by event (simpy).
 
-One photo takes a worker's hand, computes before the networks, looks for the eye, computes between, has its tiles
-enlarged, a few at once, and computes after. Processor cores are shared by all that runs, as an operating system does.
+A photo takes one of a worker's slots, computes, has the segmenter look for the eye, computes, has its tiles enlarged, a
+few at once, and computes again. All tasks share the processor cores, as under an operating system.
 """
 
 import heapq
@@ -26,24 +26,23 @@ class Costs:
     tile: float  # one call of the enhancer
     tiles: int
     after: float  # the worker, putting tiles together and saving
-    pause: float = 0.0  # neither computing nor in a line: disks, round trips
+    pause: float = 0.0  # neither computing nor queueing: disks, round trips
 
     @property
-    def whole(self) -> float:
-        """Core-seconds in all."""
+    def total(self) -> float:
+        """All core-seconds of a photo."""
         return self.before + self.looks * self.look + self.between + self.tiles * self.tile + self.after
 
 
 @dataclass(frozen=True)
 class Site:
-    """What there is: cores shared by everything, photos in hand at once, model instances and their threads.
+    """The machines: cores that everything shares, photos at once, model instances and their threads.
 
-    With `gpus` the networks do not use the cores: a GPU takes one photo's calls after the other, `gpu_photo` seconds
-    each.
+    With `gpus` the networks do not use the cores: a GPU takes one photo at a time, for `gpu_photo` seconds.
     """
 
     cores: float
-    hands: int
+    slots: int
     segmenters: int = 2
     enhancers: int = 1
     threads: int = 2
@@ -53,7 +52,7 @@ class Site:
 
 
 class Cores:
-    """Processor sharing: n tasks on c cores go on at min(1, c / n) each."""
+    """Processor sharing: each of n tasks on c cores runs at a speed of min(1, c / n)."""
 
     def __init__(self, env: simpy.Environment, cores: float) -> None:
         self._env, self._cores = env, cores
@@ -63,7 +62,7 @@ class Cores:
         self.busy = 0.0
 
     def use(self, seconds: float) -> simpy.Event:
-        """An event that comes when a task of so many core-seconds, on one core at most, is done."""
+        """An event that comes when a task of `seconds` core-seconds, on one core at most, is done."""
         self._advance()
         done = self._env.event()
         self._number += 1
@@ -90,7 +89,7 @@ class Cores:
 
     def _finish(self, plan: int) -> None:
         if plan != self._plan:
-            return  # another task has come or gone since
+            return  # out of date: a task has started or ended since
         self._advance()
         while self._running and self._running[0][0] <= self._virtual + 1e-9:
             heapq.heappop(self._running)[2].succeed()
@@ -110,7 +109,7 @@ class _World:
         self.env = simpy.Environment()
         self.site, self.costs = site, costs
         self.cores = Cores(self.env, site.cores)
-        self.hands = simpy.Resource(self.env, site.hands)
+        self.slots = simpy.Resource(self.env, site.slots)
         self.segmenters = simpy.Resource(self.env, site.segmenters)
         self.enhancers = simpy.Resource(self.env, site.enhancers)
         self.gpus = simpy.Resource(self.env, site.gpus) if site.gpus else None
@@ -125,8 +124,8 @@ class _World:
     def photo(self, number: int, arrival: float) -> Steps:
         yield self.env.timeout(arrival - self.env.now)
         costs = self.costs
-        with self.hands.request() as hand:
-            yield hand
+        with self.slots.request() as slot:
+            yield slot
             yield self.cores.use(costs.before)
             if self.gpus is None:
                 for _ in range(costs.looks):
@@ -150,7 +149,7 @@ class _World:
 
 
 def simulate(site: Site, costs: Costs, arrivals: Iterable[float]) -> Outcome:
-    """Photos that arrive at these times (seconds, growing), each until it is done."""
+    """Run the photos that arrive at these times (seconds, ascending) until the last one is done."""
     world = _World(site, costs)
     times = list(arrivals)
     for number, arrival in enumerate(times):
@@ -160,7 +159,7 @@ def simulate(site: Site, costs: Costs, arrivals: Iterable[float]) -> Outcome:
 
 
 def erlang_c(servers: int, load: float) -> float:
-    """The share of customers of an M/M/c queue that wait; `load` is arrivals times service time."""
+    """The share of customers of an M/M/c queue that have to wait; `load` is arrival rate times service time."""
     inverse = sum(math.exp(_log_term(k, load) - _log_term(servers, load)) for k in range(servers))
     return 1.0 / (1.0 + (1.0 - load / servers) * inverse)
 
@@ -170,5 +169,5 @@ def _log_term(k: int, load: float) -> float:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share of the values lies."""
+    """The value below which the given share of the values lies."""
     return sorted(values)[min(int(share * len(values)), len(values) - 1)]

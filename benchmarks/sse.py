@@ -152,17 +152,17 @@ async def unread(b: Bench, name: str) -> dict[str, float | None]:
 
         while await open_streams() < 1:
             await asyncio.sleep(0.05)
-        begun, found = time.perf_counter(), dict[str, float | None](place=None, connection=None)
+        begun, freed_s = time.perf_counter(), dict[str, float | None](place=None, connection=None)
         for _ in range(400):  # more than the kernel's buffers hold
             await publish(b, FILLER)
-        while None in found.values() and (passed := time.perf_counter() - begun) < UNREAD_MOST_S:
-            if found["place"] is None and not await open_streams():
-                found["place"] = round(passed, 1)
+        while None in freed_s.values() and (passed := time.perf_counter() - begun) < UNREAD_MOST_S:
+            if freed_s["place"] is None and not await open_streams():
+                freed_s["place"] = round(passed, 1)
             if not any(c.raddr and c.raddr.port == port for c in server.process.net_connections()):
-                found["connection"] = round(passed, 1)
+                freed_s["connection"] = round(passed, 1)
             await asyncio.sleep(0.1)
         frozen.close()
-    return found
+    return freed_s
 
 
 def table(count: int, runs: dict[str, list[dict[str, float]]]) -> str:
@@ -194,12 +194,12 @@ async def measure(counts: list[int], rounds: int) -> None:
 
 
 def main() -> int:
-    """Measure and print; 2 where the library is not there."""
+    """Measure and print; 2 where the library is missing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--streams", type=int, nargs="+", default=list(COUNTS))
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    asked = parser.parse_args()
-    if min(asked.streams) <= FIRST:
+    arguments = parser.parse_args()
+    if min(arguments.streams) <= FIRST:
         parser.error(f"more than {FIRST} streams, please")
     if importlib.util.find_spec("sse_starlette") is None:
         print(MISSING, file=sys.stderr)
@@ -207,7 +207,7 @@ def main() -> int:
     versions: dict[str, Any] = machine()
     versions |= {name: importlib.metadata.version(name) for name in ("sse-starlette", "starlette", "uvicorn", "uvloop")}
     print(json.dumps(versions), flush=True)
-    asyncio.run(measure(asked.streams, asked.rounds))
+    asyncio.run(measure(arguments.streams, arguments.rounds))
     return 0
 
 

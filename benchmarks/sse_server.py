@@ -78,20 +78,20 @@ def main(name: str, port: int) -> None:
     """Serve until SIGTERM."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    found = settings()
+    config = settings()
     if name == "own":
-        serving.serve(found, HOST, port)
+        serving.serve(config, HOST, port)
     elif name == "library":
         AppStatus.disable_automatic_graceful_drain()
         with patch.object(streams, "EventStream", Library):
-            serving.serve(found, HOST, port)
+            serving.serve(config, HOST, port)
     else:
-        found = found.model_copy(update={"heartbeat_s": NO_HEARTBEAT_S})
+        config = config.model_copy(update={"heartbeat_s": NO_HEARTBEAT_S})
         with (
             patch.object(streams, "EventStream", LibraryAlone),
             patch.object(serving, "_Server", uvicorn.Server),
         ):
-            serving.serve(found, HOST, port)
+            serving.serve(config, HOST, port)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes the pages that are read off the code: every setting, and the API. `make docs` runs it; a test compares."""
+"""Writes the pages that are generated from code: settings and API. `make docs` runs it; a test compares the pages."""
 
 import json
 from pathlib import Path
@@ -15,22 +15,22 @@ SETTINGS_INTRO = """# Settings
 
 Written by `make docs` from `orchestrator/config.py`; change that, not this page. Every setting is an environment
 variable. `irisvue up` sets what one machine needs and keeps it in `DATA/secrets/settings.json`; a cluster sets
-them itself. Sizes are in bytes, names that end in `_s` are seconds.
+them itself. Sizes are in bytes; settings whose names end in `_s` are in seconds.
 
 | name | default | what it is |
 |---|---|---|
 """
 API_INTRO = """# API reference
 
-Written by `make docs` from the OpenAPI document; change the code, not this page. A running service has the
-document on `/openapi.json` and pages to try it on `/docs`; `irisvue openapi` prints it. All calls but `/health`,
+Written by `make docs` from the OpenAPI document; change the code, not this page. A running service serves
+the document at `/openapi.json` and pages to try it at `/docs`; `irisvue openapi` prints it. All calls except `/health`,
 `/metrics` and signed links need `Authorization: Bearer <JWT>`. Errors are `application/problem+json` with `title`,
 `status`, `detail` (a sentence for people) and `code`.
 """
 
 
 def settings_page() -> str:
-    """The page of all settings."""
+    """The page that lists every setting."""
     rows = []
     for name, field in Settings.model_fields.items():
         words = field.description or _words(name)
@@ -52,37 +52,39 @@ def _words(name: str) -> str:
 
 
 def api_page() -> str:
-    """The page of all calls, by what they are about, and of the JSON that they take and give."""
+    """The page of all API calls, grouped by tag, and of their JSON."""
     document = create_app(Settings()).openapi()
     parts = [API_INTRO]
     by_tag: dict[str, list[str]] = {}
     for path, calls in document["paths"].items():
         for method, call in calls.items():
             by_tag.setdefault(call.get("tags", ["other"])[0], []).append(_call(method, path, call))
-    for tag, calls_of in by_tag.items():
-        parts.append(f"## {tag.capitalize()}\n\n" + "\n".join(calls_of))
+    for tag, sections in by_tag.items():
+        parts.append(f"## {tag.capitalize()}\n\n" + "\n".join(sections))
     schemas = document["components"]["schemas"]
-    parts.append("## JSON\n\n" + "\n".join(_schema(name, schemas[name]) for name in sorted(schemas) if _shown(name)))
+    parts.append(
+        "## JSON\n\n" + "\n".join(_schema(name, schemas[name]) for name in sorted(schemas) if _is_documented(name))
+    )
     return "\n".join(parts)
 
 
-def _shown(name: str) -> bool:
+def _is_documented(name: str) -> bool:
     return not name.startswith(("Body_", "HTTPValidation", "Validation"))
 
 
 def _call(method: str, path: str, call: dict[str, Any]) -> str:
     lines = [f"### `{method.upper()} {path}`\n", call.get("description") or call.get("summary", ""), ""]
-    asked = call.get("requestBody", {}).get("content", {})
-    for kind, content in asked.items():
+    bodies = call.get("requestBody", {}).get("content", {})
+    for kind, content in bodies.items():
         lines.append(f"Body: {_type(content['schema']) if kind == 'application/json' else f'`{kind}`'}  ")
     query = [p for p in call.get("parameters", []) if p["in"] in ("query", "header")]
     if query:
         lines.append("Parameters: " + ", ".join(f"`{p['name']}`" for p in query) + "  ")
-    answers = []
-    for status, answer in call["responses"].items():
-        content = answer.get("content", {}).get("application/json")
-        answers.append(f"{status} {_type(content['schema'])}" if content and "schema" in content else status)
-    lines.append("Answers: " + " · ".join(answer.strip() for answer in answers) + "\n")
+    responses = []
+    for status, response in call["responses"].items():
+        content = response.get("content", {}).get("application/json")
+        responses.append(f"{status} {_type(content['schema'])}" if content and "schema" in content else status)
+    lines.append("Answers: " + " · ".join(response.strip() for response in responses) + "\n")
     return "\n".join(lines)
 
 
@@ -91,10 +93,10 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return "\n".join([*lines, "One of " + ", ".join(f"`{value}`" for value in schema["enum"]) + ".\n"])
     lines += ["| field | type | |", "|---|---|---|"]
-    for field, about in schema.get("properties", {}).items():
-        needed = "" if field in schema.get("required", []) else "may be left out"
-        words = "; ".join(filter(None, [about.get("description", ""), needed]))
-        lines.append(f"| `{field}` | {_type(about)} | {words} |")
+    for field, content in schema.get("properties", {}).items():
+        optional = "" if field in schema.get("required", []) else "may be left out"
+        words = "; ".join(filter(None, [content.get("description", ""), optional]))
+        lines.append(f"| `{field}` | {_type(content)} | {words} |")
     return "\n".join([*lines, ""])
 
 
@@ -103,13 +105,13 @@ def _type(schema: dict[str, Any]) -> str:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
     if "anyOf" in schema:
-        return " or ".join(_type(one) for one in schema["anyOf"])
+        return " or ".join(_type(option) for option in schema["anyOf"])
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
-    known = schema.get("format") or schema.get("type")
-    return str(known) if known else json.dumps(schema.get("const", "anything"))
+    kind = schema.get("format") or schema.get("type")
+    return str(kind) if kind else json.dumps(schema.get("const", "anything"))
 
 
 PAGES = {"settings.md": settings_page, "api.md": api_page}

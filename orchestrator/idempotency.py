@@ -1,4 +1,4 @@
-"""Idempotency keys: the same key with the same request gives the first answer again."""
+"""Idempotency keys: repeating a request with the same key returns what the first one created."""
 
 import hashlib
 import json
@@ -16,14 +16,14 @@ RESULT_DELETED = "What this Idempotency-Key created has been deleted."
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """The key that a caller has sent, with a digest of the request."""
+    """The key that a caller sent, with a digest of the request."""
 
     key: str
     fingerprint: str
 
 
 def key_for(key: str | None, call: str, request: Any) -> IdempotencyKey | None:
-    """The caller's key for this call; None if the caller sent none. `request` is bytes or JSON."""
+    """The caller's key for this call, or None if there is none. `request` is bytes, or a value for JSON."""
     if key is None:
         return None
     data = request if isinstance(request, bytes) else json.dumps(request, sort_keys=True, default=str).encode()
@@ -33,7 +33,7 @@ def key_for(key: str | None, call: str, request: Any) -> IdempotencyKey | None:
 async def earlier_result(
     session: Session, user: UUID, key: IdempotencyKey | None, take: bool = True
 ) -> list[UUID] | None:
-    """The ids of what an earlier request with this key created; None if there was none, and with `take` it is taken.
+    """The ids of what an earlier request with this key created; None for a new key, which `take` takes.
 
     Raises:
         Conflict: the key was used for another request.

@@ -1,6 +1,6 @@
-"""Limits that are answered with 429, checked inside the transaction that creates.
+"""Limits that are answered with 429, checked inside the transaction that creates the job or photo.
 
-Redis keys: `irisvue:bytes:{day}`, the bytes that all users have uploaded on a day (UTC), kept for two days.
+Redis keys: `irisvue:bytes:{day}`, the bytes that all users together have uploaded on a day (UTC), kept for two days.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ async def check_unfinished_jobs(session: Session, settings: Settings, user: UUID
 
 
 async def check_models_not_busy(services: Services) -> None:
-    """Raises TooMany while the models' queue is full; never while Redis is unavailable."""
+    """Check that the models' queue is not full. Raises TooMany; never while Redis is unavailable."""
     try:
         busy = await queue.models_are_busy(services.redis)
     except UNREACHABLE:
@@ -46,16 +46,16 @@ async def book_upload_bytes(services: Services, session: Session, user: UUID, si
     settings = services.settings
     await db.users.ensure_user(session, user)
     if await db.limits.add_bytes(session, user, size_bytes) > settings.user_bytes_a_day:
-        raise TooMany(f"More than {settings.user_bytes_a_day // 2**20} MB in one day.", until_midnight_s())
+        raise TooMany(f"You can upload up to {settings.user_bytes_a_day // 2**20} MB a day.", until_midnight_s())
     try:
         if await _add_bytes_of_all(services.redis, size_bytes) > settings.bytes_a_day:
-            raise TooMany("The service has taken all it can store today.", until_midnight_s())
-    except UNREACHABLE as error:  # a soft limit: uploads go on while Redis is unavailable
+            raise TooMany("The service can't store any more photos today.", until_midnight_s())
+    except UNREACHABLE as error:  # a soft limit: uploads are accepted while Redis is unavailable
         log.warning("bytes of all users not counted", error=type(error).__name__)
 
 
 async def _add_bytes_of_all(redis: Redis, size_bytes: int) -> int:
-    """Add an upload to the day's bytes (UTC); returns the sum of all users."""
+    """Add an upload to the bytes of the day (UTC); returns the total of all users."""
     key = f"irisvue:bytes:{datetime.now(UTC).date()}"
     async with redis.pipeline(transaction=True) as pipe:
         pipe.incrby(key, size_bytes)

@@ -9,14 +9,14 @@ def original_key(user: UUID, photo_id: UUID) -> str:
 
 
 def upload_key(user: UUID, photo_id: UUID) -> str:
-    """Where a client puts a photo itself. Once complete it is copied, so that the client can't change it later."""
+    """The key to which a client uploads a photo itself. It is copied when complete, so that it can't change later."""
     return f"uploads/{user}/{photo_id}"
 
 
 def result_keys(user: UUID, job_id: UUID) -> tuple[str, str, str, str]:
-    """The keys of a job's result, mask, preview, and of the crop that became the result, as photographed.
+    """The keys of a job's result, mask and preview, and of the original crop that the result was made from.
 
-    They are the same for every attempt: a second one overwrites the first.
+    They are the same for every attempt: a later attempt overwrites an earlier one.
     """
     stem = f"processed/{user}/{job_id}"
     return f"{stem}.jpg", f"{stem}.mask.png", f"{stem}.preview.jpg", f"{stem}.before.jpg"

@@ -1,4 +1,4 @@
-"""A callback through which long work reports how far it is: in words, and as the share that is done."""
+"""The callback through which long work reports its progress: in words, and as the share that is done."""
 
 from collections.abc import Callable
 
@@ -7,4 +7,4 @@ Report = Callable[[str, float], None]
 
 
 def ignore_report(words: str, done: float) -> None:
-    """A report for callers that need none."""
+    """The report of callers that need none."""

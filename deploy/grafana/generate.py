@@ -1,4 +1,7 @@
-"""Writes the Grafana dashboards: `python deploy/grafana/generate.py`. A test compares, and asks a live Prometheus."""
+"""Writes the Grafana dashboards: `python deploy/grafana/generate.py`.
+
+Tests compare the files with this code and run the queries on a live Prometheus.
+"""
 
 import json
 from pathlib import Path
@@ -10,7 +13,7 @@ Panel = tuple[str, str, list[tuple[str, str]]]  # title, unit, (expression, lege
 
 
 def rate(metric: str, by: str = "", window: str = "$__rate_interval") -> str:
-    """A counter's rate, summed."""
+    """The summed rate of a counter."""
     return f"sum {f'by ({by}) ' if by else ''}(rate({metric}[{window}]))"
 
 
@@ -23,13 +26,13 @@ def quantiles(metric: str, by: str = "") -> list[tuple[str, str]]:
 
 
 def mean(total: str, count: str, by: str) -> str:
-    """A sum's rate over a count's rate."""
+    """The mean value: the rate of a sum divided by the rate of its count."""
     return f"{rate(total, by)} / ({rate(count, by)} > 0)"
 
 
 ORCHESTRATOR: list[Panel] = [
-    ("Jobs that end", "ops", [(rate("irisvue_jobs_ended_total", "status, error_type"), "{{status}} {{error_type}}")]),
-    ("In line", "short", [("max by (status) (irisvue_queue_jobs)", "{{status}}")]),
+    ("Jobs ended", "ops", [(rate("irisvue_jobs_ended_total", "status, error_type"), "{{status}} {{error_type}}")]),
+    ("Unfinished jobs", "short", [("max by (status) (irisvue_queue_jobs)", "{{status}}")]),
     ("Longest wait", "s", [("max(irisvue_queue_oldest_seconds)", "oldest")]),
     ("Wait before the first attempt", "s", quantiles("irisvue_wait_seconds")),
     ("Time per step (p99)", "s", quantiles("irisvue_step_seconds", "step")[1:]),
@@ -44,7 +47,7 @@ ORCHESTRATOR: list[Panel] = [
         ],
     ),
     (
-        "Notices",
+        "Notifications",
         "ops",
         [
             (rate("irisvue_deliveries_total", "kind, outcome"), "{{kind}} {{outcome}}"),
@@ -57,7 +60,11 @@ ORCHESTRATOR: list[Panel] = [
 ]
 MODELS: list[Panel] = [
     ("Calls by version", "ops", [(rate("irisvue_model_seconds_count", "model, version"), "{{model}} {{version}}")]),
-    ("Time by version (p99)", "s", [(quantiles("irisvue_model_seconds", "model")[1][0], "{{model}}")]),
+    (
+        "Time by version (p99)",
+        "s",
+        [(quantiles("irisvue_model_seconds", "model, version")[1][0], "{{model}} {{version}}")],
+    ),
     (
         "Mean time by version",
         "s",
@@ -67,27 +74,27 @@ MODELS: list[Panel] = [
     ("Failed calls", "ops", [(rate("irisvue_model_errors_total", "model, code"), "{{model}} {{code}}")]),
     ("Quality score", "short", quantiles("irisvue_quality_score")),
     ("Photos refused", "ops", [(rate('irisvue_jobs_ended_total{error_type="quality_issue"}'), "refused")]),
-    ("Taken out by the guard", "short", [("sum by (model) (irisvue_versions_taken_out_total)", "{{model}}")]),
+    ("Versions taken out by the guard", "short", [("sum by (model) (irisvue_versions_taken_out_total)", "{{model}}")]),
 ]
 TRITON: list[Panel] = [
     ("Requests", "ops", [(rate("nv_inference_request_success", "model, version"), "{{model}} {{version}}")]),
     (
-        "Requests that failed",
+        "Failed requests",
         "ops",
         [(rate("nv_inference_request_failure", "model, version"), "{{model}} {{version}}")],
     ),
-    ("Pictures a batch", "short", [(mean("nv_inference_count", "nv_inference_exec_count", "model"), "{{model}}")]),
+    ("Pictures per batch", "short", [(mean("nv_inference_count", "nv_inference_exec_count", "model"), "{{model}}")]),
     (
-        "Wait in the queue, a request",
+        "Time in the queue, per request",
         "µs",
         [(mean("nv_inference_queue_duration_us", "nv_inference_request_success", "model"), "{{model}}")],
     ),
     (
-        "Computing, a request",
+        "Compute time, per request",
         "µs",
         [(mean("nv_inference_compute_infer_duration_us", "nv_inference_request_success", "model"), "{{model}}")],
     ),
-    ("Requests in line", "short", [("sum by (model) (nv_inference_pending_request_count)", "{{model}}")]),
+    ("Requests in the queue", "short", [("sum by (model) (nv_inference_pending_request_count)", "{{model}}")]),
     ("CPU", "percentunit", [("nv_cpu_utilization", "{{instance}}")]),
     ("Memory of the machine", "bytes", [("nv_cpu_memory_used_bytes", "{{instance}}")]),
 ]
@@ -95,7 +102,7 @@ DASHBOARDS = {"orchestrator": ORCHESTRATOR, "models": MODELS, "triton": TRITON}
 
 
 def dashboard(name: str, panels: list[Panel]) -> dict[str, Any]:
-    """One dashboard, three panels a row."""
+    """One dashboard with three panels in a row."""
     return {
         "uid": f"irisvue-{name}",
         "title": f"Irisvue: {name}",
@@ -126,9 +133,9 @@ def _panel(at: int, title: str, unit: str, queries: list[tuple[str, str]]) -> di
 
 
 def files() -> dict[str, str]:
-    """Every dashboard by the name of its file."""
-    made = {f"{name}.json": dashboard(name, panels) for name, panels in DASHBOARDS.items()}
-    return {name: json.dumps(body, indent=1, ensure_ascii=False) + "\n" for name, body in made.items()}
+    """The text of every dashboard, by file name."""
+    dashboards = {f"{name}.json": dashboard(name, panels) for name, panels in DASHBOARDS.items()}
+    return {name: json.dumps(body, indent=1, ensure_ascii=False) + "\n" for name, body in dashboards.items()}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-/** The page: photos go out, progress comes in, cards show it. */
+/** The page: sends photos, receives progress and shows both in cards. */
 
 import { Card } from "./card.js";
 import { IrisvueError, newKey } from "./irisvue/index.js";
@@ -12,32 +12,33 @@ const NAMES = /\.(jpe?g|png|webp|hei[cf])$/i;
 const gallery = document.getElementById("gallery");
 const messages = document.getElementById("messages");
 const connection = document.getElementById("connection");
-const more = document.getElementById("more");
+const olderPhotos = document.getElementById("more");
 const byPhoto = new Map();
 const byJob = new Map();
 let pages = 0;
 
-// Saying what went wrong
-function complain(error) {
+// Errors
+function showError(error) {
   const words = error instanceof IrisvueError || error instanceof Error ? error.message : String(error);
   messages.replaceChildren(Object.assign(document.createElement("p"), { textContent: words }));
 }
 
-async function answered(work) {
+/** Run `work`; an error of it is shown on the page. */
+async function attempt(work) {
   try {
     messages.replaceChildren();
     return await withToken(work, "; your pictures and what you were sending are still here.");
   } catch (error) {
-    return complain(error);
+    return showError(error);
   }
 }
 
 // Cards
 const actions = {
-  open: (card) => answered(async () => open(card, await client.getJob(card.job.job_id))),
-  reprocess: (card) => (card.entry ? send(card, card.entry) : answered(() => again(card))),
-  cancel: (card) => answered(() => client.cancel(card.job.job_id)),
-  remove: (card) => answered(() => removePhoto(card)),
+  open: (card) => attempt(async () => open(card, await client.getJob(card.job.job_id))),
+  reprocess: (card) => (card.entry ? send(card, card.entry) : attempt(() => reprocess(card))),
+  cancel: (card) => attempt(() => client.cancel(card.job.job_id)),
+  remove: (card) => attempt(() => removePhoto(card)),
   retake: () => document.getElementById("camera").click(),
 };
 
@@ -49,24 +50,24 @@ function newCard(photoId) {
 }
 
 function adopt(card, photoId) {
-  const twin = byPhoto.get(photoId); // the list may name a photo before its own upload is answered
-  if (twin && twin !== card) twin.element.remove();
+  const other = byPhoto.get(photoId); // the list may contain a photo before its upload is answered
+  if (other && other !== card) other.element.remove();
   card.photoId = photoId;
   byPhoto.set(photoId, card);
 }
 
-function follows(card, job) {
+function assignJob(card, job) {
   card.job = job;
   byJob.set(job.job_id, card);
 }
 
 function open(card, job) {
-  viewer.show(job, { complain, reprocess: () => actions.reprocess(card), remove: () => actions.remove(card) });
+  viewer.show(job, { showError, reprocess: () => actions.reprocess(card), remove: () => actions.remove(card) });
 }
 
-async function again(card) {
+async function reprocess(card) {
   const job = await client.reprocess(card.job.job_id, newKey());
-  follows(card, job);
+  assignJob(card, job);
   card.progress(job);
 }
 
@@ -80,13 +81,14 @@ async function removePhoto(card) {
 }
 
 async function showJob(card, job) {
-  follows(card, job);
+  assignJob(card, job);
   card.progress(job);
   if (job.status === "completed") card.picture(job.result_url, "Your finished iris. Open it");
 }
 
 // Sending
-function wrongWith(photo) {
+/** What is wrong with a chosen file and what to do about it; null if it can be sent. */
+function problemWith(photo) {
   const kind = photo.type ? photo.type.startsWith("image/") : NAMES.test(photo.name);
   if (!kind && !NAMES.test(photo.name)) return ["This is not a photo.", "Choose a JPEG, PNG, WebP or HEIC picture."];
   if (photo.size > MAX_BYTES) {
@@ -100,9 +102,9 @@ function choose(photos) {
   for (const photo of photos) {
     const card = newCard();
     gallery.prepend(card.element);
-    const wrong = wrongWith(photo);
-    if (wrong) {
-      card.fail(...wrong, { retake: true });
+    const problem = problemWith(photo);
+    if (problem) {
+      card.fail(...problem, { retake: true });
       continue;
     }
     const entry = { key: newKey(), photo, chosen: Date.now() };
@@ -117,9 +119,9 @@ async function send(card, entry) {
   card.element.dataset.key = entry.key;
   card.find(".suggestion").hidden = true;
   try {
-    await withToken(() => deliver(card, entry), "; the photo is still here and goes on.");
+    await withToken(() => deliver(card, entry), "; the photo is still here and will be sent.");
   } catch (error) {
-    await notSent(card, entry, error);
+    await handleUnsent(card, entry, error);
   }
 }
 
@@ -138,20 +140,20 @@ async function deliver(card, entry) {
   const job = await client.submit(entry.photoId, { preview: true, idempotencyKey: `${entry.key}-submit` });
   await outbox.remove(entry.key);
   card.entry = null;
-  await showJob(card, await client.getJob(job.job_id)); // it may have gone on since
+  await showJob(card, await client.getJob(job.job_id)); // it may have advanced since
 }
 
-/** A pause that ends early when the device comes back online. */
-const connected = () =>
+/** Wait three seconds, or until the device is online again. */
+const pause = () =>
   new Promise((resolve) => {
     setTimeout(resolve, 3000);
     addEventListener("online", resolve, { once: true });
   });
 
-async function notSent(card, entry, error) {
+async function handleUnsent(card, entry, error) {
   if (error.status === 0 || error.status === 503) {
     card.step("Waiting for the connection...", 0);
-    await connected();
+    await pause();
     return send(card, entry);
   }
   const photoIsBad = [413, 415, 422].includes(error.status);
@@ -159,16 +161,16 @@ async function notSent(card, entry, error) {
   const wait = error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : "";
   card.fail(error.message, photoIsBad ? "Choose another photo, or take a new one." : `Your photo is kept here.${wait}`, {
     retake: photoIsBad,
-    again: !photoIsBad,
+    reprocess: !photoIsBad,
   });
   return undefined;
 }
 
-// What is there already
+// Photos and jobs from before
 async function showPage(page) {
-  const found = await client.listPhotos({ page, page_size: PAGE_SIZE });
-  const newest = await Promise.all(found.photos.map((photo) => client.listJobs({ photo_id: photo.id, page_size: 1 })));
-  found.photos.forEach((photo, at) => {
+  const list = await client.listPhotos({ page, page_size: PAGE_SIZE });
+  const newest = await Promise.all(list.photos.map((photo) => client.listJobs({ photo_id: photo.id, page_size: 1 })));
+  list.photos.forEach((photo, at) => {
     const known = byPhoto.get(photo.id);
     const card = known ?? newCard(photo.id);
     const job = newest[at].jobs[0];
@@ -180,10 +182,10 @@ async function showPage(page) {
     else if (!card.entry) card.step("Not processed yet", 0, "waiting");
   });
   pages = Math.max(pages, page);
-  more.hidden = found.total <= pages * PAGE_SIZE;
+  olderPhotos.hidden = list.total <= pages * PAGE_SIZE;
 }
 
-async function showWaiting() {
+async function sendOutbox() {
   for (const entry of await outbox.all()) {
     if ([...gallery.children].some((element) => element.dataset.key === entry.key)) continue;
     const card = newCard();
@@ -193,10 +195,10 @@ async function showWaiting() {
   }
 }
 
-// What happens
-async function hear(message) {
+// Progress
+async function receive(message) {
   const card = byJob.get(message.job_id);
-  if (!card) return showPage(1); // sent from another device
+  if (!card) return showPage(1); // a job from another device
   if (card.job.job_id !== message.job_id) return undefined; // an older job of the same photo
   card.progress(message);
   if (message.preview_url) card.picture(message.preview_url, "A first look at your iris");
@@ -216,7 +218,7 @@ function announce(words, card) {
   };
 }
 
-function tellConnection(state) {
+function showConnection(state) {
   connection.dataset.state = state;
   connection.textContent = state === "waiting" ? "Connection lost. Your jobs go on; trying again..." : "";
 }
@@ -224,18 +226,18 @@ function tellConnection(state) {
 async function listen() {
   let first = true;
   const onConnection = (state) => {
-    tellConnection(state);
+    showConnection(state);
     if (state !== "open" || !first) return;
-    first = false; // only now, so that nothing ends unseen between the list and the stream
-    answered(() => showPage(1)).then(showWaiting);
+    first = false; // not earlier, or a job that ends between the list and the stream would be missed
+    attempt(() => showPage(1)).then(sendOutbox);
   };
   const follow = async () => {
-    for await (const message of client.watchAll({ onConnection })) await hear(message).catch(complain);
+    for await (const message of client.watchAll({ onConnection })) await receive(message).catch(showError);
   };
-  for (;;) await withToken(follow, ".").catch(complain);
+  for (;;) await withToken(follow, ".").catch(showError);
 }
 
-function wire() {
+function addHandlers() {
   for (const button of document.querySelectorAll("[data-opens]")) {
     const input = document.getElementById(button.dataset.opens);
     button.onclick = () => input.click();
@@ -254,13 +256,13 @@ function wire() {
     document.body.classList.remove("dropping");
     choose([...event.dataTransfer.files]);
   });
-  more.firstElementChild.onclick = () => answered(() => showPage(pages + 1));
+  olderPhotos.firstElementChild.onclick = () => attempt(() => showPage(pages + 1));
   const notify = document.getElementById("notify");
   notify.hidden = !("Notification" in window) || Notification.permission !== "default";
   notify.onclick = async () => (notify.hidden = (await Notification.requestPermission()) !== "default");
   document.getElementById("limit").textContent = Math.round(MAX_BYTES / 2 ** 20);
 }
 
-wire();
+addHandlers();
 if (!signedIn()) await signIn();
 await listen();

@@ -3,7 +3,7 @@
 const template = document.getElementById("card");
 const THUMBNAIL_PX = 480;
 
-/** Resolution and processing time, for people. */
+/** Resolution and processing time as text. */
 export function factsOf(job) {
   const ms = job.processing_time_ms;
   const time = ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
@@ -22,7 +22,7 @@ export class Card {
     on(".cancel", actions.cancel);
     on(".remove", actions.remove);
     on(".retake", actions.retake);
-    this.find(".picture").onerror = (event) => (event.target.hidden = true); // a HEIC, where the browser can't show it
+    this.find(".picture").onerror = (event) => (event.target.hidden = true); // such as a HEIC in a browser that can't show it
     this.find(".picture").onload = (event) => (event.target.hidden = false);
   }
 
@@ -30,7 +30,7 @@ export class Card {
     return this.element.querySelector(selector);
   }
 
-  /** Show the words of a step, and how far it is (0–100). */
+  /** Show the words of a step, and the progress of the job (0–100). */
   step(words, progress, state = "running") {
     this.element.dataset.state = state;
     this.find(".step").textContent = words;
@@ -40,26 +40,26 @@ export class Card {
     this.buttons({ cancel: state === "running" && Boolean(this.job) });
   }
 
-  /** Show a failure: what happened, and what to do. */
-  fail(message, suggestion, { retake = false, again = false } = {}) {
+  /** Show a failure: what happened, and what to do about it. */
+  fail(message, suggestion, { retake = false, reprocess = false } = {}) {
     this.step(message, 0, "failed");
     this.find(".suggestion").textContent = suggestion ?? "";
     this.find(".suggestion").hidden = !suggestion;
-    this.buttons({ retake, reprocess: again, remove: true });
+    this.buttons({ retake, reprocess, remove: true });
   }
 
-  buttons(shown) {
-    for (const name of ["look", "retake", "reprocess", "cancel", "remove"]) this.find(`.${name}`).hidden = !shown[name];
+  buttons(visible) {
+    for (const name of ["look", "retake", "reprocess", "cancel", "remove"]) this.find(`.${name}`).hidden = !visible[name];
   }
 
-  /** Show a message of the job's stream, or the job as the API tells it. */
+  /** Show an event of the job's stream, or the job as the API returns it. */
   progress(job) {
     const words = job.step ?? job.current_step;
     this.find(".suggestion").hidden = true;
     this.find(".open").disabled = job.status !== "completed";
     if (job.status === "failed") {
       const photoIsBad = job.error_type === "quality_issue";
-      this.fail(job.message ?? job.error_message, job.suggestion, { retake: photoIsBad, again: !photoIsBad });
+      this.fail(job.message ?? job.error_message, job.suggestion, { retake: photoIsBad, reprocess: !photoIsBad });
     } else if (job.status === "cancelled") {
       this.step("Cancelled", 0, "cancelled");
       this.buttons({ reprocess: true, remove: true });
@@ -70,14 +70,14 @@ export class Card {
     } else this.step(words, job.progress);
   }
 
-  /** Show a picture by its address. What is shown before stays until it can be, or the card would go black. */
+  /** Show a picture by its URL. The previous one stays until the new one is decoded, so that the card does not go black. */
   async picture(url, alt) {
     const image = this.find(".picture");
     this.wanted = url;
     if (image.src && !image.hidden) {
       const next = new Image();
       next.src = url;
-      await next.decode().catch(() => undefined); // one that can't be shown is told by onerror
+      await next.decode().catch(() => undefined); // onerror handles one that can't be shown
       if (this.wanted !== url) return;
     }
     image.loading = "lazy";
@@ -96,7 +96,7 @@ export class Card {
       canvas.getContext("2d").drawImage(small, 0, 0);
       this.picture(URL.createObjectURL(await canvas.convertToBlob({ type: "image/jpeg" })), "Your photo");
     } catch {
-      // no picture until the finished one: this browser can't read the format, the service can
+      // this browser can't read the format, though the service can: no picture until the result
     }
   }
 }

@@ -1,12 +1,12 @@
-/** Photos that were chosen and are not accepted yet. They lie in IndexedDB, so a reload or a flat battery loses none. */
+/** Photos that were chosen but not accepted yet. They are kept in IndexedDB, so that a reload or a flat battery loses none. */
 
 const ready = new Promise((resolve, reject) => {
-  const opening = indexedDB.open("irisvue", 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore("outbox", { keyPath: "key" });
-  opening.onsuccess = () => resolve(opening.result);
-  opening.onerror = () => reject(opening.error);
+  const request = indexedDB.open("irisvue", 1);
+  request.onupgradeneeded = () => request.result.createObjectStore("outbox", { keyPath: "key" });
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
 });
-ready.catch(() => undefined); // a private window may refuse: then photos live as long as the page
+ready.catch(() => undefined); // a private window may refuse; then photos are lost with the page
 
 async function run(mode, work) {
   let store;
@@ -16,13 +16,13 @@ async function run(mode, work) {
     return undefined;
   }
   return new Promise((resolve, reject) => {
-    const asked = work(store);
-    asked.onsuccess = () => resolve(asked.result);
-    asked.onerror = () => reject(asked.error);
+    const request = work(store);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
   });
 }
 
-/** One entry: {key, photo: File, photoId?: string, chosen: number}. */
+/** An entry is {key, photo: File, photoId?: string, chosen: number}. */
 export const put = (entry) => run("readwrite", (store) => store.put(entry)).catch(() => undefined);
 export const remove = (key) => run("readwrite", (store) => store.delete(key));
 export const all = async () => ((await run("readonly", (store) => store.getAll())) ?? []).sort((a, b) => a.chosen - b.chosen);

@@ -1,39 +1,39 @@
-/** Who is calling: a token from the link's fragment (which no server ever sees), kept in this browser. */
+/** The user's token: it comes from the link's fragment, which no server sees, and is kept in this browser. */
 
 import { Irisvue } from "./irisvue/index.js";
 
 const KEY = "irisvue-token";
 const dialog = document.getElementById("signin");
 const field = document.getElementById("token");
-const why = document.getElementById("signin-why");
-let asking = null; // one dialog for however many requests were refused
+const explanation = document.getElementById("signin-why");
+let signingIn = null; // one dialog, however many requests were refused
 
-function fromAddress() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!given) return;
-  localStorage.setItem(KEY, given);
+function keepTokenOfLink() {
+  const linkToken = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!linkToken) return;
+  localStorage.setItem(KEY, linkToken);
   history.replaceState(null, "", location.pathname + location.search);
 }
 
-/** Asks for a token until there is one. */
+/** Ask for a token; resolves when the user has entered one. */
 export function signIn(words) {
-  if (words) why.textContent = words;
-  asking ??= new Promise((resolve) => {
+  if (words) explanation.textContent = words;
+  signingIn ??= new Promise((resolve) => {
     dialog.oncancel = (event) => event.preventDefault();
     dialog.onclose = () => {
       localStorage.setItem(KEY, field.value.trim());
       field.value = "";
-      asking = null;
+      signingIn = null;
       resolve();
     };
     dialog.showModal();
   });
-  return asking;
+  return signingIn;
 }
 
-fromAddress();
+keepTokenOfLink();
 addEventListener("hashchange", () => {
-  fromAddress();
+  keepTokenOfLink();
   location.reload();
 });
 
@@ -41,7 +41,7 @@ const token = () => localStorage.getItem(KEY) ?? "";
 export const signedIn = () => Boolean(token());
 export const client = new Irisvue({ baseUrl: location.origin, token });
 
-/** Does `work` again for as long as its token is refused; asks for one unless another was kept meanwhile. */
+/** Repeat `work` while its token is refused; asks for a new token unless another one has been kept meanwhile. */
 export async function withToken(work, words) {
   for (;;) {
     const used = token();

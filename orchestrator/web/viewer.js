@@ -15,9 +15,9 @@ button("close").onclick = () => dialog.close();
 const fileName = (job) => `iris-${job.completed_at.slice(0, 10)}-${job.job_id.slice(0, 8)}.jpg`;
 
 async function fileOf(job) {
-  const answer = await fetch(job.result_url);
-  if (!answer.ok) throw new Error("The picture could not be fetched. Close it, open it again and try once more.");
-  return new File([await answer.blob()], fileName(job), { type: "image/jpeg" });
+  const response = await fetch(job.result_url);
+  if (!response.ok) throw new Error("The picture could not be fetched. Close it, open it again and try once more.");
+  return new File([await response.blob()], fileName(job), { type: "image/jpeg" });
 }
 
 async function save(job) {
@@ -28,8 +28,8 @@ async function save(job) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** Show a finished job. `act` has `reprocess`, `remove` and `complain`, for what this dialog can't do itself. */
-export function show(job, act) {
+/** Show a finished job. `actions` has `reprocess`, `remove` and `showError`, which this dialog can't do itself. */
+export function show(job, actions) {
   after.src = job.result_url;
   before.src = job.before_url ?? job.result_url;
   slider.value = 50;
@@ -41,16 +41,16 @@ export function show(job, act) {
     dialog.close();
     await work();
   };
-  button("save").onclick = () => save(job).catch((error) => closing(() => act.complain(error))());
-  button("again").onclick = closing(act.reprocess);
-  button("delete").onclick = closing(act.remove);
+  button("save").onclick = () => save(job).catch((error) => closing(() => actions.showError(error))());
+  button("again").onclick = closing(actions.reprocess);
+  button("delete").onclick = closing(actions.remove);
   const empty = new File([""], "iris.jpg", { type: "image/jpeg" });
   button("share").hidden = !navigator.canShare?.({ files: [empty] });
   button("share").onclick = async () => {
     try {
       await navigator.share({ files: [await fileOf(job)], title: "My iris" });
     } catch (error) {
-      if (error.name !== "AbortError") act.complain(error);
+      if (error.name !== "AbortError") actions.showError(error);
     }
   };
   dialog.showModal();

@@ -80,7 +80,7 @@ def test_without_a_gpu_it_says_so_and_a_cpu_needs_none(tmp_path: Path) -> None:
     assert "No GPU is visible" in start(env).stderr
     done = start(env | {"PROFILE": "cpu"})
     assert "model-config-name" not in done.stdout and "--allow-http=false" in done.stdout
-    assert "it may be cpu, gpu or gpu-onnx" in start(env | {"PROFILE": "tpu"}).stderr
+    assert "it must be cpu, gpu or gpu-onnx" in start(env | {"PROFILE": "tpu"}).stderr
 
 
 @pytest.mark.parametrize("name", NETWORKS)
