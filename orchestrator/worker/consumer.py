@@ -6,10 +6,10 @@ import signal
 from typing import Any
 
 from arq.worker import Worker, func
+from redis.exceptions import RedisError
 
 from orchestrator import queue
 from orchestrator.observability.logs import log
-from orchestrator.progress.events import UNREACHABLE
 from orchestrator.worker.attempt import process
 from orchestrator.worker.context import Context
 
@@ -53,7 +53,7 @@ async def consume_until_signalled(context: Context) -> None:
         await asyncio.wait({stopping, consuming}, return_when=asyncio.FIRST_COMPLETED)
         arq.allow_pick_jobs = False
         if not stopping.done():
-            await _finish_jobs(arq, consuming, stopping)
+            await finish_jobs(arq, consuming, stopping)
         if stopping.done():
             await _drain(context, arq, signals)
         consuming.cancel()
@@ -79,11 +79,11 @@ async def _drain(context: Context, arq: Worker, signals: asyncio.Queue[None]) ->
     second_signal.cancel()
 
 
-async def _finish_jobs(arq: Worker, consuming: asyncio.Task[Any], stopping: asyncio.Task[None]) -> None:
+async def finish_jobs(arq: Worker, consuming: asyncio.Task[Any], stopping: asyncio.Task[None]) -> None:
     """The queue is lost: let the jobs in hand end, unless a signal comes first. Raises what is not an outage."""
     if error := consuming.exception():
         log.warning("queue lost", error=type(error).__name__)
-        if not isinstance(error, UNREACHABLE):
+        if not isinstance(error, RedisError | OSError):
             raise error
     ended = asyncio.gather(*_in_hand(arq), return_exceptions=True)
     waiting: set[asyncio.Future[Any]] = {ended, stopping}
