@@ -1,8 +1,9 @@
 """The real embedded stack, started once per session in its own thread; pictures drawn by our own code."""
 
 import asyncio
+import fcntl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from export.drawing import eyes
-from orchestrator.config import Settings
+from orchestrator.config import ROOT, Settings
 from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
 from orchestrator.services import Services, open_services
@@ -20,8 +21,8 @@ from tests.receivers import Collector, Firebase, receiver
 
 pytest_plugins = ["tests.s3"]
 
-# Tests that share a stack or write to the same files run one after the other, in one of the processes that `make test`
-# starts; the longest groups begin first. Every other file is a group of its own.
+# The longest groups begin first. xdist is to keep a group in one process, but version 3.8 does not see the marks under
+# pytest 9.2 and hands out single tests; so a lock keeps apart what writes to the same files.
 GROUPS = {
     "fault": "fault",
     "integration/publishing": "publishing",
@@ -45,6 +46,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(name or path))
         ranks[item] = rank
     items.sort(key=ranks.__getitem__)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Tests of the page and the clients build into the same folders: one at a time, whichever process runs them."""
+    group = item.get_closest_marker("xdist_group")
+    if group is None or group.args != ("page",):
+        return (yield)
+    with (ROOT / "clients/typescript/package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return (yield)
 
 
 PHOTOS = Path(__file__).parent / "photos"
