@@ -80,7 +80,7 @@ lock:  ## resolve the lock files again: one machine, development, server image (
 build: .venv/installed-dev clients/typescript/node_modules/.installed  ## build a wheel and an npm tarball into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 	@rm -rf build
-	npm --prefix clients/typescript pack --silent --pack-destination $(CURDIR)/dist
+	cd clients/typescript && npm pack --silent --pack-destination "$(CURDIR)/dist"
 
 .venv/created:
 	@echo "Installing into .venv. This happens once and takes about a minute with a good network."
