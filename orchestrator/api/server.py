@@ -41,6 +41,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     config = uvicorn.Config(
         create_app(settings),
         access_log=False,  # query strings carry tokens
+        log_config=None,  # uvicorn's own lines go the way of all others
         log_level="warning",
         ws_ping_interval=settings.heartbeat_s,
         ws_max_size=64 * 1024,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 from dataclasses import asdict
@@ -113,7 +114,10 @@ def openapi() -> None:
 def migrate() -> None:
     """Bring the database up to date."""
     from orchestrator.db.migrations import upgrade
+    from orchestrator.observability.logs import configure_logging
 
     settings = checked_settings()
+    configure_logging(settings.log_level)
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)  # a line for each migration
     with exit_on_setup_error():
         upgrade(settings.database_url)

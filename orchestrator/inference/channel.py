@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import time
+from contextlib import suppress
 
 import grpc
 from tritonclient.grpc.aio import InferenceServerClient
@@ -11,6 +13,7 @@ from orchestrator.errors import ModelUnavailable
 
 MESSAGE_BYTES = 512 * 1024 * 1024  # a published model's file travels in one message
 UNAVAILABLE = (str(grpc.StatusCode.UNAVAILABLE), str(grpc.StatusCode.DEADLINE_EXCEEDED), "StatusCode.CANCELLED")
+REFRESH_S = 10.0
 CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -59,6 +62,23 @@ async def addresses(url: str) -> list[str]:
             ) from error
         resolved += [f"{address[0]!s}:{port}" for *_, address in infos]
     return list(dict.fromkeys(resolved))
+
+
+class Servers:
+    """How many servers the setting names; a name is resolved again after REFRESH_S, since servers come and go."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._several = False
+        self._good_until = 0.0
+
+    async def several(self) -> bool:
+        """Whether another server may answer where one does not. Never raises: a name server's pause changes nothing."""
+        if may_name_several(self._url) and time.monotonic() > self._good_until:
+            self._good_until = time.monotonic() + REFRESH_S
+            with suppress(ModelUnavailable):
+                self._several = len(await addresses(self._url)) > 1
+        return self._several
 
 
 async def open_channel(url: str) -> InferenceServerClient:

@@ -23,7 +23,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from orchestrator.errors import ModelsBusy, ModelUnavailable, NoIrisFound, ProcessingFailed, VersionGone
 from orchestrator.inference import checks, protocol
-from orchestrator.inference.channel import UNAVAILABLE, may_name_several, open_channel
+from orchestrator.inference.channel import UNAVAILABLE, Servers, open_channel
 from orchestrator.inference.protocol import Pixels, Segmentation
 from orchestrator.observability import tracing
 from orchestrator.observability.metrics import CALLS_IN_FLIGHT, MODEL_ERRORS, MODEL_SECONDS
@@ -43,8 +43,8 @@ class TritonInfer:
 
     provider = "triton"
 
-    def __init__(self, client: InferenceServerClient, timeout_s: float, try_s: float | None) -> None:
-        self._client = client
+    def __init__(self, client: InferenceServerClient, servers: Servers, timeout_s: float, try_s: float) -> None:
+        self._client, self._servers = client, servers
         self._timeout_s, self._try_s = timeout_s, try_s
         self._priority = INTERACTIVE
         self._previews: dict[VersionPair, str] = {}  # ensembles; their versions never change
@@ -58,7 +58,7 @@ class TritonInfer:
     @classmethod
     async def connect(cls, url: str, timeout_s: float, try_s: float = 5.0) -> "TritonInfer":
         """Open the channel and read side lengths and versions from the server. Raises ModelUnavailable."""
-        self = cls(await open_channel(url), timeout_s, try_s if may_name_several(url) else None)
+        self = cls(await open_channel(url), Servers(url), timeout_s, try_s)
         try:
             self.segment_px = await self._side_of(protocol.SEGMENTER)
             self.tile_px = await self._side_of(protocol.ENHANCER)
@@ -119,14 +119,14 @@ class TritonInfer:
             stop=stop_after_attempt(TRIES),
             reraise=True,
         )
-        return await elsewhere(self._infer, model, tensor, outputs, deadline)
-
-    async def _infer(
-        self, model: str, tensor: InferInput, outputs: list[str], deadline: float
-    ) -> list[NDArray[np.generic]]:
-        left_s = max(0.001, deadline - asyncio.get_running_loop().time())
-        with CALLS_IN_FLIGHT.labels(model).track_inprogress(), _span(model, self.versions.get(model, "")):
-            return await self._infer_once(model, tensor, outputs, min(left_s, self._try_s or left_s))
+        async for attempt in elsewhere:
+            with attempt:
+                left_s = max(0.001, deadline - asyncio.get_running_loop().time())
+                last = attempt.retry_state.attempt_number == TRIES or not await self._servers.several()
+                timeout_s = left_s if last else min(left_s, self._try_s)
+                with CALLS_IN_FLIGHT.labels(model).track_inprogress(), _span(model, self.versions.get(model, "")):
+                    return await self._infer_once(model, tensor, outputs, timeout_s)
+        raise AssertionError("the last attempt returns or raises")
 
     async def _infer_once(
         self, model: str, tensor: InferInput, outputs: list[str], timeout_s: float

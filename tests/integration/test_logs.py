@@ -1,5 +1,6 @@
 """No log of any process holds a token, a ticket, a secret, a signed address or a pixel."""
 
+import json
 import re
 from uuid import uuid4
 
@@ -75,6 +76,16 @@ async def test_a_full_run_leaves_no_secret_in_any_log(stack: Stack, eye_jpeg: by
     logs = all_logs(stack)
     assert [name for name, value in secrets.items() if value.encode() in logs] == []
     assert {name: hits[0][:60] for name, shape in SHAPES.items() if (hits := re.findall(shape, logs))} == {}
+
+
+async def test_every_line_of_our_processes_is_json(stack: Stack) -> None:
+    async def both_wrote() -> bool:
+        return all((stack.folder / "logs" / name).stat().st_size for name in ("api.log", "worker-1.log"))
+
+    await until(both_wrote)
+    for name in ("api.log", "worker-1.log"):
+        for line in (stack.folder / "logs" / name).read_text().splitlines():
+            assert json.loads(line)["event"], (name, line)
 
 
 @pytest.mark.parametrize("name", SHAPES)
