@@ -19,6 +19,7 @@ from orchestrator.errors import SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.publishing import tuning
 from orchestrator.publishing.comparison import Comparison, tolerances_for
+from orchestrator.publishing.onnx_file import read_network
 from orchestrator.publishing.publication import Candidate, Publication
 from orchestrator.publishing.publish import publish as publish_candidate
 from orchestrator.publishing.publisher import Publisher, version_in_use
@@ -88,7 +89,7 @@ def _read_candidate(name: str, model: Path, card: Path) -> Candidate:
     text = card.read_text()
     if not text.strip():
         raise SetupError(f"{card} is empty. Say where the model comes from, its scores, and where it fails.")
-    return Candidate(name, model.name, model.read_bytes(), text, operator_name())
+    return Candidate(name, model.name, read_network(model), text, operator_name())
 
 
 def _print_comparison(name: str, in_use: str, comparison: Comparison) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.errors import SetupError, VersionGone
 from orchestrator.inference import checks, protocol
+from orchestrator.inference.load_faults import fault_of
 from orchestrator.inference.protocol import Pixels, Segmentation
 
 
@@ -46,7 +47,10 @@ class OnnxInfer:
                 raise VersionGone(f"{name} has no version {version}.")
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            try:
+                session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            except Exception as error:
+                raise SetupError(f"ONNX Runtime can't load {path}: {fault_of(error)}.") from error
             self._sessions[name, version] = session
         return self._sessions[name, version]
 

@@ -1,5 +1,6 @@
 """The inputs and outputs of a network as `config.pbtxt` states them, and whether a file matches them."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -9,6 +10,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from orchestrator.errors import Refused
+from orchestrator.inference.load_faults import fault_of
 
 ONNX_TYPES = {
     "TYPE_UINT8": "tensor(uint8)", "TYPE_INT32": "tensor(int32)", "TYPE_INT64": "tensor(int64)",
@@ -16,6 +18,7 @@ ONNX_TYPES = {
 }  # fmt: skip
 MODEL_FILES = {"onnxruntime": "model.onnx", "tensorrt": "model.plan"}
 FATAL_ONLY = 4  # ONNX Runtime's log level; what is wrong is in its exception
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,11 @@ def check_file(signature: Signature, filename: str, data: bytes) -> None:
         return
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL_ONLY
+    options.add_session_config_entry(WEIGHTS_FOLDER, os.devnull)  # or it would look for them in the working directory
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise Refused(f"{filename} is not an ONNX model that ONNX Runtime can load: {reason}") from error
+        raise Refused(f"{filename} is not an ONNX model that ONNX Runtime can load: {fault_of(error)}.") from error
     max_batch = signature.max_batch
     differences = [
         *_extra_inputs(signature.inputs, session.get_inputs()),
