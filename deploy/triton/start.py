@@ -2,10 +2,12 @@
 
 export/conversion/tensorrt.py builds them; only the standard library is needed. Environment: MODEL_REPOSITORY (/models;
 or s3://…), PLANS (/plans; keep it on a volume), PROFILE (cpu, gpu, gpu-onnx), OTLP_ENDPOINT (a trace collector,
-http://host:4318), CONTROL_KEY (must be sent with every call that loads or unloads models).
+http://host:4318), CONTROL_KEY (must be sent with every call that loads or unloads models), GRPC_NAME (a name that only
+one of the container's networks knows it by: gRPC listens there and nowhere else, metrics on all).
 """
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -45,6 +47,18 @@ def restricted(key: str) -> str:
     return f"--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:irisvue={key}"
 
 
+def address_of(name: str) -> str:
+    """Which of this container's own addresses a name stands for. Raises OSError where it stands for none of them."""
+    for *_, (address, *_) in socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM):
+        try:
+            with socket.socket() as own:
+                own.bind((address, 0))
+        except OSError:
+            continue  # another replica's
+        return str(address)
+    raise OSError(f"{name} is no name of this container")
+
+
 def main() -> None:
     """Build the plans if needed, then replace this process with tritonserver."""
     repository, plans = os.environ.get("MODEL_REPOSITORY", "/models"), Path(os.environ.get("PLANS", "/plans"))
@@ -63,6 +77,11 @@ def main() -> None:
     argv = command(repository, profile)
     if endpoint := os.environ.get("OTLP_ENDPOINT"):
         argv += traced(endpoint)
+    if name := os.environ.get("GRPC_NAME"):
+        try:
+            argv.append(f"--grpc-address={address_of(name)}")
+        except OSError as error:
+            sys.exit(f"GRPC_NAME is {name!r}: {error}. It must be an alias of this container in one of its networks.")
     if key := os.environ.pop("CONTROL_KEY", ""):
         argv.append(restricted(key))
     os.execvp(argv[0], argv)  # noqa: S606

@@ -1,6 +1,7 @@
 """docker-compose.yml and the images without a Docker engine: everything that they name exists."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import typer.main
 import yaml
 from compose_spec import PyCompose
 
+from orchestrator.api.server import GRACE_S
 from orchestrator.cli import app
 from orchestrator.config import ROOT, Settings
 
@@ -19,7 +21,7 @@ TEXT = (ROOT / "docker-compose.yml").read_text()
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.M))
 BUILT = {"irisvue": "orchestrator.Dockerfile", "irisvue-triton": "triton.Dockerfile"}
-ONCE = {"bucket", "migrate"}
+ONCE = {"bucket", "migrate", "ops"}
 DOCKERFILES = [ROOT / name for name in BUILT.values()]
 
 
@@ -92,13 +94,42 @@ def test_dependencies_exist_and_can_be_waited_for() -> None:
     assert set(SERVICES["api"]["depends_on"]) >= {"migrate", "redis", "bucket"}
 
 
-def test_networks_let_only_workers_reach_triton() -> None:
-    def on(network: str) -> set[str]:
-        return {name for name, service in SERVICES.items() if network in service["networks"]}
+def on(network: str) -> set[str]:
+    return {name for name, service in SERVICES.items() if network in service["networks"]}
 
-    assert on("models") == {"worker", "triton", "triton-gpu"}
-    assert "triton" not in on("data") and "prometheus" not in on("data")
-    assert all(COMPOSE["networks"][name]["internal"] for name in ("data", "models", "observed"))
+
+def test_only_workers_and_operators_commands_reach_triton() -> None:
+    assert on("models") == {"worker", "ops", "triton", "triton-gpu"}
+    name = SERVICES["worker"]["environment"]["IRISVUE_TRITON_URL"].removeprefix("dns:///").partition(":")[0]
+    for triton in (SERVICES["triton"], SERVICES["triton-gpu"]):
+        assert triton["networks"]["models"]["aliases"] == [name] == [triton["environment"]["GRPC_NAME"]]
+        assert name not in triton["networks"]["observed"]["aliases"], "gRPC would listen there"
+    assert not {"triton", "triton-gpu", "prometheus", "grafana", "jaeger"} & on("data")
+    assert all(COMPOSE["networks"][network]["internal"] for network in ("data", "models", "observed"))
+
+
+@pytest.mark.parametrize("name", [name for name, service in SERVICES.items() if service.get("ports")])
+def test_a_published_port_is_on_a_network_that_can_be_reached(name: str) -> None:
+    assert any(not COMPOSE["networks"][network] for network in SERVICES[name]["networks"])
+
+
+def test_dashboards_do_not_reach_the_object_stores_other_ports() -> None:
+    for name in ("grafana", "jaeger", "prometheus"):
+        assert not set(SERVICES[name]["networks"]) & set(SERVICES["s3"]["networks"])
+
+
+def test_the_api_has_longer_to_stop_than_it_takes() -> None:
+    assert int(SERVICES["api"]["stop_grace_period"].removesuffix("s")) > GRACE_S
+    assert int(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) > Settings().drain_s
+
+
+@pytest.mark.parametrize(("said", "status"), [("created bucket irisvue", 0), ("error: no filer", 1), ("", 1)])
+def test_the_bucket_step_fails_when_no_bucket_was_made(tmp_path: Path, said: str, status: int) -> None:
+    (tmp_path / "weed").write_text(f"#!/bin/sh\necho '{said}'\n")
+    (tmp_path / "weed").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(SERVICES["bucket"]["entrypoint"], env=env, check=False, capture_output=True)
+    assert done.returncode == status
 
 
 def test_volumes_and_files_that_are_mounted_exist() -> None:
@@ -131,7 +162,7 @@ def test_prometheus_and_grafana_call_the_ports_of_the_services() -> None:
     assert scraped == {
         ("api", 8000),
         ("worker", int(SERVICES["worker"]["environment"]["IRISVUE_METRICS_PORT"])),
-        ("triton", 8002),
+        ("triton-metrics", 8002),
     }
     assert {"api", "worker", "triton", "prometheus"} <= {n for n, s in SERVICES.items() if "observed" in s["networks"]}
     sources = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())

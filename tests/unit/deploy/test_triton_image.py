@@ -120,3 +120,11 @@ def test_with_a_control_key_only_its_holders_may_load_models(tmp_path: Path) -> 
     restricted = start(environment(tmp_path, PROFILE="cpu", CONTROL_KEY="s3cret")).stdout
     assert "--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:irisvue=s3cret" in restricted
     assert CONTROL_HEADER == "triton-grpc-protocol-irisvue", "the header that Triton makes of the name before the ="
+
+
+def test_grpc_listens_only_where_the_name_leads(tmp_path: Path) -> None:
+    assert "--grpc-address=127.0.0.1" in start(environment(tmp_path, PROFILE="cpu", GRPC_NAME="localhost")).stdout
+    assert "grpc-address" not in start(environment(tmp_path, PROFILE="cpu")).stdout
+    for elsewhere in ("no.such.name.invalid", "192.0.2.1"):
+        done = start(environment(tmp_path, PROFILE="cpu", GRPC_NAME=elsewhere))
+        assert done.returncode and f"GRPC_NAME is '{elsewhere}'" in done.stderr
