@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     )
     jwt_audience: str | None = Field(default=None, description="Audience that a token must name, if set.")
     jwt_issuer: str | None = Field(default=None, description="Issuer that a token must name, if set.")
+    token_leeway_s: float = Field(
+        default=10.0,
+        ge=0,
+        description="How far the clocks of this service and of the one that signs tokens may be apart.",
+    )
     link_secret: SecretStr = Field(
         default=SecretStr(""), description="Secret that signs links to objects when storage_url is a folder."
     )

@@ -114,7 +114,7 @@ class Firebase:
                 assertion, self._key.public_key(), ["RS256"], audience="https://oauth2.googleapis.com/token"
             )
             assert claims["scope"] == "https://www.googleapis.com/auth/firebase.messaging"
-            return _json(200, {"access_token": "ya29.test", "expires_in": 3600, "token_type": "Bearer"})
+            return json_answer(200, {"access_token": "ya29.test", "expires_in": 3600, "token_type": "Bearer"})
         assert request.path == f"/v1/projects/{self.PROJECT}/messages:send", request.path
         assert request.headers["authorization"] == "Bearer ya29.test"
         message = json.loads(request.body)["message"]
@@ -122,16 +122,17 @@ class Firebase:
         if refused:
             return refused.pop(0)
         self.messages.append(message)
-        return _json(200, {"name": f"projects/{self.PROJECT}/messages/{len(self.messages)}"})
+        return json_answer(200, {"name": f"projects/{self.PROJECT}/messages/{len(self.messages)}"})
 
     @staticmethod
     def error(status: int, name: str, code: str) -> Answer:
         """An error as FCM words it."""
         details = [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}]
-        return _json(status, {"error": {"code": status, "status": name, "message": "...", "details": details}})
+        return json_answer(status, {"error": {"code": status, "status": name, "message": "...", "details": details}})
 
 
-def _json(status: int, body: dict[str, Any]) -> Answer:
+def json_answer(status: int, body: dict[str, Any]) -> Answer:
+    """An answer in JSON."""
     return status, {"Content-Type": "application/json"}, json.dumps(body).encode()
 
 

@@ -34,7 +34,7 @@ def caller_of(token: str, settings: Settings, keys: Keys | None = None) -> Calle
     own set, or `keys`.
 
     Raises:
-        Unauthorized: expired, forged, or its subject is not a UUID; the message says which.
+        Unauthorized: expired, not valid yet, forged, or its subject is not a UUID; the message says which.
         KeysUnavailable: the JWKS address has not answered for too long.
         WrongRegion: the token's claim `region` names another installation.
     """
@@ -52,6 +52,7 @@ def caller_of(token: str, settings: Settings, keys: Keys | None = None) -> Calle
             algorithms=algorithms,
             audience=settings.jwt_audience,
             issuer=settings.jwt_issuer,
+            leeway=settings.token_leeway_s,
             options={"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
         )
         if settings.region and claims.get("region", settings.region) != settings.region:
@@ -59,6 +60,8 @@ def caller_of(token: str, settings: Settings, keys: Keys | None = None) -> Calle
         return Caller(UUID(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
     except jwt.ExpiredSignatureError as error:
         raise Unauthorized("The token has expired.") from error
+    except jwt.ImmatureSignatureError as error:
+        raise Unauthorized("The token is not valid yet. Is the clock of the server that signs it right?") from error
     except jwt.PyJWTError as error:
         raise Unauthorized("The token is not valid.") from error
     except ValueError as error:

@@ -1,6 +1,7 @@
 """Push notifications through Firebase Cloud Messaging (FCM), HTTP v1."""
 
 import asyncio
+import re
 from typing import Any
 
 import httpx
@@ -14,7 +15,8 @@ from orchestrator.notifications.result import SendResult, retry_after_s
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 COMPLETED = "Your iris art is ready to view!"
-UNWANTED = ("UNREGISTERED", "SENDER_ID_MISMATCH")  # Firebase: "How to send FCM messages", error codes
+# Errors of which Firebase names no field, and which are not about the device's token.
+NOT_THE_TOKEN = re.compile(r"too (big|large|long)|exceed|payload|topic|condition|collapse|ttl|\bdata\b", re.IGNORECASE)
 TRANSIENT = (401, 408, 429)  # worth another try, like every 5xx
 
 
@@ -61,7 +63,10 @@ class Fcm:
         await self._http.aclose()
 
     async def send(self, token: str, body: dict[str, Any]) -> SendResult:
-        """Try once. `unwanted`: the app is no longer on that device, or the token belongs to another project."""
+        """Try once. `unwanted`: the app is no longer on that device, or this was never the token of one.
+
+        Whatever else Firebase refuses (the project, the account, the message) says nothing about the device.
+        """
         try:
             headers = {"Authorization": f"Bearer {await self._bearer()}"}
             response = await self._http.post(self._url, json=message(token, body), headers=headers)
@@ -84,16 +89,25 @@ class Fcm:
 
 def _refusal(response: httpx.Response) -> SendResult:
     try:
-        details = response.json()["error"].get("details", [])
-        code = next((d["errorCode"] for d in details if "errorCode" in d), response.json()["error"]["status"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        code = ""
-    unwanted = code in UNWANTED or response.status_code == 404
+        error = response.json()["error"]
+        code = next((d["errorCode"] for d in error.get("details", []) if "errorCode" in d), "")
+        reason = f"{code or error['status']}: {error.get('message', '')}"
+        unwanted = code == "UNREGISTERED" or (code == "INVALID_ARGUMENT" and _about_token(error))
+    except (ValueError, KeyError, TypeError, AttributeError):  # not from Firebase: a proxy's page, for example
+        reason, unwanted = "", False
     transient = response.status_code in TRANSIENT or response.status_code >= 500
     return SendResult(
         response.status_code,
-        f"{response.status_code} {code}".strip(),
+        f"{response.status_code} {reason}".strip()[:200],
         unwanted=unwanted,
         final=unwanted or not transient,
         retry_after_s=retry_after_s(response.headers.get("Retry-After", "")),
     )
+
+
+def _about_token(error: dict[str, Any]) -> bool:
+    """Whether an invalid argument is the device's token. Source: Firebase, "Best practices for token management"."""
+    fields = [v.get("field", "") for d in error.get("details", []) for v in d.get("fieldViolations", [])]
+    if fields:
+        return "message.token" in fields
+    return not NOT_THE_TOKEN.search(error.get("message", ""))

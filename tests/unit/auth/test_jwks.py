@@ -1,5 +1,6 @@
 """Keys read from a JWKS address: new ones are good at once, old ones until they are withdrawn."""
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -8,12 +9,15 @@ from uuid import uuid4
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from structlog.testing import capture_logs
 
 from orchestrator.auth.jwks import FRESH_S, READ_PAUSE_S, STALE_S, Keys
 from orchestrator.auth.tokens import make_token, user_of
 from orchestrator.config import Settings
 from orchestrator.errors import KeysUnavailable, Unauthorized
-from tests.receivers import Receiver, receiver
+from tests.receivers import Answer, Received, Receiver, receiver
+
+SECRET = b"s" * 40
 
 
 class Issuer:
@@ -31,15 +35,20 @@ class Issuer:
         self.publish("old")
 
     def publish(self, *names: str) -> None:
-        jwks: list[dict[str, Any]] = []
-        for name in names:
-            public = jwt.algorithms.ECAlgorithm.to_jwk(self.signing[name].public_key(), as_dict=True)
-            jwks.append(public | {"kid": name, "use": "sig", "alg": "ES256"})
+        self.publish_keys([self.public(name) for name in names])
+
+    def publish_keys(self, jwks: list[Any]) -> None:
         body = json.dumps({"keys": jwks}).encode()
         self.server.always = lambda _: (200, {"Content-Type": "application/json"}, body)
 
-    def fail(self) -> None:
-        self.server.always = lambda _: (503, {}, b"")
+    def public(self, name: str, **changes: Any) -> dict[str, Any]:
+        """A key as it is published; a change to None leaves that field out."""
+        public = jwt.algorithms.ECAlgorithm.to_jwk(self.signing[name].public_key(), as_dict=True)
+        entry = public | {"kid": name, "use": "sig", "alg": "ES256"} | changes
+        return {field: value for field, value in entry.items() if value is not None}
+
+    def fail(self, status: int = 503, body: bytes = b"") -> None:
+        self.server.always = lambda _: (status, {}, body)
 
     def token(self, name: str | None, signed_by: str = "") -> str:
         claims = {"sub": str(uuid4()), "exp": 9_999_999_999}
@@ -108,3 +117,67 @@ def test_the_last_keys_are_good_for_a_while_when_the_issuer_is_unavailable(issue
     issuer.publish("old")
     issuer.now_s += READ_PAUSE_S + 1
     assert issuer.accepts("old")
+
+
+def test_we_give_our_own_name_and_log_what_the_issuer_answers(issuer: Issuer) -> None:
+    """A firewall in front of an issuer may refuse `Python-urllib`; whoever operates this sees the status."""
+
+    def firewall(request: Received) -> Answer:
+        return (403, {}, b"") if "python" in request.headers["user-agent"].lower() else keys(request)
+
+    keys = issuer.server.always
+    issuer.server.always = firewall
+    assert issuer.accepts("old")
+    assert issuer.server.received[0].headers["user-agent"].startswith("Irisvue/")
+    issuer.fail(403)
+    issuer.now_s += FRESH_S + 1
+    with capture_logs() as logs:
+        assert issuer.accepts("old"), "the last keys"
+    [line] = logs
+    assert (line["event"], line["status"], line["host"]) == ("token keys not read", 403, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>Sign in to this network</html>"),
+        (200, b"[]"),
+        (200, b"{}"),
+        (200, b"\xff"),
+        (302, b""),
+        (404, b""),
+    ],
+)
+def test_an_answer_that_is_no_set_of_keys_withdraws_none(issuer: Issuer, status: int, body: bytes) -> None:
+    with capture_logs() as logs:
+        issuer.fail(status, body)
+        with pytest.raises(KeysUnavailable):
+            issuer.accepts("old")
+        issuer.publish("old")
+        issuer.now_s += READ_PAUSE_S + 1
+        assert issuer.accepts("old")
+        issuer.fail(status, body)
+        issuer.now_s += FRESH_S + 1
+        assert issuer.accepts("old")
+    assert [line["event"] for line in logs] == ["token keys not read"] * 2
+
+
+def test_keys_of_other_kinds_do_not_spoil_the_rest(issuer: Issuer) -> None:
+    others: list[Any] = [
+        {"kty": "AKP", "kid": "after-quantum", "alg": "ML-DSA-65", "pub": "AA"},
+        {"kty": "EC", "crv": "P-999", "kid": "odd curve", "x": "AA", "y": "AA"},
+        {"kty": "oct", "kid": "secret", "k": base64.urlsafe_b64encode(SECRET).decode().rstrip("=")},
+        {"kid": "nothing else"},
+        "no key",
+        issuer.public("new", use="enc"),
+    ]
+    issuer.publish_keys([*others, issuer.public("old", alg=None, use=None)])
+    assert issuer.accepts("old") and not issuer.accepts("new")
+    claims = {"sub": str(uuid4()), "exp": 9_999_999_999}
+    with pytest.raises(Unauthorized):
+        issuer.check(jwt.encode(claims, SECRET, algorithm="HS256", headers={"kid": "secret"}))
+
+
+def test_a_single_key_needs_no_name(issuer: Issuer) -> None:
+    issuer.publish_keys([issuer.public("old", kid=None)])
+    assert issuer.accepts(None) and issuer.accepts("old") and not issuer.accepts("new")

@@ -1,6 +1,6 @@
 """Tokens: a good one names its user, every other one is refused."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import jwt
@@ -37,6 +37,26 @@ def test_names_the_user() -> None:
 def test_refused(token: str) -> None:
     with pytest.raises(Unauthorized):
         user_of(token, SETTINGS)
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+def test_clocks_may_be_a_little_apart(claim: str) -> None:
+    """A phone's sign-in service may be ahead of us, or behind."""
+    now = datetime.now(UTC).timestamp()
+    ahead = -1 if claim == "exp" else 1
+    user = uuid4()
+
+    def token(seconds: float) -> str:
+        claims = {"sub": str(user), "exp": FAR_FUTURE} | {claim: int(now + ahead * seconds)}
+        return jwt.encode(claims, SECRET, algorithm="HS256")
+
+    assert user_of(token(5), SETTINGS) == user
+    with pytest.raises(Unauthorized, match="has expired" if claim == "exp" else "not valid yet"):
+        user_of(token(60), SETTINGS)
+    exact, generous = (SETTINGS.model_copy(update={"token_leeway_s": seconds}) for seconds in (0.0, 120.0))
+    with pytest.raises(Unauthorized):
+        user_of(token(5), exact)
+    assert user_of(token(60), generous) == user
 
 
 def test_audience_and_issuer_when_configured() -> None:
