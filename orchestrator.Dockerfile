@@ -23,8 +23,10 @@ RUN /opt/irisvue/bin/python -I /src/slim.py
 
 FROM python:3.12-slim-bookworm
 COPY --from=build /opt/irisvue /opt/irisvue
-COPY --chown=1000:1000 model_repository /models
-ENV PATH=/opt/irisvue/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 IRISVUE_MODEL_REPOSITORY=/models
+COPY model_repository /opt/models
+RUN mkdir /models && chown 1000:1000 /models
+ENV PATH=/opt/irisvue/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    IRISVUE_MODEL_REPOSITORY=/models IRISVUE_SHIPPED_MODELS=/opt/models
 USER 1000:1000
 EXPOSE 8000 9100
 ENTRYPOINT ["irisvue"]

@@ -94,6 +94,10 @@ class Settings(BaseSettings):
         default=str(ROOT / "model_repository"),
         description="The model repository that Triton serves: a folder or s3://bucket/prefix.",
     )
+    shipped_models: str = Field(
+        default=str(ROOT / "model_repository"),
+        description="Folder with the models of this release, which `irisvue models sync` brings to the repository.",
+    )
     model_timeout_s: float = Field(
         default=30.0, description="Time limit of one model call, including queueing and retries."
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from orchestrator.cli import published_weights, rollout
+from orchestrator.cli import published_weights, rollout, shipped
 from orchestrator.cli.options import ModelName, OptionalDataFolder, Version
 from orchestrator.cli.output import write_picture
 from orchestrator.cli.photos import require_file
@@ -160,5 +160,5 @@ async def _sweep(name: str, write: bool, data: Path | None) -> None:
             console.print(f"{name}: {best.instances} instances, {best.delay_us} µs, loaded.", highlight=False)
 
 
-for commands in (published_weights, rollout):
+for commands in (published_weights, rollout, shipped):
     app.add_typer(commands.app)

@@ -111,7 +111,9 @@ def openapi() -> None:
 
 
 @app.command(rich_help_panel=PANEL)
-def migrate() -> None:
+def migrate(
+    models: Annotated[bool, typer.Option("--models", help="Also do what `irisvue models sync` does.")] = False,
+) -> None:
     """Bring the database up to date."""
     from orchestrator.db.migrations import upgrade
     from orchestrator.observability.logs import configure_logging
@@ -121,3 +123,13 @@ def migrate() -> None:
     logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)  # a line for each migration
     with exit_on_setup_error():
         upgrade(settings.database_url)
+        if models:
+            run(_sync_models(settings))
+
+
+async def _sync_models(settings: Settings) -> None:
+    from orchestrator.cli.shipped import sync_models
+    from orchestrator.observability.logs import log
+
+    for sentence in await sync_models(settings):
+        log.info("models", detail=sentence)

@@ -4,13 +4,11 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
-from orchestrator.config import ROOT, Settings
+from orchestrator.config import Settings
 from orchestrator.errors import SetupError
 
 LOCK = "irisvue.lock"
@@ -101,13 +99,7 @@ def settings_of(folder: Path) -> Settings:
 
 
 def own_repository(folder: Path) -> Path:
-    """The folder's own model repository: what is shipped, and the versions that were published to it."""
-    shipped, own = ROOT / "model_repository", folder / "model_repository"
-    shutil.copytree(shipped, own, ignore=partial(_not_copied, shipped, own), dirs_exist_ok=True)
+    """The folder's own model repository; `irisvue migrate --models` fills it, and versions are published to it."""
+    own = folder / "model_repository"
+    own.mkdir(exist_ok=True)
     return own
-
-
-def _not_copied(shipped: Path, own: Path, source: str, names: list[str]) -> list[str]:
-    """Caches, and the versions that were withdrawn from the folder's own repository."""
-    folder = own / Path(source).relative_to(shipped)
-    return [name for name in names if name == "__pycache__" or (folder / f".withdrawn-{name}").exists()]

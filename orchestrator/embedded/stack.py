@@ -79,8 +79,6 @@ async def open_stack(options: Options, report: Report = ignore_report) -> AsyncI
         processes: Processes = {}
         try:
             env = await _start_servers(options, folder, url, processes, report)
-            report("Migrating the database", 0.6)
-            await _migrate(env)
             report("Starting the API and the workers", 0.8)
             await _start_own_processes(options, folder, url, env, processes)
             write_address(folder, url)
@@ -95,7 +93,7 @@ async def open_stack(options: Options, report: Report = ignore_report) -> AsyncI
 async def _start_servers(
     options: Options, folder: Path, url: str, processes: Processes, report: Report
 ) -> dict[str, str]:
-    """Start PostgreSQL, Redis and Triton; returns the settings for our own processes."""
+    """Start PostgreSQL, Redis and Triton, each with what it needs; returns the settings for our own processes."""
     starts_triton = options.inference == "triton" and not options.triton
     if starts_triton:
         triton_server.check_libpython()
@@ -109,8 +107,10 @@ async def _start_servers(
         "IRISVUE_REDIS_URL": redis,
         "IRISVUE_MODEL_REPOSITORY": str(repository),
     }
+    report("Migrating the database", 0.3)
+    await _migrate(env, *([] if options.repository else ["--models"]))
     if starts_triton:
-        report("Starting Triton", 0.3)
+        report("Starting Triton", 0.5)
         env["IRISVUE_TRITON_URL"] = await _start_triton(folder, repository, processes)
         env["IRISVUE_TRITON_CONTROL_KEY"] = secret(folder, "triton")
     return env
@@ -168,12 +168,12 @@ async def _start_triton(folder: Path, repository: Path, processes: Processes) ->
     return f"{HOST}:{spec.port}"
 
 
-async def _migrate(env: dict[str, str]) -> None:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*COMMAND, "migrate", env=os.environ | env, stdout=pipe, stderr=pipe)
+async def _migrate(env: dict[str, str], *options: str) -> None:
+    pipe, argv = asyncio.subprocess.PIPE, [*COMMAND, "migrate", *options]
+    process = await asyncio.create_subprocess_exec(*argv, env=os.environ | env, stdout=pipe, stderr=pipe)
     _, errors = await process.communicate()
     if process.returncode:
-        raise SetupError(f"The database could not be migrated:\n{errors.decode()[-1500:]}")
+        raise SetupError(f"The database or the models could not be brought up to date:\n{errors.decode()[-1500:]}")
 
 
 async def _start_own_processes(

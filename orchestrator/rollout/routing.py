@@ -13,6 +13,7 @@ from orchestrator.errors import Conflict, Invalid, NotFound
 from orchestrator.services import Services
 
 ALL_JOBS = 100  # percent
+SHIPPED = "release"  # who has published a version that came with the software
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,28 @@ async def register(services: Services, available: Mapping[str, Sequence[str]]) -
         for name, versions in available.items():
             for version in versions:
                 await db.rollout.add_version(session, name, int(version), by="repository")
+
+
+async def follow_releases(services: Services, available: Mapping[str, Sequence[str]]) -> list[ModelRoute]:
+    """Give all jobs to a release's network where an earlier release's had them all; returns the new routes.
+
+    Only once for each network: after a rollback, the earlier one stays.
+    """
+    followed = []
+    async with services.db() as session:
+        rows, routes = await db.rollout.model_versions(session), await db.rollout.current_routes(session)
+    for name in available.keys() & routes.keys():
+        shipped = {str(row.version) for row in rows if row.name == name and row.published_by == SHIPPED}
+        newest, route = max(available[name], key=int), routes[name]
+        if newest not in shipped or len(route.shares) > 1 or not shipped.issuperset(route.shares):
+            continue
+        async with services.db() as session:
+            history = await db.rollout.route_history(session, name)
+        if not any(newest in row.shares for row in history):
+            reason = f"{newest} came with a release, as {_largest(route.shares)} did"
+            new = await replace_route(services, route, Shares({newest: ALL_JOBS}), SHIPPED, reason)
+            followed += [new] if new else []
+    return followed
 
 
 async def set_route(services: Services, name: str, shares: Shares, by: str, reason: str = "") -> ModelRoute:

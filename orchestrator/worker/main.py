@@ -93,6 +93,8 @@ async def _wait_for_inference(settings: Settings) -> Infer:
 async def _register_versions(services: Services, infer: Infer) -> None:
     try:
         await routing.register(services, infer.available)
+        for route in await routing.follow_releases(services, infer.available):
+            log.info("route follows the release", model=route.name, shares=route.shares)
     except db.UNAVAILABLE as error:  # the models serve all the same; another worker may register the versions
         log.warning("versions not registered", error=type(error).__name__)
 

@@ -47,6 +47,17 @@ class BucketRepository:
         await self._put(f"{model}/1/README", b"An ensemble has no file.\n")
         await self._put(f"{model}/{CONFIG}", config)
 
+    async def file(self, model: str, path: str) -> bytes | None:
+        """See `Repository.file`."""
+        try:
+            return await self._bytes(f"{model}/{path}", "")
+        except NotFound:
+            return None
+
+    async def place_file(self, model: str, path: str, data: bytes) -> None:
+        """See `Repository.place_file`."""
+        await self._put(f"{model}/{path}", data)
+
     async def withdraw(self, model: str, version: int) -> None:
         """See `Repository.withdraw`."""
         await self._move(f"{model}/{version}/", f"{model}/{WITHDRAWN}{version}/")

@@ -60,6 +60,25 @@ class FolderRepository:
         incoming.write_bytes(config)
         incoming.rename(self._folder / model / CONFIG)
 
+    async def file(self, model: str, path: str) -> bytes | None:
+        """See `Repository.file`."""
+        target = self._folder / model / path
+        return await asyncio.to_thread(target.read_bytes) if target.is_file() else None
+
+    async def place_file(self, model: str, path: str, data: bytes) -> None:
+        """See `Repository.place_file`."""
+        await asyncio.to_thread(self._place_file, self._folder / model / path, data)
+
+    def _place_file(self, target: Path, data: bytes) -> None:
+        incoming = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            incoming.write_bytes(data)
+            incoming.rename(target)
+        except OSError as error:
+            incoming.unlink(missing_ok=True)
+            raise StoreUnavailable(f"{target} could not be written: {error.strerror}") from error
+
     async def withdraw(self, model: str, version: int) -> None:
         """See `Repository.withdraw`."""
         self._rename(model, str(version), f"{WITHDRAWN}{version}")

@@ -33,6 +33,14 @@ class Repository(Protocol):
         """Put in a model that has only a configuration (an ensemble), or change a model's configuration."""
         ...
 
+    async def file(self, model: str, path: str) -> bytes | None:
+        """A file by its path in the model's folder, as in "configs/gpu.pbtxt"; None where there is none."""
+        ...
+
+    async def place_file(self, model: str, path: str, data: bytes) -> None:
+        """Put in such a file, or replace it. Raises StoreUnavailable; the old file is then still there."""
+        ...
+
     async def withdraw(self, model: str, version: int) -> None:
         """Hide a version from Triton. Raises NotFound."""
         ...
