@@ -3,7 +3,8 @@
 Redis keys of arq: `irisvue:queue` is a sorted set of `{job}:{attempt}`, the oldest first; `arq:job:*`,
 `arq:in-progress:*` and `arq:retry:*` expire by themselves. arq refuses a job id that it knows, so each attempt has its
 own: enqueuing the same attempt twice does nothing. Keys of ours: `irisvue:turn:{task}` names the leader of periodic
-work, and `irisvue:models_busy` (expires after MODELS_BUSY_S) says that the models' queue is full.
+work, `irisvue:models_busy` (expires after MODELS_BUSY_S) says that the models' queue is full, and
+`irisvue:held:{job}:{attempt}` (expires after HELD_S) that a worker has taken an attempt out and waits for the models.
 """
 
 import json
@@ -30,6 +31,7 @@ LONG_AGO = timedelta(days=1)  # arq runs no job early: clocks of workers and dat
 EXPIRES = timedelta(days=7)
 CONNECT_TRIES = 30  # a second apart
 MODELS_BUSY, MODELS_BUSY_S = "irisvue:models_busy", 5
+HELD_S = 10
 
 
 # Before version 7, Redis hides the code of an error within a script.
@@ -109,9 +111,19 @@ async def lost(queue: ArqRedis, names: Sequence[str]) -> set[str]:
         for attempt in names:
             pipe.zscore(QUEUE, attempt)
             pipe.exists(in_progress_key_prefix + attempt)
+            pipe.exists(_held_key(attempt))
         replies = await pipe.execute()
-    places = zip(names, replies[::2], replies[1::2], strict=True)
-    return {attempt for attempt, score, taken in places if score is None or taken}
+    places = zip(names, replies[::3], replies[1::3], replies[2::3], strict=True)
+    return {attempt for attempt, score, taken, held in places if not held and (score is None or taken)}
+
+
+async def hold(queue: ArqRedis, attempt: str) -> None:
+    """Say that this process has taken the attempt out and still waits; to be said again before HELD_S have passed."""
+    await queue.set(_held_key(attempt), 1, ex=HELD_S)
+
+
+def _held_key(attempt: str) -> str:
+    return f"irisvue:held:{attempt}"
 
 
 async def forget(queue: ArqRedis, attempt: str) -> None:

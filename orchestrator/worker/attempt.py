@@ -27,7 +27,7 @@ from orchestrator.worker.shadow import PrimaryRun, run_shadows
 async def process(ctx: dict[str, Any], job_id: str) -> None:
     """The function that arq calls: claim the job, run one attempt of it, then its shadows."""
     context: Context = ctx["context"]
-    await context.wait_for_models()
+    await context.wait_for_models(ctx["job_id"])
     claim = await lease.claim(context.services, UUID(job_id), context.infer.versions)
     if claim is None:
         return

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from tenacity import retry, retry_if_result, wait_fixed
 
+from orchestrator import queue
 from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.run import Budget
+from orchestrator.progress.events import UNREACHABLE
 from orchestrator.services import Services
 
 POLL_MODELS_S = 0.5
@@ -57,10 +59,17 @@ class Context:
         if self.outage is None or self.outage.done():
             self.outage = asyncio.create_task(_until_ready(self.infer))
 
-    async def wait_for_models(self) -> None:
-        """Wait for the end of an outage, `model_wait_s` at most: after that, jobs fail with the reason."""
-        if self.outage:
-            await asyncio.wait({self.outage}, timeout=self.services.settings.model_wait_s)
+    async def wait_for_models(self, attempt: str) -> None:
+        """Wait for the end of an outage, `model_wait_s` at most: after that, jobs fail with the reason.
+
+        Meanwhile the attempt is held, or the sweeper would take it for lost and enqueue it once more.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.services.settings.model_wait_s
+        while self.outage and not self.outage.done() and (left_s := until - loop.time()) > 0:
+            with suppress(*UNREACHABLE):
+                await queue.hold(self.services.redis, attempt)
+            await asyncio.wait({self.outage}, timeout=min(left_s, queue.HELD_S / 2))
 
 
 @retry(retry=retry_if_result(lambda ready: not ready), wait=wait_fixed(POLL_MODELS_S))

@@ -163,4 +163,4 @@ async def queued(services: Services, job_id: UUID) -> list[str]:
 
 async def attempt(services: Services, infer: Infer, decoder: Decoder, job: Job) -> None:
     """Do what a worker does with a job from the queue."""
-    await process({"context": Context(services, infer, decoder)}, str(job.id))
+    await process({"context": Context(services, infer, decoder), "job_id": queue.name(job.id, 1)}, str(job.id))

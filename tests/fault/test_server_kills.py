@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -85,3 +86,26 @@ async def test_a_triton_that_stays_frozen_ends_jobs_with_the_reason(
     assert (job["status"], job["error_type"], job["attempt_count"]) == ("failed", "transient_error", 2)
     assert job["error_message"] == "Processing timed out. Please try again."
     assert objects_of(stack, job["job_id"]) == set()
+
+
+async def test_attempts_that_wait_for_the_models_are_not_taken_for_lost(
+    stack: Stack, api: httpx.AsyncClient, start_worker: StartWorker, eye_jpeg: bytes, tmp_path: Path
+) -> None:
+    quick = {"IRISVUE_MODEL_TIMEOUT_S": "8", "IRISVUE_WAITING_S": "0.5", "IRISVUE_SWEEP_EVERY_S": "0.2"}
+    start_worker(**FAST | quick, IRISVUE_MODEL_WAIT_S="60", IRISVUE_WORKER_JOBS="4")
+    await ended(api, await submitted(api, eye_jpeg))
+    triton = stack.processes["triton"].pid
+    os.kill(triton, signal.SIGSTOP)
+    first = await submitted(api, eye_jpeg)
+    log = tmp_path / "worker-0.log"
+
+    async def outage_noticed() -> bool:
+        return b"attempt failed" in log.read_bytes()
+
+    await until(outage_noticed)
+    ids = [first, *[await submitted(api, eye_jpeg) for _ in range(6)]]
+    await asyncio.sleep(4)  # how long it is frozen, and much longer than the sweeper takes to look
+    os.kill(triton, signal.SIGCONT)
+    assert [(await ended(api, job_id, seconds=120))["status"] for job_id in ids] == ["completed"] * 7
+    assert b"not in the queue, enqueued again" not in log.read_bytes()
+    assert b"KeyError" not in log.read_bytes()
