@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from orchestrator.api import server as serving
 from orchestrator.api import streams
-from orchestrator.api.feeds import Feed
+from orchestrator.api.feeds import SEND_TIMEOUT_S, Feed
 from orchestrator.config import settings
 from orchestrator.embedded.ports import HOST
 from orchestrator.progress.hub import Draining, Mark
@@ -30,7 +30,7 @@ async def lines_of(feed: Feed, place: AbstractAsyncContextManager[None]) -> Asyn
     try:
         async with place:
             async for event in feed:
-                yield event.sse if event else b": heartbeat\n\n"
+                yield event.sse if event else b"event: heartbeat\ndata: \n\n"
     except Draining:
         yield f": reconnect\nretry: {random.randint(*streams.RECONNECT_MS)}\n\n".encode()  # noqa: S311
     finally:
@@ -40,8 +40,8 @@ async def lines_of(feed: Feed, place: AbstractAsyncContextManager[None]) -> Asyn
 class Library(EventSourceResponse):  # type: ignore[misc]
     """The library at its lightest: heartbeats from the feed instead of a task for pings, its end from the hub."""
 
-    def __init__(self, feed: Feed, place: AbstractAsyncContextManager[None]) -> None:
-        super().__init__(lines_of(feed, place), ping=0, sep="\n", send_timeout=streams.SEND_TIMEOUT_S)
+    def __init__(self, feed: Feed, place: AbstractAsyncContextManager[None], data_in_heartbeats: bool) -> None:
+        super().__init__(lines_of(feed, place), ping=0, sep="\n", send_timeout=SEND_TIMEOUT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send; a client that does not read is dropped without a traceback, as EventStream does it."""
@@ -63,12 +63,12 @@ class EndOfFeed:
 class LibraryAlone(Library):
     """The library with its own ping every 15 seconds and its own notice of the process's end."""
 
-    def __init__(self, feed: Feed, place: AbstractAsyncContextManager[None]) -> None:
+    def __init__(self, feed: Feed, place: AbstractAsyncContextManager[None], data_in_heartbeats: bool) -> None:
         EventSourceResponse.__init__(
             self,
             lines_of(feed, place),
             sep="\n",
-            send_timeout=streams.SEND_TIMEOUT_S,
+            send_timeout=SEND_TIMEOUT_S,
             shutdown_event=EndOfFeed(feed),
             shutdown_grace_period=GRACE_S,
         )

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from orchestrator import __version__
-from orchestrator.api import devices, health, jobs, models, objects, page, photos, streams, webhooks
+from orchestrator.api import devices, health, jobs, models, objects, page, photos, streams, webhooks, websockets
 from orchestrator.api.body_limit import MULTIPART_BYTES, BodyLimit
 from orchestrator.api.errors import UNAVAILABLE, answer_error
 from orchestrator.api.schemas.common import Problem, problems
@@ -63,7 +63,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         CORSMiddleware,
         allow_origins=[origin.strip() for origin in config.cors_origins.split(",") if origin.strip()],
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+        allow_headers=["*"],  # libraries for streams, traces and error reports add their own; no cookie is in use
         expose_headers=["Retry-After"],
         max_age=3600,
     )
@@ -73,6 +73,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         objects.router,
         jobs.router,
         streams.router,
+        websockets.router,
         models.router,
         webhooks.router,
         devices.router,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from orchestrator.auth import tickets
 from orchestrator.auth.tokens import MODELS_WRITE, Caller, caller_of
@@ -67,14 +68,27 @@ async def current_user(services: Open, bearer: Bearer) -> UUID:
     return await authenticate(services, bearer.credentials if bearer else None)
 
 
-async def authenticate_stream(services: Services, token: str | None, ticket: str | None, job_id: UUID | None) -> UUID:
-    """Who opens a stream: by token, or by a ticket for exactly this stream. Raises Unauthorized."""
-    if token or not ticket:
-        return await authenticate(services, token)
-    user = await tickets.redeem(services.redis, ticket, job_id)
-    if user is None:
-        raise Unauthorized("The ticket has expired, has been used, or is for another stream. Ask for a new one.")
-    return user
+async def authenticate_stream(
+    services: Services, bearer: str | None, token: str | None, ticket: str | None, job_id: UUID | None
+) -> UUID:
+    """Who opens a stream: by a ticket for exactly this stream, or by a token in the header or the query.
+
+    Raises:
+        Unauthorized: none of them is valid. A header of another scheme than Bearer is somebody else's, and no error.
+    """
+    if ticket:
+        user = await tickets.redeem(services.redis, ticket, job_id, services.settings.stream_seconds)
+        if user is not None:
+            return user
+        if not (bearer or token):
+            raise Unauthorized("The ticket has expired, or is for another stream. Ask for a new one.")
+    return await authenticate(services, bearer or (token and (bearer_token(token) or token)))
+
+
+def bearer_token(header: str | None) -> str | None:
+    """The token in an Authorization header, whose scheme may be in upper or lower case; None for another scheme."""
+    scheme, token = get_authorization_scheme_param(header)
+    return token if scheme.lower() == "bearer" else None
 
 
 InQuery = Annotated[str | None, Query(max_length=8192, description="For clients that can't send headers.")]
@@ -84,12 +98,12 @@ async def job_stream_user(
     services: Open, bearer: Bearer, job_id: UUID, token: InQuery = None, ticket: InQuery = None
 ) -> UUID:
     """Who opens the stream of one job, from the header or the query. Raises Unauthorized."""
-    return await authenticate_stream(services, bearer.credentials if bearer else token, ticket, job_id)
+    return await authenticate_stream(services, bearer.credentials if bearer else None, token, ticket, job_id)
 
 
 async def all_jobs_stream_user(services: Open, bearer: Bearer, token: InQuery = None, ticket: InQuery = None) -> UUID:
     """Who opens the stream of all of their jobs, from the header or the query. Raises Unauthorized."""
-    return await authenticate_stream(services, bearer.credentials if bearer else token, ticket, None)
+    return await authenticate_stream(services, bearer.credentials if bearer else None, token, ticket, None)
 
 
 CurrentUser = Annotated[UUID, Depends(current_user)]

@@ -1,30 +1,44 @@
 """Feeds: what a watcher gets, by SSE or WebSocket. Where things stand now, then every event, for a limited time."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing
 from uuid import UUID
 
 from orchestrator import db
-from orchestrator.errors import NotFound, TooMany
+from orchestrator.db.tables import Job
+from orchestrator.errors import NotFound
 from orchestrator.jobs.announce import current_message
-from orchestrator.observability.metrics import STREAMS_OPEN
-from orchestrator.progress import events, stream_places
+from orchestrator.progress import events
 from orchestrator.progress.events import LAST_STATES, UNREACHABLE, Event, event, job_stream, order, user_stream
 from orchestrator.progress.hub import Mark, Watch, follow, push
 from orchestrator.services import Services
 
 GOES_ON = "The job goes on. Connect again to follow it."
-FULL_RETRY_S = 10
+SEND_TIMEOUT_S = 10  # a client that does not read is dropped
 
 
 class Feed:
-    """The events of a job or of a user, and None when a heartbeat is due. Raises Draining when this process stops."""
+    """The events of a job or of a user, and None when a heartbeat is due. Raises Draining when this process stops.
 
-    def __init__(self, services: Services, stream: str, after: str, first: list[Event], job_id: UUID | None) -> None:
+    `seen_to_the_end`: the client has had the job's last event already; what comes is only that event once more.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        stream: str,
+        after: str,
+        first: list[Event],
+        job_id: UUID | None,
+        seen_to_the_end: bool = False,
+    ) -> None:
         # The job's row is not kept: a process holds thousands of idle feeds.
         self._services, self._stream, self._after, self._first, self._job_id = services, stream, after, first, job_id
         self._deadline = asyncio.get_running_loop().time() + services.settings.stream_seconds
+        self.seen_to_the_end = seen_to_the_end
+        self._unfinished: dict[str, Event] = {}  # where each job stands that has not ended, the latest last
         self._watch: Watch | None = None
         self._interrupted = False
         self._events = self._all()
@@ -36,6 +50,12 @@ class Feed:
     async def aclose(self) -> None:
         """End the feed."""
         await self._events.aclose()
+
+    @property
+    def heartbeat(self) -> str:
+        """A heartbeat as JSON. It repeats what is known of a job, so that it does not surprise an older client."""
+        latest = self._latest_unfinished()
+        return json.dumps((latest.body if latest else {}) | {"type": "heartbeat"})
 
     def interrupt(self, mark: Mark) -> None:
         """Make the events end soon."""
@@ -53,12 +73,11 @@ class Feed:
         return max(min(self._services.settings.heartbeat_s, remaining), 0.001)
 
     async def _all(self) -> AsyncGenerator[Event | None, None]:
-        last: Event | None = None
-        while self._first:
-            last = self._first.pop(0)
-            yield last
-        if self._job_id and last and last.kind in LAST_STATES:
+        for first in self._first:
+            yield self._noted(first)
+        if self._job_id and self._first and self._first[-1].kind in LAST_STATES:
             return
+        self._first = []
         services = self._services
         source = follow(
             services.redis,
@@ -72,11 +91,28 @@ class Feed:
         async with aclosing(source):
             async for next_event in source:
                 if next_event is None and asyncio.get_running_loop().time() >= self._deadline:
-                    if last:  # a user without jobs has none that goes on
-                        yield event(last.body | {"message": GOES_ON})
+                    if goes_on := await self._goes_on():
+                        yield goes_on
                     return
-                last = next_event or last
-                yield next_event
+                yield self._noted(next_event) if next_event else None
+
+    def _noted(self, next_event: Event) -> Event:
+        """Remember where its job stands, until the job has ended."""
+        job_id = next_event.body["job_id"]
+        self._unfinished.pop(job_id, None)
+        if next_event.kind not in LAST_STATES:
+            self._unfinished[job_id] = next_event
+        return next_event
+
+    def _latest_unfinished(self) -> Event | None:
+        return next(reversed(self._unfinished.values()), None)
+
+    async def _goes_on(self) -> Event | None:
+        """What is said when the stream's time is over; None where no job is known that goes on."""
+        latest = self._latest_unfinished()
+        if latest is None and self._job_id:  # resumed, and nothing has happened since
+            latest = await _newest(self._services, self._stream)
+        return event(latest.body | {"message": GOES_ON}) if latest and latest.kind not in LAST_STATES else None
 
     async def _missed(self) -> Event | None:
         """The job's last event, read from its row: it may never have reached Redis."""
@@ -86,7 +122,7 @@ class Feed:
             job = await db.jobs.job_by_id(session, self._job_id)
         if job is None:
             return event(events.message(self._job_id, "cancelled", 100, "Cancelled"))
-        return event(await current_message(self._services, job)) if db.jobs.has_ended(job) else None
+        return event(await current_message(self._services, job), _last_id(job)) if db.jobs.has_ended(job) else None
 
 
 async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | None) -> Feed:
@@ -97,16 +133,23 @@ async def job_feed(services: Services, user: UUID, job_id: UUID, after: str | No
         raise NotFound
     stream = job_stream(job_id)
     newest = await _newest(services, stream)
-    after = _known(after, newest)
+    known = _known(after, newest)
     first: list[Event] = []
     if db.jobs.has_ended(job):
-        if after is not None and newest:
-            first = [e for e in await events.replay(services.redis, stream, after) if e.kind not in LAST_STATES]
-        first.append(event(await current_message(services, job)))
-    elif after is None:
+        if known is not None:
+            first = [e for e in await events.replay(services.redis, stream, known) if e.kind not in LAST_STATES]
+        last_id = newest.id if newest and newest.kind in LAST_STATES else _last_id(job)
+        first.append(event(await current_message(services, job), last_id))
+        return Feed(services, stream, "", first, job_id, seen_to_the_end=bool(last_id) and after == last_id)
+    if known is None:
         first = [newest or event(await current_message(services, job))]
-        after = newest.id if newest else ""
-    return Feed(services, stream, after or "", first, job_id)
+        known = newest.id if newest else ""
+    return Feed(services, stream, known, first, job_id)
+
+
+def _last_id(job: Job) -> str:
+    """The id of the last event of a job whose events Redis no longer has, so that who has seen it can say so."""
+    return f"{int(job.completed_at.timestamp() * 1000)}-0" if job.completed_at else ""
 
 
 async def user_feed(services: Services, user: UUID, after: str | None) -> Feed:
@@ -133,37 +176,3 @@ async def _newest(services: Services, stream: str) -> Event | None:
         return await events.latest(services.redis, stream)
     except UNREACHABLE:
         return None
-
-
-async def hold_place(services: Services, user: UUID) -> AbstractAsyncContextManager[None]:
-    """Take a place for one more open stream; the context manager gives it back. Raises TooMany.
-
-    Call it last: whatever fails before the context is entered would leave the place taken.
-    """
-    settings = services.settings
-    if services.hub.open_streams >= settings.streams:
-        raise TooMany("Too many progress streams are open. Please try again in a moment.", FULL_RETRY_S)
-    try:
-        place = await stream_places.take_place(
-            services.redis, user, settings.user_streams, settings.stream_seconds + 30
-        )
-    except UNREACHABLE:
-        place = ""  # no one is turned away because the count can't be kept
-    if place is None:
-        raise TooMany(f"{settings.user_streams} of your progress streams are open; close one first.", FULL_RETRY_S)
-    return _held(services, user, place)
-
-
-@asynccontextmanager
-async def _held(services: Services, user: UUID, place: str) -> AsyncIterator[None]:
-    services.hub.open_streams += 1
-    try:
-        with STREAMS_OPEN.track_inprogress():
-            yield
-    finally:
-        services.hub.open_streams -= 1
-        try:
-            if place:
-                await asyncio.shield(stream_places.leave_place(services.redis, user, place))
-        except UNREACHABLE:
-            pass  # it becomes free when its time is over

@@ -1,42 +1,39 @@
-"""Progress as Server-Sent Events and as its WebSocket alias: the same messages, the same rules."""
+"""Progress as Server-Sent Events, and tickets for clients that can't send headers."""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from orchestrator.api.dependencies import (
-    AllJobsStreamUser,
-    CurrentUser,
-    InQuery,
-    JobStreamUser,
-    Open,
-    authenticate_stream,
-)
-from orchestrator.api.errors import UNAVAILABLE, UNAVAILABLE_DETAIL
-from orchestrator.api.feeds import Feed, hold_place, job_feed, user_feed
+from orchestrator.api.dependencies import AllJobsStreamUser, Bearer, CurrentUser, JobStreamUser, Open
+from orchestrator.api.feeds import SEND_TIMEOUT_S, Feed, job_feed, user_feed
+from orchestrator.api.places import hold_place
 from orchestrator.api.schemas.common import problems
 from orchestrator.api.schemas.streams import EVENT_SCHEMA, TicketRequest, TicketResponse
 from orchestrator.auth import tickets
-from orchestrator.errors import IrisvueError
-from orchestrator.observability.logs import log
 from orchestrator.privacy import audit_log
 from orchestrator.progress.hub import Draining, Mark
-from orchestrator.services import Services
 
 router = APIRouter(tags=["progress"])
-SEND_TIMEOUT_S = 10  # a client that does not read is dropped
 RECONNECT_MS = (200, 2000)  # spread, so that the clients of a process that stops do not all come back at once
+# Proxies must neither collect events nor compress them, which would hold them back as well. Some pass on an answer only
+# when it has a body, so there is a first byte before there is an event.
+HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+FIRST = b": connected\n\n"
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)]
+LastEventIdInQuery = Annotated[
+    str | None,
+    Query(alias="last_event_id", max_length=64, description="As Last-Event-ID, which goes first where both are given."),
+]
 EVENT_STREAM = problems(401, 404, 421, 429) | {
     200: {
-        "description": "`event: progress|completed|failed|cancelled`, `data:` a JSON message, `id:` for Last-Event-ID.",
+        "description": "`event: progress|completed|failed|cancelled`, `data:` a JSON message, `id:` for Last-Event-ID. "
+        "`event: heartbeat` when nothing else happens.",
         "content": {"text/event-stream": {"schema": EVENT_SCHEMA}},
     }
 }
@@ -47,14 +44,17 @@ class EventStream(Response):
 
     A process holds thousands of idle streams, so each has one task beside the request's own, to notice that its client
     disconnects, and no timer but the feed's heartbeat.
+
+    Programs that read the bytes see every heartbeat. A browser's EventSource hands on only events that have data, but
+    other clients take these for messages: `data_in_heartbeats` is for streams that were opened as EventSource can.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, place: AbstractAsyncContextManager[None]) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(self, feed: Feed, place: AbstractAsyncContextManager[None], data_in_heartbeats: bool) -> None:
+        super().__init__(headers=HEADERS)
         del self.headers["content-length"]
-        self._feed, self._place = feed, place
+        self._feed, self._place, self._data_in_heartbeats = feed, place, data_in_heartbeats
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the feed ends, or the client disconnects or stops reading."""
@@ -62,8 +62,9 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             async with self._place:
+                await _send_part(send, FIRST)
                 async for event in self._feed:
-                    await _send_part(send, event.sse if event else b": heartbeat\n\n")
+                    await _send_part(send, event.sse if event else self._heartbeat())
             await _send_part(send, b"", more_body=False)
         except Draining:
             with suppress(TimeoutError):
@@ -75,6 +76,10 @@ class EventStream(Response):
         finally:
             disconnecting.cancel()
             await self._feed.aclose()
+
+    def _heartbeat(self) -> bytes:
+        data = self._feed.heartbeat if self._data_in_heartbeats else ""
+        return f"event: heartbeat\ndata: {data}\n\n".encode()
 
     async def _wait_for_disconnect(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -90,7 +95,10 @@ async def _send_part(send: Send, data: bytes, more_body: bool = True) -> None:
 
 @router.post("/api/v1/stream-tickets", status_code=201, responses=problems(401, 404, 421))
 async def stream_ticket(services: Open, user: CurrentUser, body: TicketRequest) -> TicketResponse:
-    """A ticket that opens one stream within a minute, for clients that can't send headers: `?ticket=`."""
+    """A ticket for one stream, for clients that can't send headers: `?ticket=`.
+
+    It opens the stream within a minute, and again when the connection breaks, for as long as a stream may be open.
+    """
     if body.job_id:
         await job_feed(services, user, body.job_id, None)  # 404 for another user's
     ticket = await tickets.issue(services.redis, user, body.job_id)
@@ -98,97 +106,35 @@ async def stream_ticket(services: Open, user: CurrentUser, body: TicketRequest) 
 
 
 @router.get("/api/v1/processing/events", response_class=Response, responses=EVENT_STREAM)
-async def all_events(services: Open, user: AllJobsStreamUser, last_event_id: LastEventId = None) -> Response:
+async def all_events(
+    services: Open,
+    user: AllJobsStreamUser,
+    bearer: Bearer,
+    last_event_id: LastEventId = None,
+    after: LastEventIdInQuery = None,
+) -> Response:
     """Progress of all of the caller's jobs as Server-Sent Events, resumed by `Last-Event-ID`."""
-    feed = await user_feed(services, user, last_event_id)
+    feed = await user_feed(services, user, last_event_id or after)
     await audit_log.record(services, user, "stream")
-    return EventStream(feed, await hold_place(services, user))
+    return EventStream(feed, await hold_place(services, user), data_in_heartbeats=bearer is None)
 
 
 @router.get(
     "/api/v1/processing/jobs/{job_id}/events",
     response_class=Response,
-    responses=EVENT_STREAM,
+    responses=EVENT_STREAM | {204: {"description": "The job has ended, and `Last-Event-ID` is its last event."}},
 )
-async def events(services: Open, user: JobStreamUser, job_id: UUID, last_event_id: LastEventId = None) -> Response:
-    """Progress of one job as Server-Sent Events, resumed by `Last-Event-ID`; ends after the last event."""
-    feed = await job_feed(services, user, job_id, last_event_id)
-    await audit_log.record(services, user, "stream", job_id)
-    return EventStream(feed, await hold_place(services, user))
-
-
-@router.websocket("/ws/jobs/{job_id}")
-async def websocket(
-    socket: WebSocket,
+async def events(
+    services: Open,
+    user: JobStreamUser,
+    bearer: Bearer,
     job_id: UUID,
-    token: InQuery = None,
-    ticket: InQuery = None,
-    last_event_id: Annotated[str | None, Query(max_length=64)] = None,
-) -> None:
-    """The same messages over a WebSocket, each with its id as `event_id`. Close codes: 4000 + the HTTP status."""
-    await _serve(socket, job_id, token, ticket, last_event_id)
-
-
-@router.websocket("/ws/jobs")
-async def user_websocket(
-    socket: WebSocket,
-    token: InQuery = None,
-    ticket: InQuery = None,
-    last_event_id: Annotated[str | None, Query(max_length=64)] = None,
-) -> None:
-    """All of the caller's jobs over one WebSocket."""
-    await _serve(socket, None, token, ticket, last_event_id)
-
-
-async def _serve(
-    socket: WebSocket, job_id: UUID | None, token: str | None, ticket: str | None, after: str | None
-) -> None:
-    services: Services = socket.app.state.services
-    await socket.accept()
-    bearer = socket.headers.get("authorization", "").removeprefix("Bearer ")
-    try:
-        user = await authenticate_stream(services, bearer or token, ticket, job_id)
-        feed = await (job_feed(services, user, job_id, after) if job_id else user_feed(services, user, after))
-        await audit_log.record(services, user, "stream", job_id or audit_log.ALL)
-        place = await hold_place(services, user)
-    except UNAVAILABLE as error:
-        log.error("unavailable", path=socket.url.path, exc_info=error)
-        await socket.close(4503, UNAVAILABLE_DETAIL)
-        return
-    except IrisvueError as error:
-        await socket.close(4000 + error.status, error.detail[:120])
-        return
-    async with _interrupted_by_disconnect(socket, feed):
-        try:
-            async with place:
-                await _send_all(socket, feed)
-            await socket.close()
-        except Draining:
-            await socket.close(1012, "This server restarts. Connect again.")
-        except (TimeoutError, WebSocketDisconnect, RuntimeError):
-            pass  # disconnected, or does not read
-        finally:
-            await feed.aclose()
-
-
-async def _send_all(socket: WebSocket, feed: Feed) -> None:
-    async for event in feed:
-        if event:  # the heartbeats of a WebSocket are its own pings
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await socket.send_text(event.websocket)
-
-
-@asynccontextmanager
-async def _interrupted_by_disconnect(socket: WebSocket, feed: Feed) -> AsyncIterator[None]:
-    disconnecting = asyncio.create_task(_wait_for_disconnect(socket, feed))
-    try:
-        yield
-    finally:
-        disconnecting.cancel()
-
-
-async def _wait_for_disconnect(socket: WebSocket, feed: Feed) -> None:
-    with suppress(WebSocketDisconnect, KeyError, RuntimeError):
-        while True:
-            await socket.receive_text()  # what clients send means nothing
-    feed.interrupt(Mark.DISCONNECTED)
+    last_event_id: LastEventId = None,
+    after: LastEventIdInQuery = None,
+) -> Response:
+    """Progress of one job as Server-Sent Events, resumed by `Last-Event-ID`; ends after the last event."""
+    feed = await job_feed(services, user, job_id, last_event_id or after)
+    if feed.seen_to_the_end:
+        return Response(status_code=204)  # an EventSource would otherwise come back for ever
+    await audit_log.record(services, user, "stream", job_id)
+    return EventStream(feed, await hold_place(services, user), data_in_heartbeats=bearer is None)

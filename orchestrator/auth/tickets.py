@@ -1,6 +1,7 @@
-"""One-use tickets that open a stream, for clients that can't send headers.
+"""Tickets that open a stream, for clients that can't send headers.
 
-Redis keys: `irisvue:ticket:{hash}` (expires after TICKET_S). Losing one costs a client one more request.
+Redis keys: `irisvue:ticket:{hash}` (expires after TICKET_S; once it has opened its stream, after the stream's time).
+Losing one costs a client one more request.
 """
 
 import hashlib
@@ -9,7 +10,17 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-TICKET_S = 60
+TICKET_S = 60  # within which a ticket must open its stream, and which it outlives the stream by
+
+# The first use begins the stream's time; those that follow are reconnects and do not extend it.
+REDEEM = """
+local value = redis.call('GET', KEYS[1])
+if not value then return false end
+local user, stream, used = string.match(value, '^(%S+) (%S+)(.*)$')
+if stream ~= ARGV[1] then return false end
+if used == '' then redis.call('SET', KEYS[1], value .. ' used', 'EX', ARGV[2]) end
+return user
+"""
 
 
 def _key(ticket: str) -> str:
@@ -23,8 +34,12 @@ async def issue(redis: Redis, user: UUID, job_id: UUID | None) -> str:
     return ticket
 
 
-async def redeem(redis: Redis, ticket: str, job_id: UUID | None) -> UUID | None:
-    """The user of an unused ticket for this stream; None otherwise. Even the wrong stream uses a ticket up."""
-    value = await redis.getdel(_key(ticket))
-    user, _, stream = (value or b"").decode().partition(" ")
-    return UUID(user) if user and stream == str(job_id or "*") else None
+async def redeem(redis: Redis, ticket: str, job_id: UUID | None, stream_seconds: float) -> UUID | None:
+    """The user of a ticket for this stream; None otherwise.
+
+    A browser's EventSource reconnects with the address that it has: the ticket stays good for this stream as long as a
+    stream may be open, and for the reconnect after that.
+    """
+    arguments = [str(job_id or "*"), str(int(stream_seconds) + TICKET_S)]
+    user: bytes | None = await redis.eval(REDEEM, 1, _key(ticket), *arguments)  # type: ignore[misc]
+    return UUID(user.decode()) if user else None

@@ -1,10 +1,7 @@
 """Clients that misbehave: frozen ones are dropped, slow bodies are refused, and other clients do not notice."""
 
 import asyncio
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -15,10 +12,10 @@ from httpx_sse import aconnect_sse
 
 from orchestrator.auth.tokens import make_token
 from orchestrator.db.tables import Job
-from orchestrator.embedded.ports import HOST, free_port
 from orchestrator.embedded.stack import Stack
 from orchestrator.progress import events
 from orchestrator.services import Services
+from tests.api_process import api_process
 from tests.waiting import until
 
 
@@ -62,25 +59,11 @@ async def test_a_frozen_client_is_dropped_and_delays_no_other(stack: Stack, serv
 @pytest.fixture
 def impatient_api(stack: Stack) -> Iterator[str]:
     """An API process that waits half a second for bodies and takes small ones only."""
-    port = free_port()
-    tight = {"IRISVUE_BODY_TIMEOUT_S": "0.5", "IRISVUE_MAX_UPLOAD_BYTES": "1000000"}
-    argv = [sys.executable, "-m", "orchestrator.cli", "api", "--host", HOST, "--port", str(port)]
-    process = subprocess.Popen(argv, env=os.environ | stack.env | tight)
-    yield f"http://{HOST}:{port}"
-    process.terminate()
-    process.wait(30)
-
-
-async def answers(url: str) -> bool:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        try:
-            return (await client.get(f"{url}/health/live")).status_code == 200
-        except httpx.TransportError:
-            return False
+    with api_process(stack, BODY_TIMEOUT_S="0.5", MAX_UPLOAD_BYTES="1000000") as url:
+        yield url
 
 
 async def test_slow_and_huge_bodies_are_refused(impatient_api: str, stack: Stack) -> None:
-    await until(lambda: answers(impatient_api))
     address = urlsplit(impatient_api)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     head = f"POST /api/v1/processing/submit HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stack.token}\r\n"

@@ -38,7 +38,7 @@ WITH_AN_ID = [(m, p) for m, p in OPERATIONS if "_id}" in p or p in list(BODIES)[
 def forged(kind: str, secret: str) -> str:
     claims = {"sub": str(DEVELOPER), "exp": datetime.now(UTC) + timedelta(hours=1)}
     if kind == "expired":
-        return make_token(DEVELOPER, secret, timedelta(seconds=-1))
+        return make_token(DEVELOPER, secret, timedelta(hours=-1))
     if kind == "alg none":
         return jwt.encode(claims, "", algorithm="none")
     if kind == "wrong key":

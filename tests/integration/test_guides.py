@@ -25,7 +25,7 @@ from tests.clients.test_typescript import npm
 BIN = Path(sys.executable).parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 GUIDES = ["docs/apps.md", "docs/operators.md", "README.md"]
-LANGUAGES = {"sh", "python", "ts", "tsx", "ini", "text"}
+LANGUAGES = {"sh", "python", "ts", "tsx", "js", "ini", "text"}
 CANT = {
     "it installs packages; .ci/run does too",
     "it needs a Docker engine",
@@ -134,7 +134,7 @@ def test_every_block_says_what_it_is_and_who_runs_it() -> None:
                 assert not re.search(r"^\$? ?(irisvue|make|docker|kubectl|curl) ", block["code"], re.M), block["code"]
             mark = block["mark"] or ""
             if runner := re.match(r"run by (\w+\.py)", mark):
-                assert f"run by {runner[1]}" in next(Path(__file__).parent.rglob(runner[1])).read_text()
+                assert f"run by {runner[1]}" in next((ROOT / "tests").rglob(runner[1])).read_text()
             elif mark:
                 assert mark.removeprefix("not run: ") in CANT, f"{page.name}: {mark}"
 
@@ -174,6 +174,7 @@ def test_no_page_has_code_that_nobody_runs() -> None:
     assert {page for page in pages if blocks(page, "sh")} == {*GUIDES}
     assert {page for page in pages if blocks(page, "ini")} == {"docs/operators.md"}
     assert {page for page in pages if blocks(page, "python")} == {"docs/index.md", "docs/apps.md"}
+    assert not [page for page in pages if blocks(page, "js")], "a test of their own runs them"
     assert {page for page in pages if blocks(page, "ts")} == {"docs/index.md", "docs/apps.md"}
 
 

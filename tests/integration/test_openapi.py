@@ -4,15 +4,14 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from orchestrator.embedded.ports import HOST, free_port
 from orchestrator.embedded.stack import Stack
+from tests.api_process import api_process
 
 CHECKS = [
     "not_a_server_error",
@@ -27,19 +26,8 @@ CHECKS = [
 @pytest.fixture
 def brief_api(stack: Stack) -> Iterator[str]:
     """An API process whose streams end soon, because the fuzzer reads them to their end."""
-    port = free_port()
-    argv = [sys.executable, "-m", "orchestrator.cli", "api", "--host", HOST, "--port", str(port)]
-    process = subprocess.Popen(argv, env=os.environ | stack.env | {"IRISVUE_STREAM_SECONDS": "0.1"})
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(f"http://{HOST}:{port}/health/live", trust_env=False)
-            break
-        except httpx.TransportError:
-            time.sleep(0.05)
-    yield f"http://{HOST}:{port}"
-    process.terminate()
-    process.wait(30)
+    with api_process(stack, STREAM_SECONDS="0.1") as url:
+        yield url
 
 
 def real_ids(api: str, token: str, picture: bytes) -> str:

@@ -3,13 +3,14 @@
 import asyncio
 import json
 from contextlib import aclosing
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from httpx_sse import aconnect_sse
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from orchestrator.embedded.stack import Stack
 from orchestrator.progress import events
@@ -56,6 +57,76 @@ async def test_a_stream_takes_its_token_from_the_query_too(
         response = await plain.get(path, params={"token": stack.token})
         assert response.status_code == 200 and "event: completed" in response.text
         assert (await plain.get(path)).status_code == 401
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "beArer"])
+async def test_the_scheme_of_a_token_may_be_written_in_any_case(
+    api: httpx.AsyncClient, stack: Stack, scheme: str
+) -> None:
+    header = {"Authorization": f"{scheme} {stack.token}"}
+    async with httpx.AsyncClient(base_url=stack.url, headers=header, trust_env=False) as client:
+        assert (await client.get("/api/v1/photos")).status_code == 200
+        async with client.stream("GET", ALL_JOBS) as response:
+            assert response.status_code == 200
+        in_query = {"token": f"{scheme} {stack.token}"}
+        async with httpx.AsyncClient(base_url=stack.url, trust_env=False).stream("GET", ALL_JOBS, params=in_query) as r:
+            assert r.status_code == 200
+    address = websocket_address(stack, "/ws/jobs")
+    async with connect(address, additional_headers=header, proxy=None) as socket:
+        await (await socket.ping())
+    async with connect(address, subprotocols=[Subprotocol(scheme), Subprotocol(stack.token)], proxy=None) as socket:
+        assert socket.subprotocol == scheme, "a browser drops the connection otherwise"
+        await (await socket.ping())
+    async with connect(websocket_address(stack, "/ws/jobs", **in_query), proxy=None) as socket:
+        await (await socket.ping())
+
+
+async def test_what_a_client_sends_is_ignored(user_api: httpx.AsyncClient, stack: Stack, eye_jpeg: bytes) -> None:
+    """Some libraries send a keep-alive of their own, as text, as bytes or as pings."""
+    job_id = await submitted(user_api, eye_jpeg)
+    address = websocket_address(stack, f"/ws/jobs/{job_id}", token=token_of(user_api))
+    messages: list[Message] = []
+    frames: list[str | bytes] = ["ping", "", "{}", "x" * 60_000, b"", b"\x00\xff", b"\x00" * 60_000]
+    async with connect(address, proxy=None) as socket:
+        try:
+            while True:
+                for frame in frames:
+                    await socket.send(frame)
+                await socket.ping(b"are you there?")
+                await socket.pong()
+                messages.append(json.loads(await socket.recv()))
+        except ConnectionClosed as closed:
+            assert closed.rcvd and closed.rcvd.code == 1000
+    assert messages[-1]["status"] == "completed" and len(messages) > 3
+
+
+async def test_an_event_source_comes_back_with_its_id_and_is_told_when_there_is_no_more(
+    user_api: httpx.AsyncClient, eye_jpeg: bytes
+) -> None:
+    """It reopens the address that it was given: an id in the query is older than the one in its header."""
+    job_id = await submitted(user_api, eye_jpeg)
+    path = events_of(job_id)
+    everything = [(kind, event_id) async for kind, event_id, _ in follow(user_api, path)]
+    ids = [event_id for _, event_id in everything]
+    resumed = [event_id async for _, event_id, _ in follow(user_api, f"{path}?last_event_id={ids[1]}")]
+    assert resumed == ids[2:]
+    header = {"Last-Event-ID": ids[2]}
+    resumed = [event_id async for _, event_id, _ in follow(user_api, f"{path}?last_event_id={ids[1]}", **header)]
+    assert resumed == ids[3:]
+    nothing = await user_api.get(path, headers={"Last-Event-ID": ids[-1]})
+    assert nothing.status_code == 204 and not nothing.content
+    assert everything[-1][0] == "completed"
+
+
+async def test_an_end_that_redis_has_lost_is_told_once_too(
+    user_api: httpx.AsyncClient, services: Services, eye_jpeg: bytes
+) -> None:
+    job_id = await submitted(user_api, eye_jpeg)
+    await ended(user_api, job_id)
+    await events.forget(services.redis, [UUID(job_id)])
+    [(kind, event_id, _)] = await over_sse(user_api, job_id)
+    assert kind == "completed" and event_id
+    assert (await user_api.get(events_of(job_id), headers={"Last-Event-ID": event_id})).status_code == 204
 
 
 async def test_refused_websockets_close_with_a_reason(stack: Stack, api: httpx.AsyncClient, eye_jpeg: bytes) -> None:

@@ -325,7 +325,9 @@ export interface paths {
         put?: never;
         /**
          * Stream Ticket
-         * @description A ticket that opens one stream within a minute, for clients that can't send headers: `?ticket=`.
+         * @description A ticket for one stream, for clients that can't send headers: `?ticket=`.
+         *
+         *     It opens the stream within a minute, and again when the connection breaks, for as long as a stream may be open.
          */
         post: operations["stream_ticket_api_v1_stream_tickets_post"];
         delete?: never;
@@ -3036,6 +3038,8 @@ export interface operations {
     all_events_api_v1_processing_events_get: {
         parameters: {
             query?: {
+                /** @description As Last-Event-ID, which goes first where both are given. */
+                last_event_id?: string | null;
                 /** @description For clients that can't send headers. */
                 token?: string | null;
                 /** @description For clients that can't send headers. */
@@ -3049,7 +3053,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `event: progress|completed|failed|cancelled`, `data:` a JSON message, `id:` for Last-Event-ID. */
+            /** @description `event: progress|completed|failed|cancelled`, `data:` a JSON message, `id:` for Last-Event-ID. `event: heartbeat` when nothing else happens. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3150,6 +3154,8 @@ export interface operations {
     events_api_v1_processing_jobs__job_id__events_get: {
         parameters: {
             query?: {
+                /** @description As Last-Event-ID, which goes first where both are given. */
+                last_event_id?: string | null;
                 /** @description For clients that can't send headers. */
                 token?: string | null;
                 /** @description For clients that can't send headers. */
@@ -3165,7 +3171,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `event: progress|completed|failed|cancelled`, `data:` a JSON message, `id:` for Last-Event-ID. */
+            /** @description `event: progress|completed|failed|cancelled`, `data:` a JSON message, `id:` for Last-Event-ID. `event: heartbeat` when nothing else happens. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3179,6 +3185,13 @@ export interface operations {
                         data: string;
                     };
                 };
+            };
+            /** @description The job has ended, and `Last-Event-ID` is its last event. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {

@@ -16,6 +16,28 @@ def settings(**values: str) -> Settings:
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        "authorization,content-type,idempotency-key",
+        "cache-control,last-event-id",  # libraries for Server-Sent Events
+        "baggage,sentry-trace",
+        "traceparent,tracestate,x-request-id,x-requested-with",
+        "Authorization, X-Client-Version, ngrok-skip-browser-warning",
+    ],
+)
+async def test_a_page_may_send_whatever_headers_its_libraries_add(names: str) -> None:
+    asked = PREFLIGHT | {"Origin": "https://app.example.com", "Access-Control-Request-Headers": names}
+    transport = httpx.ASGITransport(create_app(settings(cors_origins="https://app.example.com")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        response = await client.options("/api/v1/processing/events", headers=asked)
+        assert response.status_code == 200
+        allowed = {name.strip().lower() for name in response.headers["access-control-allow-headers"].split(",")}
+        assert allowed >= {name.strip().lower() for name in names.split(",")}
+        stranger = await client.options("/api/v1/photos", headers=asked | {"Origin": "https://evil.example.com"})
+        assert stranger.status_code == 400 and "access-control-allow-origin" not in stranger.headers
+
+
+@pytest.mark.parametrize(
     ("allowed", "origin", "answer"),
     [
         ("", "https://app.example.com", None),

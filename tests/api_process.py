@@ -1,0 +1,39 @@
+"""A second API process on a running stack, with settings of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from orchestrator.embedded.ports import HOST, free_port
+from orchestrator.embedded.stack import Stack
+
+
+@contextmanager
+def api_process(stack: Stack, **env: str) -> Iterator[str]:
+    """Its address. `env` has settings without their prefix, such as HEARTBEAT_S="0.1"."""
+    port = free_port()
+    argv = [sys.executable, "-m", "orchestrator.cli", "api", "--host", HOST, "--port", str(port)]
+    settings = {f"IRISVUE_{name}": value for name, value in env.items()}
+    process = subprocess.Popen(argv, env=os.environ | stack.env | settings)
+    try:
+        _wait_for(f"http://{HOST}:{port}/health/live")
+        yield f"http://{HOST}:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(url, trust_env=False)
+            return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
