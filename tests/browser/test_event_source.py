@@ -16,7 +16,7 @@ from orchestrator.embedded.stack import Stack
 from tests.api_process import api_process
 from tests.waiting import submitted, until
 
-BLOCK = re.compile(r"<!-- run by test_event_source\.py -->\n```js\n(.*?)```", re.S)
+BLOCK = re.compile(r"<!-- run by test_event_source.py -->\n```js\n(.*?)```", re.S)
 PRELUDE = """
 window.shown = [];
 window.beats = [];
