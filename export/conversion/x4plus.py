@@ -89,6 +89,8 @@ def card(wheel: Wheel, side_px: int, parameters: int, onnx_sha256: str, agreemen
 
 Real-ESRGAN's network for photos (Wang et al. 2021), with the weights that its authors published.
 
+purpose: perceptual
+
 | | |
 |---|---|
 | in | `tile` uint8 {side_px} × {side_px} × 3, sRGB |

@@ -183,8 +183,12 @@ def card(path: Path, denoise: float, difference: float, files: Mapping[str, Offi
 Published weights of Real-ESRGAN (Wang et al. 2021), BSD-3-Clause, {official.url}
 sha256 `{official.sha256}`.{strength}
 
+purpose: perceptual
+
 uint8 256 × 256 × 3 in, uint8 1024 × 1024 × 3 out, sRGB; ONNX float32, dynamic batch.
 Largest difference to torch on random bytes: {difference:g} grey levels.
+
+## Where it fails
 
 Its authors trained it on photos with a GAN loss: it invents fine texture that a viewer takes for real. How it does on
 irises was not measured. Tiles overlap by 20 px a side and its reach is {reach}, so a tile is not exactly what the

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.cli import published_weights, rollout, shipped
@@ -18,7 +19,8 @@ from orchestrator.cli.terminal import bar, console, print_error, run
 from orchestrator.errors import SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.publishing import tuning
-from orchestrator.publishing.comparison import Comparison, tolerances_for
+from orchestrator.publishing.comparison import tolerances_for
+from orchestrator.publishing.criteria import Comparison
 from orchestrator.publishing.onnx_file import read_network
 from orchestrator.publishing.publication import Candidate, Publication
 from orchestrator.publishing.publish import publish as publish_candidate
@@ -30,6 +32,10 @@ from orchestrator.publishing.withdraw import withdraw as withdraw_version
 from orchestrator.services import open_services
 
 app = typer.Typer()
+CARD_HELP = (
+    "MODEL.md: where the model comes from, its scores, and under ## Where it fails, where it fails. A line "
+    "`purpose: perceptual` says that it is made to be looked at, not to be near to the truth."
+)
 
 
 @asynccontextmanager
@@ -52,7 +58,7 @@ async def _publisher(data: Path | None) -> AsyncIterator[Publisher]:
 def publish(
     name: ModelName,
     model: Annotated[Path, typer.Argument(help="model.onnx, or model.plan where Triton serves TensorRT plans")],
-    card: Annotated[Path, typer.Option(help="MODEL.md: where the model comes from, its scores, where it fails.")],
+    card: Annotated[Path, typer.Option(help=CARD_HELP)],
     golden: Annotated[Path | None, typer.Option(help="Folder of more golden pictures: segment/, enlarge/.")] = None,
     sheet: Annotated[Path, typer.Option(help="Where the picture of the largest differences goes.")] = Path(
         "candidate.jpg"
@@ -86,17 +92,15 @@ async def _publish(
 def _read_candidate(name: str, model: Path, card: Path) -> Candidate:
     for path in (model, card):
         require_file(path)
-    text = card.read_text()
-    if not text.strip():
-        raise SetupError(f"{card} is empty. Say where the model comes from, its scores, and where it fails.")
-    return Candidate(name, model.name, read_network(model), text, operator_name())
+    return Candidate(name, model.name, read_network(model), card.read_text(), operator_name())
 
 
 def _print_comparison(name: str, in_use: str, comparison: Comparison) -> None:
-    table = Table("", "candidate", f"in use ({name} {in_use})", "wanted", "good")
+    table = Table("", "candidate", f"in use ({name} {in_use})", "wanted", "good", "why")
     for criterion in comparison.criteria:
         verdict = "yes" if criterion.good else "[red]no"
-        table.add_row(criterion.name, criterion.candidate, criterion.in_use, criterion.wanted, verdict)
+        words = criterion.name, criterion.candidate, criterion.in_use, criterion.wanted
+        table.add_row(*map(escape, words), verdict, criterion.why)
     console.print(table)
 
 

@@ -17,6 +17,7 @@ from orchestrator.publishing.golden import GoldenPicture
 from orchestrator.reporting import Report
 
 MAX_PSNR_DB = 99.0  # that of two equal pictures would be infinite
+LONG_CALL_S = 3.0  # what a first call takes longer is lost in it
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ async def collect_answers(
     """Each provider's answers, in the order of the pictures.
 
     The providers take turns on every picture, so that a busy machine slows them alike. An answer's time is the median
-    of `repeats` calls, after a first one that does not count.
+    of `repeats` calls, after a first one that does not count; a call above LONG_CALL_S is made once, and counts.
     """
     by_provider: list[list[Answer]] = [[] for _ in infers]
     for number, picture in enumerate(pictures, 1):
@@ -56,9 +57,11 @@ async def _answer(model: str, infer: Infer, picture: GoldenPicture, repeats: int
             started = time.perf_counter()
             output = await (infer.upscale(picture.image) if model == ENHANCER else infer.segment(picture.image[None]))
             times.append(time.perf_counter() - started)
+            if times[-1] > LONG_CALL_S:
+                break
     except IrisvueError as error:
         return Answer(0.0, None, float("nan"), error.detail if isinstance(error, BadModelOutput) else str(error))
-    seconds = float(np.median(times[1:]))
+    seconds = float(np.median(times[1:] or times))
     if isinstance(output, Segmentation):
         return await asyncio.to_thread(_segmenter_answer, output, picture.mask, seconds)
     return _enhancer_answer(output, picture.large, seconds)

@@ -1,4 +1,4 @@
-"""A candidate beside the version in use: what is compared, and what is good enough."""
+"""A faithful candidate beside the version in use, on pictures with known truth: what is good enough."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,17 @@ from numpy.typing import NDArray
 
 from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.publishing.answers import Answer
+from orchestrator.publishing.criteria import (
+    Comparison,
+    Criterion,
+    all_answered,
+    differences,
+    median_ms,
+    median_time,
+    problem_rows,
+    worst_first,
+)
 from orchestrator.publishing.golden import GoldenPicture
-
-WORST = 5  # pictures on the contact sheet
-PROBLEMS = 3  # that are named
 
 Scores = NDArray[np.float64]
 
@@ -39,31 +46,6 @@ def tolerances_for(model: str) -> Tolerances:
     return SEGMENTING if model == SEGMENTER else ENLARGING
 
 
-@dataclass(frozen=True)
-class Criterion:
-    """One thing that was compared, in words. If it is not `good`, the candidate is not published."""
-
-    name: str
-    candidate: str
-    in_use: str
-    wanted: str
-    good: bool
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All criteria, the candidate's scores for its row, and the pictures that differ most (by index)."""
-
-    criteria: tuple[Criterion, ...]
-    scores: dict[str, float]
-    worst: tuple[int, ...] = ()
-
-    @property
-    def good(self) -> bool:
-        """Whether the candidate may be published."""
-        return all(criterion.good for criterion in self.criteria)
-
-
 def compare(
     model: str,
     pictures: Sequence[GoldenPicture],
@@ -74,55 +56,37 @@ def compare(
     """Compare the candidate's answers with those of the version in use, picture by picture."""
     unit = "IoU" if model == SEGMENTER else "dB"
     names = [picture.name for picture in pictures]
-    problems = [f"{name}: {a.problem}" for name, a in zip(names, new, strict=True) if a.problem]
     scores, before = (np.array([a.score for a in answers]) for answers in (new, old))
-    differences = np.array([_difference(a, b) for a, b in zip(new, old, strict=True)])
-    seconds, seconds_before = (float(np.nanmedian([a.seconds for a in answers] or [np.nan])) for answers in (new, old))
+    apart = differences(new, old)
     criteria = (
-        _all_answered(len(new), len(problems), len(old)),
+        all_answered(new, old),
         _mean_score(unit, scores, before, tolerances),
         _largest_drop(unit, names, scores, before, tolerances),
-        _largest_difference(names, differences, tolerances),
-        _median_time(seconds, seconds_before, tolerances),
-        *(Criterion("problem", words, "", "none", False) for words in problems[:PROBLEMS]),
+        _largest_difference(names, apart, tolerances),
+        median_time(new, old, tolerances.slower),
+        *problem_rows(pictures, new),
     )
-    kept = {
-        f"mean_{unit.lower()}": round(float(scores.mean()), 4),
-        "median_ms": round(seconds * 1000, 2),
-        "pictures": float(len(new)),
-    }
-    return Comparison(criteria, kept, tuple(int(i) for i in np.argsort(-differences)[:WORST]))
-
-
-def _difference(one: Answer, other: Answer) -> float:
-    if one.output is None or other.output is None:
-        return float("inf")
-    return float(np.abs(one.output.astype(np.float32) - other.output.astype(np.float32)).mean())
-
-
-def _all_answered(count: int, problems: int, count_before: int) -> Criterion:
-    return Criterion("pictures answered", f"{count - problems} of {count}", f"{count_before}", "all", not problems)
+    kept = {f"mean_{unit.lower()}": round(float(scores.mean()), 4), "median_ms": median_ms(new), "pictures": len(new)}
+    return Comparison(criteria, kept, worst_first(apart))
 
 
 def _mean_score(unit: str, scores: Scores, before: Scores, tolerances: Tolerances) -> Criterion:
     mean, mean_before = float(scores.mean()), float(before.mean())
     wanted, good = f"at most {tolerances.mean_drop:g} lower", mean_before - mean <= tolerances.mean_drop
-    return Criterion(f"mean {unit}", f"{mean:.3f}", f"{mean_before:.3f}", wanted, good)
+    return Criterion(
+        f"mean {unit}", f"{mean:.3f}", f"{mean_before:.3f}", wanted, good, "as near to the truth as before"
+    )
 
 
 def _largest_drop(unit: str, names: Sequence[str], scores: Scores, before: Scores, tolerances: Tolerances) -> Criterion:
     drops = before - scores
     i = int(drops.argmax())
     wanted, good = f"at most {tolerances.worst_drop:g}", bool(drops[i] <= tolerances.worst_drop)
-    return Criterion(f"largest drop of {unit}", f"{scores[i]:.3f} ({names[i]})", f"{before[i]:.3f}", wanted, good)
+    words = f"{scores[i]:.3f} ({names[i]})", f"{before[i]:.3f}", wanted
+    return Criterion(f"largest drop of {unit}", *words, good, "no picture pays for the others")
 
 
-def _largest_difference(names: Sequence[str], differences: Scores, tolerances: Tolerances) -> Criterion:
-    i = int(differences.argmax())
-    wanted, good = f"at most {tolerances.difference:g}", bool(differences[i] <= tolerances.difference)
-    return Criterion("outputs apart", f"{differences[i]:.3g} ({names[i]})", "", wanted, good)
-
-
-def _median_time(seconds: float, seconds_before: float, tolerances: Tolerances) -> Criterion:
-    wanted, good = f"at most × {tolerances.slower:g}", seconds <= seconds_before * tolerances.slower
-    return Criterion("median time", f"{seconds * 1000:.1f} ms", f"{seconds_before * 1000:.1f} ms", wanted, good)
+def _largest_difference(names: Sequence[str], apart: Sequence[float], tolerances: Tolerances) -> Criterion:
+    i = int(np.argmax(apart))
+    wanted, good = f"at most {tolerances.difference:g}", apart[i] <= tolerances.difference
+    return Criterion("outputs apart", f"{apart[i]:.3g} ({names[i]})", "", wanted, good, "no result becomes another one")

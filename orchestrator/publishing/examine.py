@@ -11,20 +11,27 @@ from orchestrator.errors import IrisvueError, NoIrisFound
 from orchestrator.inference.protocol import PREVIEW, SEGMENTER
 from orchestrator.observability.logs import log
 from orchestrator.pipeline.images import Pixels
-from orchestrator.publishing.answers import collect_answers
-from orchestrator.publishing.comparison import Criterion, Tolerances, compare
+from orchestrator.publishing.answers import LONG_CALL_S, collect_answers
+from orchestrator.publishing.card import Purpose
+from orchestrator.publishing.comparison import Tolerances, compare
 from orchestrator.publishing.contact_sheet import contact_sheet
+from orchestrator.publishing.criteria import Criterion
 from orchestrator.publishing.golden import GoldenPicture, load_golden
+from orchestrator.publishing.perceptual import compare_perceptual
+from orchestrator.publishing.probes import probe
 from orchestrator.publishing.publication import Candidate, Publication
 from orchestrator.publishing.publisher import Publisher, version_in_use
 from orchestrator.publishing.signature import Signature
 from orchestrator.reporting import Report
+
+FEW_PREVIEWS = 2  # with a candidate that takes long: they show that the ensemble works
 
 
 async def examine(
     publisher: Publisher,
     signature: Signature,
     candidate: Candidate,
+    purpose: Purpose,
     tolerances: Tolerances,
     golden_folder: Path | None,
     report: Report,
@@ -38,13 +45,20 @@ async def examine(
         old = publisher.infer.pinned({model: in_use})
         new = copy(old)
         new.names = {model: name}
-        progress = partial(_report_between, report, 0.1, 0.8)
+        progress = partial(_report_between, report, 0.1, 0.7)
         repeats = publisher.effort.repeats
         new_answers, old_answers = await collect_answers(model, [new, old], pictures, repeats, progress)
-        comparison = compare(model, pictures, new_answers, old_answers, tolerances)
+        if purpose == "perceptual":
+            report("Even areas and seams", 0.7)
+            probes = await probe(new, pictures)
+            comparison = compare_perceptual(pictures, new_answers, old_answers, probes, tolerances.slower)
+        else:
+            comparison = compare(model, pictures, new_answers, old_answers, tolerances)
         if comparison.good:
             report("The whole chain", 0.8)
-            previews = await _compare_previews(publisher, model, name, side_px, pictures)
+            long = comparison.scores["median_ms"] > LONG_CALL_S * 1000
+            count = FEW_PREVIEWS if long else publisher.effort.chain_pictures
+            previews = await _compare_previews(publisher, model, name, side_px, pictures, count)
             comparison = replace(comparison, criteria=(*comparison.criteria, previews))
     sheet = contact_sheet(model, pictures, new_answers, old_answers, comparison.worst)
     return Publication(None, in_use, comparison, sheet)
@@ -56,16 +70,17 @@ def _report_between(report: Report, start: float, end: float, words: str, done: 
 
 
 async def _compare_previews(
-    publisher: Publisher, model: str, name: str, side_px: int, pictures: Sequence[GoldenPicture]
+    publisher: Publisher, model: str, name: str, side_px: int, pictures: Sequence[GoldenPicture], most: int
 ) -> Criterion:
     """Whether the ensemble still makes previews with the candidate (served as `name`) in its model's place."""
     segmented = pictures if model == SEGMENTER else await asyncio.to_thread(load_golden, SEGMENTER, side_px)
-    eyes = [picture.image for picture in segmented if picture.mask is not None][: publisher.effort.chain_pictures]
+    eyes = [picture.image for picture in segmented if picture.mask is not None][:most]
     async with publisher.control.ensemble(PREVIEW, {model: name}) as ensemble:
         count, count_before = [await _count_previews(publisher, each, eyes) for each in (ensemble, PREVIEW)]
     wanted = max(0, count_before - max(1, len(eyes) // 10))
     good = count >= wanted
-    return Criterion("first pictures", f"{count} of {len(eyes)}", f"{count_before}", f"at least {wanted}", good)
+    words = f"{count} of {len(eyes)}", f"{count_before}", f"at least {wanted}"
+    return Criterion("first pictures", *words, good, "previews go on")
 
 
 async def _count_previews(publisher: Publisher, ensemble: str, eyes: Sequence[Pixels]) -> int:

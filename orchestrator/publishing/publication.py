@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.pipeline.images import Pixels
-from orchestrator.publishing.comparison import Comparison
+from orchestrator.publishing.criteria import Comparison
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from orchestrator import db
 from orchestrator.errors import ModelUnavailable, Refused
 from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.observability.logs import log
+from orchestrator.publishing.answers import LONG_CALL_S
+from orchestrator.publishing.card import check_card
 from orchestrator.publishing.comparison import Tolerances, tolerances_for
 from orchestrator.publishing.ensembles import add_ensembles, remove_ensembles
 from orchestrator.publishing.examine import examine
@@ -31,22 +34,24 @@ async def publish(
 ) -> Publication:
     """Compare a candidate, and if it is good enough add it as the next version: loaded, warm and without traffic.
 
-    If it is not, the repository, the servers and the rows stay as they were. `golden_folder` has further golden
-    pictures.
+    What is good enough depends on the purpose that its card states. If it is not, the repository, the servers and the
+    rows stay as they were. `golden_folder` has further golden pictures.
 
     Raises:
-        Refused: the candidate does not match the signature or can't be loaded; or a version folder is incomplete.
+        Refused: the card lacks something, the file does not match the signature or can't be loaded, or a version
+            folder is incomplete.
         Conflict: another process is publishing this model.
         NotFound: there is no such model.
         ModelUnavailable: a server does not answer.
     """
     signature = read_signature(candidate.model, await publisher.repository.config(candidate.model))
+    purpose = check_card(candidate.model, candidate.card)
     tolerances = tolerances or tolerances_for(candidate.model)
     async with publishing_alone(publisher, candidate.model):
         report("Checking the signature", 0)
         await asyncio.to_thread(check_file, signature, candidate.filename, candidate.data)
         await _check_complete(publisher, signature)
-        examined = await examine(publisher, signature, candidate, tolerances, golden_folder, report)
+        examined = await examine(publisher, signature, candidate, purpose, tolerances, golden_folder, report)
         if not examined.comparison.good:
             return examined
         version = await _next_version(publisher, candidate.model)
@@ -108,15 +113,21 @@ async def _keep_route(publisher: Publisher, model: str, in_use: str, version: in
 
 
 async def _warm_up(publisher: Publisher, signature: Signature, version: int) -> None:
-    """Call the version with 1, 2, 4, … inputs, so that it has allocated its memory before the first job."""
+    """Call the version with 1, 2, 4, … inputs, so that it has allocated its memory before the first job.
+
+    It ends after a batch that took long: what a first job would lose by allocating is little beside that.
+    """
     pinned, shape = publisher.infer.pinned({signature.name: str(version)}), signature.inputs[0].shape
     size = 1
     while size <= max(1, signature.max_batch):
         batch = np.zeros((size, *shape), np.uint8)
+        started = time.perf_counter()
         if signature.name == SEGMENTER:
             await pinned.segment(batch)
         else:
             await asyncio.gather(*(pinned.upscale(tile) for tile in batch))
+        if time.perf_counter() - started > LONG_CALL_S:
+            return
         size *= 2
 
 

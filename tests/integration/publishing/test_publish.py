@@ -18,7 +18,7 @@ from orchestrator.publishing.publisher import Publisher, version_in_use
 from tests import networks
 from tests.conftest import settings_for
 from tests.integration.publishing.commands import run_line
-from tests.integration.publishing.versions import published, serving_version
+from tests.integration.publishing.versions import CARD, published, serving_version
 from tests.waiting import ended, submitted, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -33,7 +33,7 @@ async def test_a_version_is_published_tried_promoted_and_rolled_back(
     assert await serving_version(client, await submitted(client, eye_jpeg)) == "1", "loaded, without traffic"
     models = {model["name"]: model for model in (await client.get("/api/v1/models")).json()["models"]}
     row = models[SEGMENTER]["versions"][-1]
-    assert row["version"] == str(version) and row["card"] == "# A candidate\n"
+    assert row["version"] == str(version) and row["card"] == CARD
     assert row["scores"]["mean_iou"] > 0.9 and row["published_by"] == "tester"
     assert row["sha256"] == hashlib.sha256(networks.other()).hexdigest()
     assert models[SEGMENTER]["route"]["shares"] == {"1": 100}
@@ -74,7 +74,7 @@ async def test_every_command_on_models_runs(
     (tmp_path / "irisvue-data").symlink_to(own_stack.folder)
     (tmp_path / "candidate").mkdir()
     (tmp_path / "candidate" / "model.onnx").write_bytes(networks.other(0.995))
-    (tmp_path / "candidate" / "MODEL.md").write_text("# A candidate\n")
+    (tmp_path / "candidate" / "MODEL.md").write_text(CARD)
     blocks = BLOCK.findall(page.read_text())
     version = ""
     for after_a_job, block in blocks:

@@ -20,11 +20,12 @@ from tests import networks
 from tests.waiting import ended
 
 QUICK = Effort(repeats=1, chain_pictures=2)
+CARD = "# A candidate\n\n## Where it fails\n\nNowhere that is known.\n"
 UNTIMED = replace(SEGMENTING, slower=100)  # both are the same network; a busy machine must fail no test
 
 
-def candidate(data: bytes, model: str = SEGMENTER, filename: str = "model.onnx") -> Candidate:
-    return Candidate(model, filename, data, "# A candidate\n", "tester")
+def candidate(data: bytes, model: str = SEGMENTER, filename: str = "model.onnx", card: str = CARD) -> Candidate:
+    return Candidate(model, filename, data, card, "tester")
 
 
 async def published(publisher: Publisher, data: bytes | None = None) -> int:
