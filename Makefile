@@ -17,13 +17,13 @@ help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/installed  ## process one photo with the real system; PHOTO=path for one of your own
-	$(BIN)/irisvue demo $(if $(PHOTO),"$(PHOTO)") --inference $(INFERENCE)
+	exec $(BIN)/irisvue demo $(if $(PHOTO),"$(PHOTO)") --inference $(INFERENCE)
 
 # Only what is set on make's own command line: shells export variables with these names.
 option = $(if $(filter command,$(origin $1)),--$2 "$($1)")
 
 up: .venv/installed  ## run everything on this machine until Ctrl-C; PORT=8080 HOST=192.168.1.20
-	$(BIN)/irisvue up --inference $(INFERENCE) $(call option,PORT,port) $(call option,HOST,host)
+	exec $(BIN)/irisvue up --inference $(INFERENCE) $(call option,PORT,port) $(call option,HOST,host)
 
 test: .venv/installed-dev  ## run every test, against the real servers, in PROCESSES side by side (2)
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder

@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -63,8 +64,21 @@ def test_the_two_commands_of_the_readme(clone: Path) -> None:
     assert {p.name for p in (clone / "demo-output").iterdir()} >= {"mask.png", "before_after.png", "timings.json"}
 
 
-@pytest.mark.parametrize(("page", "number"), [("README.md", 2), ("docs/index.md", 0), ("docs/index.md", 1)])
-def test_make_up_prints_a_link_that_opens(clone: Path, page: str, number: int) -> None:
+def press_ctrl_c(make: subprocess.Popen[str]) -> None:
+    os.killpg(make.pid, signal.SIGINT)  # the terminal sends it to make and to what it runs
+
+
+def terminate(make: subprocess.Popen[str]) -> None:
+    make.terminate()  # as a supervisor does: only to make
+
+
+@pytest.mark.parametrize(
+    ("page", "number", "stop"),
+    [("README.md", 2, press_ctrl_c), ("docs/index.md", 0, terminate), ("docs/index.md", 1, press_ctrl_c)],
+)
+def test_make_up_prints_a_link_that_opens(
+    clone: Path, page: str, number: int, stop: Callable[[subprocess.Popen[str]], None]
+) -> None:
     line = lines_of(page)[number].replace("192.168.1.20", "127.0.0.2")  # an address of this machine
     assert line.startswith("make up")
     env = plain_environment(MAKEFLAGS="-- PORT=0 INFERENCE=local", no_proxy="*", COLUMNS="200")
@@ -83,9 +97,11 @@ def test_make_up_prints_a_link_that_opens(clone: Path, page: str, number: int) -
         assert link and ("127.0.0.2" in link[1]) == ("HOST" in line)
         assert "<title>" in httpx.get(link[1], trust_env=False).text
     finally:
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: to make and to what it runs
+        stop(process)
         process.stdout.close()
         process.wait(60)
+    with pytest.raises(ProcessLookupError):  # nothing is left behind
+        os.killpg(process.pid, 0)
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "check", "fuzz", "format", "test-export"])
