@@ -12,18 +12,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from export.drawing import camera, light, scene, traps
+from export.drawing import camera, light, phone, scene, traps
 from export.drawing.fields import Field, Rng
 
-Kind = Literal["closeup", "crop", "far", "shut", "trap"]
-KIND_SHARES: dict[Kind, float] = {"closeup": 0.30, "crop": 0.31, "far": 0.12, "shut": 0.11, "trap": 0.16}
+Kind = Literal["closeup", "crop", "far", "shut", "trap", "phone"]
+KIND_SHARES: dict[Kind, float] = {"closeup": 0.30, "crop": 0.31, "far": 0.12, "shut": 0.11, "trap": 0.16}  # the usual
 RADII: dict[Kind, tuple[float, float]] = {  # of the iris, in shorter sides of the picture
     "closeup": (0.09, 0.5),
     "crop": (0.2, 0.36),
     "far": (0.035, 0.11),
     "shut": (0.08, 0.4),
     "trap": (0.08, 0.5),
+    "phone": (0.06, 0.4),
 }
+PHONE_SHUT, PHONE_CLOSER, PHONE_CUT = 0.1, 0.5, 0.12  # shares of pictures as phones take them
 VISIBLE = 20  # grey levels
 LEAST_OPEN = 0.15  # of the iris's area; what shows less is no open eye
 SHEET_COLUMNS = 8
@@ -62,7 +64,11 @@ def draw(seed: int, width: int, height: int, kind: Kind | None = None, mild: boo
     v = np.asarray(dy * np.cos(tilt) - dx * np.sin(tilt), np.float32)
     if chosen == "trap":
         return _draw_trap(rng, u, v, radius)
-    return _draw_eye(rng, u, v, centre, radius, shut=chosen == "shut", mild=mild)
+    if chosen == "phone":
+        shut = rng.random() < PHONE_SHUT
+        return _photographed(phone.phone_scene(rng, u, v, radius, shut), centre, radius, shut)
+    shut = chosen == "shut"
+    return _photographed(scene.random_scene(rng, u, v, radius, shut, mild), centre, radius, shut)
 
 
 def _placement(rng: Rng, kind: Kind, width: int, height: int) -> tuple[float, tuple[float, float]]:
@@ -70,8 +76,14 @@ def _placement(rng: Rng, kind: Kind, width: int, height: int) -> tuple[float, tu
     least, largest = RADII[kind]
     radius = float(np.exp(rng.uniform(np.log(least), np.log(largest)))) * min(width, height)
     spread = 0.035 if kind == "crop" else 0.13
+    if kind == "phone" and rng.random() < PHONE_CLOSER:  # as a closer look sees it
+        radius, spread = float(rng.uniform(0.18, 0.34)) * min(width, height), 0.06
     x = width * (0.5 + rng.normal(0, spread))
     y = height * (0.5 + rng.normal(0, spread))
+    if kind == "phone" and rng.random() < PHONE_CUT:  # by the edge of the frame
+        away = rng.uniform(-0.1, 0.7) * radius
+        x, y = [(away, y), (width - away, y), (x, away), (x, height - away)][rng.integers(4)]
+        return radius, (float(x), float(y))
     return radius, (float(np.clip(x, 0.1 * width, 0.9 * width)), float(np.clip(y, 0.1 * height, 0.9 * height)))
 
 
@@ -82,10 +94,7 @@ def _draw_trap(rng: Rng, u: Field, v: Field, radius: float) -> Drawn:
     return Drawn(image, image, nothing, nothing, nothing, nothing, False, (0.0, 0.0), 0.0)
 
 
-def _draw_eye(
-    rng: Rng, u: Field, v: Field, centre: tuple[float, float], radius: float, shut: bool, mild: bool
-) -> Drawn:
-    drawn = scene.random_scene(rng, u, v, radius, shut, mild)
+def _photographed(drawn: scene.Scene, centre: tuple[float, float], radius: float, shut: bool) -> Drawn:
     clean = scene.photograph(drawn, drawn.eyeball)
     image = scene.photograph(drawn, scene.with_reflections(drawn))
     opening = drawn.opening > 0.5

@@ -21,6 +21,8 @@ class Lids:
     peak: float
     power: float
     slope: float
+    lower_peak: float = 0.0
+    lower_power: float = 0.9
 
     def curves(self, u: Field) -> tuple[Field, Field]:
         """The v coordinates (down is positive) of the upper and the lower lid at each u."""
@@ -28,7 +30,10 @@ class Lids:
         bent = np.clip(t - self.peak * (1.0 - t * t), -1.0, 1.0)
         arch = np.maximum(1.0 - np.abs(bent) ** self.power, 0.0)
         line = self.slope * u
-        return line - self.upper * arch, line + self.lower * np.maximum(1.0 - np.abs(t) ** 2.0, 0.0) ** 0.9
+        low = np.clip(t - self.lower_peak * (1.0 - t * t), -1.0, 1.0)
+        return line - self.upper * arch, line + self.lower * np.maximum(
+            1.0 - np.abs(low) ** 2.0, 0.0
+        ) ** self.lower_power
 
 
 def random_lids(rng: Rng, shut: bool = False) -> Lids:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from export.drawing.fields import Field, Rng, edge
+from export.drawing.fields import Field, Rng, blend, edge
 from export.drawing.noise import smooth
 
 
@@ -69,6 +69,24 @@ def reflections(rng: Rng, u: Field, v: Field) -> Field:
         light = light * (1 - layer[..., None]) + layer[..., None] * tint.astype(np.float32)
     reach = 1.0 - edge(np.hypot(u, v) - rng.uniform(0.9, 1.3), 0.3)
     return np.asarray(light * reach[..., None], np.float32)
+
+
+def room(rng: Rng, u: Field, v: Field) -> Field:
+    """A whole room mirrored in a dark eye, dim and bent: (H, W, 3) light to add."""
+    bulge = 1.0 + rng.uniform(0.1, 0.8) * (u * u + v * v)
+    turn = rng.normal(0, 0.2)
+    x = (u * np.cos(turn) + v * np.sin(turn)) * bulge
+    y = (v * np.cos(turn) - u * np.sin(turn)) * bulge
+    scene = np.zeros((*u.shape, 3), np.float32)
+    scene += rng.uniform(0, 0.4, 3)
+    for _ in range(int(rng.integers(3, 12))):
+        left, top = rng.uniform(-1.2, 1.0, 2)
+        wide, high = rng.gamma(2.0, 0.25, 2) + 0.05
+        inside = np.minimum(np.minimum(x - left, left + wide - x), np.minimum(y - top, top + high - y))
+        colour = np.clip(rng.uniform(0, 1) + rng.normal(0, 0.1, 3), 0, 1)
+        blend(scene, colour, edge(inside, rng.uniform(0.01, 0.15)))
+    reach = 1.0 - edge(np.hypot(u, v) - rng.uniform(0.6, 1.0), rng.uniform(0.05, 0.4))
+    return np.asarray(scene * (rng.uniform(0.1, 0.6) * reach)[..., None], np.float32)
 
 
 def lamp(rng: Rng, height: int, width: int) -> Field:

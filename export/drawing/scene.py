@@ -60,7 +60,7 @@ class Scene:
 def random_scene(rng: Rng, u: Field, v: Field, radius: float, shut: bool, mild: bool) -> Scene:
     """An eye whose iris has the radius 1 in `u`, `v`, and `radius` in pixels. The order of the draws is the picture."""
     position = _position(rng, u, v, shut, mild)
-    opening = np.zeros_like(u) if shut else _opening(position, 1.2 / radius)
+    opening = np.zeros_like(u) if shut else lid_opening(position, 1.2 / radius)
     drawn_iris = draw_iris(rng, u / np.float32(position.foreshortening), v, radius)
     eyeball = _eyeball(rng, position, drawn_iris, radius, mild)
     skin = draw_skin(rng, position.lid_u, position.lid_v, position.lids, position.top, position.bottom, radius)
@@ -128,7 +128,7 @@ def _position(rng: Rng, u: Field, v: Field, shut: bool, mild: bool) -> Position:
     return Position(u, v, lids, lid_u, lid_v, top, bottom, foreshortening)
 
 
-def _opening(at: Position, pixel: float) -> Field:
+def lid_opening(at: Position, pixel: float) -> Field:
     """(H, W) opacity of the eyeball between the lids; `pixel` is the softness of an edge, in iris radii."""
     between = edge(np.minimum(at.lid_v - at.top, at.bottom - at.lid_v), 0.03 + pixel)
     between *= edge(at.lids.half_width - np.abs(at.lid_u), pixel)

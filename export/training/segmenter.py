@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +15,18 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from export.networks.from_onnx import read_onnx, settle
 from export.networks.unet import UNet
 from export.networks.weights import read_weights
 from export.training import dataset
-from export.training.augmentation import augment, disturb
+from export.training.augmentation import augment, disturb, relight
 from export.training.segmenter_scores import score
 
 HELD_OUT_SEED = 9_000_000
 SHARP_OFFSET = 500_000
 TEXTURE_PX, TEXTURE_SEED = 384, 2_000_000
 SAVED_EVERY = 1_000  # steps
+SETTLED_ON = 24  # batches
 COLUMNS = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
 
 
@@ -40,14 +44,16 @@ class Stage:
 class Source:
     """The pictures to train on and to score on, drawn into `folder` the first time.
 
-    With `sharp` above 0, every other picture of a batch is one of that many sharp, well lit crops of an iris. With
-    `textures` above 0, that many drawn textures change surfaces and light. Pictures are drawn `side_px` large.
+    With `sharp` above 0, there are as many sharp, well lit crops of an iris in a batch as pictures of every kind; with
+    `phones` above 0, twice as many eyes as phones take them. With `textures` above 0, that many drawn textures change
+    surfaces and light. Pictures are drawn `side_px` large.
     """
 
     folder: Path
     pictures: int
     first_seed: int
     sharp: int = 0
+    phones: int = 0
     textures: int = 0
     held_out: int = 600
     side_px: int = 256
@@ -58,6 +64,9 @@ class Source:
         if self.sharp:
             first_seed = self.first_seed + SHARP_OFFSET
             sets.append(dataset.eye_pictures(self.folder, self.sharp, self.side_px, first_seed, "crop", mild=True))
+        if self.phones:
+            phones = dataset.eye_pictures(self.folder, self.phones, self.side_px, self.first_seed, "phone")
+            sets = [one for other in sets for one in (other, phones)] + [phones] * (len(sets) == 1)
         return sets
 
     def surfaces(self) -> NDArray[np.uint8] | None:
@@ -83,7 +92,7 @@ class _Run:
     history: list[dict[str, float]]
 
 
-def train(out: Path, source: Source, stages: list[Stage], seed: int, device: str, resume: bool) -> None:
+def train(out: Path, source: Source, stages: list[Stage], seed: int, device: str, start: Path | None = None) -> None:
     """Write the averaged weights to `out` and their scores beside it, after every 1,000 steps and each stage.
 
     Args:
@@ -92,15 +101,19 @@ def train(out: Path, source: Source, stages: list[Stage], seed: int, device: str
         stages: in this order.
         seed: of the first weights and of everything that changes in a picture.
         device: "cpu" or "cuda".
-        resume: begin with the weights in `out`.
+        start: begin with these weights instead: a .pt file of an earlier training, or a published .onnx.
     """
     torch.manual_seed(seed)
     cv2.setNumThreads(1)
     rng = np.random.default_rng(seed)
     training, surfaces, held_out = source.training(), source.surfaces(), source.scoring()
-    net = UNet().to(device, memory_format=torch.channels_last)
-    if resume:
-        net.load_state_dict(read_weights(out))
+    net = UNet()
+    if start and start.suffix == ".onnx":
+        net = read_onnx(start)
+        settle(net, (_batch(rng, training, surfaces, stages[0])[0].float() for _ in range(SETTLED_ON)))
+    elif start:
+        net.load_state_dict(read_weights(start))
+    net = net.train().to(device, memory_format=torch.channels_last)
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
     )
@@ -115,8 +128,8 @@ def _train_stage(run: _Run, stage: Stage, out: Path, progress: Progress) -> None
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, stage.peak_rate, stage.steps, pct_start=0.08)
     task = progress.add_task(f"{stage.side_px} px", total=stage.steps)
     started = time.monotonic()
-    for step in range(1, stage.steps + 1):
-        loss = _step(run.net, optimizer, _batch(run.rng, run.training, run.surfaces, stage), run.device)
+    for step, batch in enumerate(_batches(run, stage), 1):
+        loss = _step(run.net, optimizer, batch, run.device)
         schedule.step()
         run.average.update_parameters(run.net)
         progress.update(task, advance=1, description=f"{stage.side_px} px, loss {loss:.3f}")
@@ -141,6 +154,17 @@ def _step(net: UNet, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tens
     return float(loss.item())
 
 
+def _batches(run: _Run, stage: Stage) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The batches of a stage; each is made while the network learns from the one before."""
+    with ThreadPoolExecutor(1) as beside:
+        following = beside.submit(_batch, run.rng, run.training, run.surfaces, stage)
+        for step in range(stage.steps):
+            batch = following.result()
+            if step + 1 < stage.steps:
+                following = beside.submit(_batch, run.rng, run.training, run.surfaces, stage)
+            yield batch
+
+
 def _batch(
     rng: np.random.Generator, sets: list[dataset.Pictures], surfaces: NDArray[np.uint8] | None, stage: Stage
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,7 +175,8 @@ def _batch(
     for i in range(stage.batch):
         pictures = sets[i % len(sets)]
         n = int(rng.integers(len(pictures.is_eye)))
-        images[i], labels[i] = augment(rng, pictures.images[n], pictures.labels[n], stage.side_px)
+        moved, labels[i] = augment(rng, pictures.images[n], pictures.labels[n], stage.side_px)
+        images[i] = relight(rng, moved)
         if surfaces is not None:
             images[i] = disturb(rng, images[i], labels[i], surfaces)
         is_eye[i] = pictures.is_eye[n]

@@ -6,16 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx as onnx_file
 import onnxruntime
 import pytest
 
 torch = pytest.importorskip("torch", reason="make test-export installs torch")
 
+from torch import Tensor  # noqa: E402
+
 from export.conversion import onnx  # noqa: E402
 from export.networks.enhancers import SRVGGNetCompact  # noqa: E402
+from export.networks.from_onnx import read_onnx, settle  # noqa: E402
 from export.networks.unet import UNet  # noqa: E402
 from export.networks.weights import mean_weights, read_weights  # noqa: E402
 from export.training import enhancer, segmenter  # noqa: E402
+from orchestrator.config import ROOT  # noqa: E402
 
 
 def test_compact_enhancer_has_the_official_names_and_size() -> None:
@@ -86,16 +91,103 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[UNet, Path]:
+    """A network whose batch normalisations are not trivial, and its file as it would be published."""
+    torch.manual_seed(4)
+    net = UNet(base=8)
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+            torch.nn.init.normal_(layer.bias)
+            torch.nn.init.normal_(layer.running_mean)
+            torch.nn.init.uniform_(layer.running_var, 0.5, 2.0)
+    folder = tmp_path_factory.mktemp("published")
+    torch.save(net.state_dict(), folder / "net.pt")
+    onnx.export(onnx.load("iris_unet", folder / "net.pt"), folder / "model.onnx", 64)
+    return net.eval(), folder / "model.onnx"
+
+
+def _answers(net: UNet, picture: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([answer.flatten() for answer in net(picture)])
+
+
+def test_weights_come_back_out_of_a_published_network(published: tuple[UNet, Path]) -> None:
+    net, file = published
+    picture = torch.rand(2, 3, 64, 64) * 255
+    torch.testing.assert_close(_answers(read_onnx(file), picture), _answers(net, picture), rtol=1e-3, atol=1e-3)
+
+
+def test_the_shipped_segmenter_can_be_trained_on() -> None:
+    """There are no weights beside it: the file that is served is where the next training starts."""
+    shipped = ROOT / "model_repository" / "iris_unet" / "1" / "model.onnx"
+    picture = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3)).astype(np.uint8)
+    session = onnxruntime.InferenceSession(str(shipped), providers=["CPUExecutionProvider"])
+    served = onnx.Segmenter(read_onnx(shipped)).eval()
+    with torch.no_grad():
+        answers = served(torch.from_numpy(picture))
+    for expected, answer in zip(session.run(None, {"image": picture}), answers, strict=True):
+        assert np.abs(expected - answer.numpy()).max() < 2e-3
+
+
+def test_a_settled_network_answers_the_same_and_trains_from_there(published: tuple[UNet, Path]) -> None:
+    """In training a batch normalisation uses its batch: settled on that batch, nothing may change."""
+    net = read_onnx(published[1])
+    picture = torch.rand(6, 3, 64, 64) * 255
+    before, unsettled = _answers(net, picture), _answers(net.train(), picture)
+    settle(net, [picture])
+    little = 0.05 * (unsettled - before).abs().max()
+    assert (_answers(net.eval(), picture) - before).abs().max() < little
+    assert (_answers(net.train(), picture) - before).abs().max() < little
+
+
+def test_a_file_of_another_network_is_not_read_back(tmp_path: Path) -> None:
+    torch.save(SRVGGNetCompact(8, 2, "bicubic").state_dict(), tmp_path / "net.pt")
+    onnx.export(onnx.load("realesrgan", tmp_path / "net.pt"), tmp_path / "model.onnx", 64)
+    with pytest.raises(ValueError, match="holds no U-Net"):
+        read_onnx(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "says"),
+    [("net.more", [3], "nobody asked for more"), ("net.head.bias", [7], r"head\.bias missing or of another shape")],
+)
+def test_every_weight_in_a_file_is_accounted_for(
+    name: str, shape: list[int], says: str, published: tuple[UNet, Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "model.onnx"
+    model = onnx_file.load(published[1])
+    kept = [i for i in model.graph.initializer if i.name != name]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend([*kept, onnx_file.numpy_helper.from_array(np.zeros(shape, np.float32), name)])
+    onnx_file.save(model, file)
+    with pytest.raises(ValueError, match=says):
+        read_onnx(file)
+
+
+def test_training_goes_on_from_a_published_network(published: tuple[UNet, Path], tmp_path: Path) -> None:
+    file, out = published[1], tmp_path / "iris_unet.pt"
+    few = segmenter.Source(tmp_path / "drawn", pictures=6, first_seed=1_000_000, phones=6, held_out=4, side_px=96)
+    segmenter.train(out, few, [segmenter.Stage(64, 4, 1, 1e-9)], 1, "cpu", start=file)
+    trained = UNet(base=8)
+    trained.load_state_dict(read_weights(out))
+    picture = torch.rand(2, 3, 64, 64) * 255
+    torch.testing.assert_close(
+        _answers(trained.eval(), picture), _answers(read_onnx(file), picture), rtol=0.05, atol=0.1
+    )
+
+
 def test_a_few_steps_of_segmentation_training_and_a_resume(tmp_path: Path) -> None:
     out, stages = tmp_path / "iris_unet.pt", [segmenter.Stage(64, 4, 6, 1e-3)]
     few = segmenter.Source(tmp_path / "drawn", pictures=12, first_seed=1_000_000, held_out=12, side_px=192)
-    segmenter.train(out, few, stages, 1, "cpu", resume=False)
+    segmenter.train(out, few, stages, 1, "cpu")
     scores = json.loads(out.with_suffix(".json").read_text())[-1]
     assert scores["step"] == 6 and 0 <= scores["iou_mean"] <= 1 and 0 <= scores["reflection_recall"] <= 1
     before = read_weights(out)
     first = out.rename(tmp_path / "first.pt")
     torch.save(before, out)
-    segmenter.train(out, replace(few, sharp=4, textures=4), stages, 2, "cpu", resume=True)
+    segmenter.train(out, replace(few, sharp=4, phones=4, textures=4), stages, 2, "cpu", start=out)
     after = read_weights(out)
     assert before.keys() == after.keys() and any((before[k] != after[k]).any() for k in before)
     mean = mean_weights([first, out])
