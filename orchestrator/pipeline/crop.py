@@ -37,14 +37,16 @@ def crop_iris(photo: Pixels, masks: IrisMasks, max_side_px: int) -> Crop:
     picture = cv2.copyMakeBorder(photo[window], *pads, cv2.BORDER_REPLICATE)
     planes = [
         cv2.copyMakeBorder(mask[window].astype(np.uint8), *pads, cv2.BORDER_CONSTANT, value=0)
-        for mask in (masks.iris, masks.pupil, masks.reflection)
+        for mask in (masks.pupil, masks.reflection)
     ]
     scale = min(1.0, max_side_px / side)
     if scale < 1.0:
         size = (max_side_px, max_side_px)
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
-    iris, pupil, reflection = (plane > 0 for plane in planes)
+    outline = masks.outline.moved(left, top, scale)
+    iris = outline.mask(*picture.shape[:2])
+    pupil, reflection = ((plane > 0) & iris for plane in planes)
     circle = replace(circle, x=(circle.x - left) * scale, y=(circle.y - top) * scale, radius=circle.radius * scale)
-    cropped = replace(masks, iris=iris, pupil=pupil, reflection=reflection, circle=circle)
+    cropped = replace(masks, iris=iris, pupil=pupil, reflection=reflection, circle=circle, outline=outline)
     return Crop(np.asarray(picture, np.uint8), cropped, scale < 1.0)

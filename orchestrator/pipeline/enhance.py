@@ -9,12 +9,12 @@ import numpy as np
 
 from orchestrator.inference.protocol import SCALE, Infer
 from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.outline import Outline
 from orchestrator.pipeline.tiling import Canvas, Tile, cut_tile, tiles
 
 CLAHE_CLIP, CLAHE_GRID = 1.4, 4
 GLOW_REMOVED = 0.85  # share of the glow in the pupil
 PUPIL_RIM, INSET = 0.025, 0.02  # of the iris radius
-EDGE_PX = 4.0  # softness of the outline in the finished picture
 
 
 def darken_pupil(picture: Pixels, pupil: Mask, radius_px: float) -> Pixels:
@@ -80,19 +80,13 @@ async def upscale(
     return await asyncio.to_thread(canvas.picture)
 
 
-def on_black(picture: Pixels, iris: Mask, radius_px: float) -> Pixels:
+def on_black(picture: Pixels, outline: Outline, radius_px: float) -> Pixels:
     """Black outside the iris, with a soft outline a little inside the limbus, where the sclera begins to show through.
 
     Args:
-        picture: (SCALE·H, SCALE·W, 3) uint8.
-        iris: (H, W) bool.
-        radius_px: of the iris, on the mask's grid.
+        picture: (H, W, 3) uint8.
+        outline: on the picture's grid.
+        radius_px: of the iris, on the same grid.
     """
-    size = picture.shape[1], picture.shape[0]
-    padded = np.pad(iris.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - padded, cv2.DIST_L2, 5)
-    smooth = cv2.GaussianBlur(depth[1:-1, 1:-1] - INSET * radius_px, (0, 0), max(1.0, 0.012 * radius_px))
-    large = np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_CUBIC)) * SCALE
-    alpha = np.clip(large / EDGE_PX + 0.5, 0, 1)
-    factor = cv2.merge([(alpha * 255 + 0.5).astype(np.uint8)] * 3)
-    return np.asarray(cv2.multiply(picture, factor, scale=1 / 255), np.uint8)
+    alpha = outline.inset(INSET * radius_px).alpha(*picture.shape[:2])
+    return np.asarray(cv2.multiply(picture, cv2.merge([alpha] * 3), scale=1 / 255), np.uint8)

@@ -123,7 +123,8 @@ async def _enhance(cleaned: Pixels, masks: IrisMasks, infer: Infer, budget: Budg
     equalised = await asyncio.to_thread(equalise, darkened)
     report_tiles = partial(_report_tiles, report)
     large = await upscale(equalised, masks.iris, infer, budget.tiles_in_flight, report_tiles)
-    return await asyncio.to_thread(on_black, large, masks.iris, masks.circle.radius)
+    outline = masks.outline.moved(0, 0, SCALE)
+    return await asyncio.to_thread(on_black, large, outline, masks.circle.radius * SCALE)
 
 
 async def _report_tiles(report: ReportStep, share: float) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from orchestrator.errors import IrisTooSmall, NoIrisFound
 from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.geometry import Circle, largest_piece
 from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.outline import Outline
+from orchestrator.pipeline.outline_fit import largest_piece_of, outline_on_photo
 from orchestrator.pipeline.search import (
     LOOK_DIAMETERS,
     MIN_PRESENCE,
@@ -34,6 +35,7 @@ MIN_REFLECTION = 0.2  # of the reflection map: recall and precision nearest to 0
 class IrisMasks:
     """An iris on the photo's grid: `iris` (with its pupil), `pupil` and `reflection` are (H, W) bool.
 
+    `outline` is the line around `iris`, to a fraction of a pixel.
     `circle` is the entire iris as if no lid covered it. `presence`, 0–1, says how likely it is an open human eye;
     `confidence`, 0–1, also how far the outline can be trusted (its ROC is in model_repository/iris_unet/MODEL.md).
     """
@@ -44,6 +46,7 @@ class IrisMasks:
     circle: Circle
     presence: float
     confidence: float
+    outline: Outline
 
 
 async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
@@ -90,21 +93,16 @@ async def _masks_of(photo: Pixels, candidate: Candidate, presence: float) -> Iri
     confidence = presence * outline_clarity(look.disc)
     _require_an_iris(look.disc, candidate.circle, presence, confidence)
     reflection_map = (look.reflection + (0.5 - MIN_REFLECTION)).astype(np.float32)
-    maps = _largest_piece_of(look.disc), _largest_piece_of(look.pupil), reflection_map
     height, width = photo.shape[:2]
-    iris, pupil, reflection = [await asyncio.to_thread(square.paste, values, height, width) for values in maps]
+    outline = await asyncio.to_thread(outline_on_photo, look.disc, candidate.circle, square, height, width)
+    iris = await asyncio.to_thread(outline.mask, height, width)
+    maps = largest_piece_of(look.pupil), reflection_map
+    pupil, reflection = [await asyncio.to_thread(square.paste, values, height, width) for values in maps]
     if circle.radius < MIN_RADIUS_PX or np.sqrt(np.count_nonzero(iris) / np.pi) < MIN_VISIBLE_RADIUS_PX:
         raise IrisTooSmall
     pupil &= iris
     reflection &= iris
-    return IrisMasks(iris, pupil, reflection, circle, presence, confidence)
-
-
-def _largest_piece_of(probabilities: ProbabilityMap) -> ProbabilityMap:
-    """The map with only its largest piece above one half, whose holes are filled; 0 elsewhere."""
-    piece = largest_piece(probabilities > 0.5)
-    nearby = cv2.dilate(piece.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # the slope that places the outline
-    return np.where(piece, np.maximum(probabilities, 0.51), np.where(nearby, probabilities, 0)).astype(np.float32)
+    return IrisMasks(iris, pupil, reflection, circle, presence, confidence, outline)
 
 
 def _confidence(look: Look) -> float:

@@ -5,7 +5,7 @@ import numpy as np
 
 from orchestrator.pipeline.reflections import find_reflections, remove_reflections
 from orchestrator.pipeline.segment import IrisMasks
-from tests.disc_masks import circle_at, disc_masks
+from tests.disc_masks import circle_at, disc_masks, round_outline
 
 
 def test_a_lamp_is_filled_and_the_sky_behind_it_subtracted() -> None:
@@ -21,7 +21,9 @@ def test_a_lamp_is_filled_and_the_sky_behind_it_subtracted() -> None:
     sky, lamp = iris & (ys < 210), np.abs(distance - 90) < 12
     photo[sky] += 40
     photo[lamp] = 230
-    masks = IrisMasks(iris, pupil, sky | (lamp & iris), circle_at(200, 200, 150), 1.0, 1.0)
+    masks = IrisMasks(
+        iris, pupil, sky | (lamp & iris), circle_at(200, 200, 150), 1.0, 1.0, round_outline(circle_at(200, 200, 150))
+    )
     cleaned = remove_reflections(photo, masks).photo.astype(int)
     assert np.abs(cleaned[lamp] - clean[lamp]).mean() < 12
     under_sky = (ys < 190) & (distance > 110) & (distance < 138)
@@ -39,7 +41,7 @@ def test_the_glow_around_a_lamp_is_removed_from_the_entire_pupil() -> None:
     photo = np.full((400, 400, 3), 90, np.uint8)
     photo[pupil] = (10 + 60 * np.exp(-((from_lamp / 30) ** 2)))[pupil].astype(np.uint8)[:, None]
     photo[lamp] = 250
-    masks = IrisMasks(iris, pupil, lamp, circle_at(200, 200, 150), 1.0, 1.0)
+    masks = IrisMasks(iris, pupil, lamp, circle_at(200, 200, 150), 1.0, 1.0, round_outline(circle_at(200, 200, 150)))
     cleaned = remove_reflections(photo, masks).photo
     assert photo[(distance < 70) & ~lamp].max() > 60 and cleaned[distance < 70].max() < 25
     untouched = (distance > 90) & (from_lamp > 60)
@@ -51,7 +53,9 @@ def test_an_iris_that_is_all_reflection_is_still_filled() -> None:
     photo = np.random.default_rng(0).integers(150, 250, (200, 200, 3)).astype(np.uint8)
     ys, xs = np.mgrid[0:200, 0:200]
     iris = np.hypot(xs - 100, ys - 100) < 80
-    masks = IrisMasks(iris, np.zeros_like(iris), iris, circle_at(100, 100, 80), 1.0, 1.0)
+    masks = IrisMasks(
+        iris, np.zeros_like(iris), iris, circle_at(100, 100, 80), 1.0, 1.0, round_outline(circle_at(100, 100, 80))
+    )
     cleaned = remove_reflections(photo, masks)
     assert cleaned.share == 1.0 and np.array_equal(cleaned.photo[~iris], photo[~iris])
 
