@@ -59,7 +59,7 @@ class AsyncClient:
 
     # Photos
     async def upload(self, photo: Source, name: str | None = None, on_progress: OnProgress | None = None) -> Photo:
-        """Upload a photo: JPEG, PNG, WebP or HEIC. A broken connection is tried again, and makes no second photo.
+        """Upload a photo: JPEG, PNG, WebP, HEIC or AVIF. A broken connection is tried again, and makes no second photo.
 
         Args:
             photo: a path, or the bytes themselves.

@@ -94,10 +94,10 @@ class TooLarge(IrisvueError):
 
 
 class NotAnImage(IrisvueError):
-    """This is not an image we can read. Send a JPEG, PNG, WebP or HEIC file."""
+    """This is not an image we can read. Send a JPEG, PNG, WebP, HEIC or AVIF file."""
 
     code, status = "not_an_image", 415
-    error_type, suggestion = "quality_issue", "Send a JPEG, PNG, WebP or HEIC photo."
+    error_type, suggestion = "quality_issue", "Send a JPEG, PNG, WebP, HEIC or AVIF photo."
 
 
 class Unreadable(IrisvueError):

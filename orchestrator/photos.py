@@ -10,7 +10,7 @@ from orchestrator.errors import Conflict, NotAnImage, NotFound, StoreUnavailable
 from orchestrator.idempotency import IdempotencyKey
 from orchestrator.jobs import cancellation
 from orchestrator.observability.logs import log
-from orchestrator.pipeline.header import CONTENT_TYPES, Header, read_header
+from orchestrator.pipeline.header import ALSO_CALLED, CONTENT_TYPES, Header, read_header
 from orchestrator.progress import events
 from orchestrator.services import Services
 
@@ -74,7 +74,7 @@ async def begin_upload(
 ) -> Upload:
     """Begin an upload that the client puts into the object store itself. Raises TooLarge, NotAnImage, TooMany."""
     _check_size(services, size_bytes)
-    if content_type not in CONTENT_TYPES.values():
+    if content_type not in (*CONTENT_TYPES, *ALSO_CALLED):
         raise NotAnImage
     async with services.db.begin() as session:
         if (ids := await idempotency.earlier_result(session, user, key)) is not None:

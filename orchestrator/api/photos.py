@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api/v1/photos", tags=["photos"], responses=problems(
 async def upload(
     services: Open, user: CurrentUser, file: Annotated[UploadFile, File()], key: IdempotencyHeader = None
 ) -> PhotoResponse:
-    """Upload a photo: JPEG, PNG, WebP or HEIC."""
+    """Upload a photo: JPEG, PNG, WebP, HEIC or AVIF."""
     data = await file.read()
     idempotency_key = key_for(key, "upload", data)
     photo = await photos.add_photo(services, user, data, idempotency_key)

@@ -55,7 +55,7 @@ class SentPhoto:
     )
 )
 def process(
-    photos: Annotated[list[Path], typer.Argument(help="Photos of eyes: JPEG, PNG, WebP or HEIC.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos of eyes: JPEG, PNG, WebP, HEIC or AVIF.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Each photo's files go to OUT/name.")] = Path(
         "irisvue-output"
     ),

@@ -1,30 +1,25 @@
-"""What a photo's header says: its format, size and orientation. Nothing is decoded, and only Pillow is needed.
+"""What a photo's header says: its format, size and orientation, read from the bytes alone.
 
-The API process imports this module, so it must not import OpenCV, NumPy or ONNX Runtime.
+The API process imports this module, so it must import nothing that decodes.
 """
 
-import io
 from dataclasses import dataclass
-
-import pillow_heif
-from PIL import Image, UnidentifiedImageError
+from types import ModuleType
 
 from orchestrator.errors import NotAnImage, TooLarge, Unreadable
+from orchestrator.pipeline.formats import heif, jpeg, png, webp
+from orchestrator.pipeline.formats.stored import Frame
 
-pillow_heif.register_heif_opener()
-Image.MAX_IMAGE_PIXELS = None  # `open_image` checks the size itself, with a clear message
-
-CONTENT_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "HEIF": "image/heic",
-}
-FORMATS = ["JPEG", "PNG", "WEBP", "HEIF"]  # Pillow's JPEG plugin also opens MPO, a JPEG with several pictures
+CONTENT_TYPES = {"image/jpeg": jpeg, "image/png": png, "image/webp": webp, heif.HEIC: heif, heif.AVIF: heif}
+ALSO_CALLED = ("image/jpg", "image/heif")  # what phones and browsers call some of them
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 12_000
-ORIENTATION = 0x0112  # EXIF tag
-SIDEWAYS = (5, 6, 7, 8)  # its values that swap width and height
+HEIF_BRANDS = {b"mif1", b"msf1", b"miaf", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"avif", b"avis"}
+OTHER_PICTURES = {
+    b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF or raw", b"MM\0*": "TIFF or raw", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+    b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"8BPS": "Photoshop", b"\0\0\1\0": "icon", b"FUJIFILM": "raw", b"qoif": "QOI",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,41 +31,51 @@ class Header:
     height: int
 
 
-def open_image(data: bytes, max_pixels: int) -> Image.Image:
-    """Open a picture without decoding it, with its format and size checked. Raises as `read_header` does."""
-    if not data:
-        raise Unreadable("The file is empty. Send the original file.")
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise NotAnImage from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise Unreadable from error
-    width, height = image.size
-    if width * height > max_pixels or max(width, height) > MAX_SIDE_PX:
-        limit = f"{max_pixels / 1e6:.0f} megapixels and {MAX_SIDE_PX} pixels a side"
-        raise TooLarge(f"The photo is {width} × {height} pixels; the limit is {limit}.")
-    if min(width, height) < MIN_SIDE_PX:
-        raise Unreadable(f"The photo is {width} × {height} pixels; at least {MIN_SIDE_PX} a side are needed.")
-    return image
-
-
 def read_header(data: bytes, max_pixels: int) -> Header:
     """Read a photo's format and size without decoding it.
 
     Raises:
-        NotAnImage: not JPEG, PNG, WebP or HEIC. TooLarge: too many pixels. Unreadable: empty, damaged or tiny.
+        NotAnImage: not JPEG, PNG, WebP, HEIC or AVIF. TooLarge: too many pixels. Unreadable: empty, damaged or tiny.
     """
-    image = open_image(data, max_pixels)
-    width, height = image.size
-    if orientation(image) in SIDEWAYS:
-        width, height = height, width
-    return Header(CONTENT_TYPES[image.format or ""], width, height)
+    content_type = recognise(data)
+    width, height = read_frame(data, content_type, max_pixels).upright
+    return Header(content_type, width, height)
 
 
-def orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8: 1 is upright, also where EXIF is missing or broken."""
-    try:
-        return int(image.getexif().get(ORIENTATION, 1))
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError):
-        return 1  # the pixels are still good
+def recognise(data: bytes) -> str:
+    """The content type, from the bytes. Raises NotAnImage, Unreadable."""
+    if not data:
+        raise Unreadable("The file is empty. Send the original file.")
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith(png.SIGNATURE):
+        return "image/png"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[4:8] == b"ftyp" and HEIF_BRANDS & {data[at : at + 4] for at in range(8, _ftyp_end(data), 4)}:
+        return heif.content_type(data)
+    for start, name in OTHER_PICTURES.items():
+        if data.startswith(start):
+            raise NotAnImage(f"A {name} picture can't be read here. {NotAnImage.suggestion}")
+    raise NotAnImage
+
+
+def read_frame(data: bytes, content_type: str, max_pixels: int) -> Frame:
+    """How the picture is stored, with its size checked. Raises TooLarge, Unreadable."""
+    frame: Frame = module_of(content_type).frame(data)
+    width, height = frame.width, frame.height
+    if width * height > max_pixels or max(width, height) > MAX_SIDE_PX:
+        limit = f"{max_pixels / 1e6:.0f} megapixels and {MAX_SIDE_PX} pixels a side"
+        raise TooLarge(f"The photo is {width} × {height} pixels; the limit is {limit}.")
+    if min(frame.upright) < MIN_SIDE_PX:
+        raise Unreadable(f"The photo is {width} × {height} pixels; at least {MIN_SIDE_PX} a side are needed.")
+    return frame
+
+
+def module_of(content_type: str) -> ModuleType:
+    """The module that reads a format; see `formats`."""
+    return CONTENT_TYPES[content_type]
+
+
+def _ftyp_end(data: bytes) -> int:
+    return min(int.from_bytes(data[:4]), len(data), 256)

@@ -1,19 +1,36 @@
 """The codec: photos' bytes to upright sRGB pixels, pixels to JPEG, masks to PNG."""
 
 import io
+from typing import cast
 
 import cv2
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from orchestrator.errors import Unreadable
-from orchestrator.pipeline.header import ORIENTATION, open_image, orientation
+from orchestrator.pipeline import colour as colours
+from orchestrator.pipeline.cut_off import check_all_rows_came
+from orchestrator.pipeline.formats import heif, png
+from orchestrator.pipeline.formats.stored import Colour
+from orchestrator.pipeline.header import module_of, read_frame, recognise
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+Image.MAX_IMAGE_PIXELS = None  # `read_frame` checks the size, with a clear message
+PILLOW_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", heif.AVIF: "AVIF"}
+BROKEN = (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, MemoryError, RuntimeError, IndexError)
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode(data: bytes, max_pixels: int) -> Pixels:
@@ -22,53 +39,102 @@ def decode(data: bytes, max_pixels: int) -> Pixels:
     Raises:
         NotAnImage, TooLarge, Unreadable: see `header.read_header`; also Unreadable for a truncated file.
     """
-    image = open_image(data, max_pixels)
-    exif_orientation = orientation(image)
-    profile = image.info.get("icc_profile")
-    try:
-        image.load()
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        raise Unreadable from error
-    if image.mode in ("P", "PA") and image.palette is None:
+    content_type = recognise(data)
+    frame = read_frame(data, content_type, max_pixels)
+    colour: Colour = module_of(content_type).colour(data)
+    bare: bytes = module_of(content_type).bare(data)
+    stored = _decoded(bare, content_type)
+    if (stored.shape[1::-1] if isinstance(stored, np.ndarray) else stored.size) != (frame.width, frame.height):
         raise Unreadable
-    if image.mode.startswith("I"):  # 16-bit grey
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    image = _to_srgb(image, profile)
-    if exif_orientation in range(2, 9):
-        exif = Image.Exif()
-        exif[ORIENTATION] = exif_orientation
-        image.info["exif"] = exif.tobytes()
-        image = ImageOps.exif_transpose(image)
+    if isinstance(stored, Image.Image) and content_type == "image/jpeg":
+        check_all_rows_came(data, bare, stored)
+    image = _to_srgb(stored, colour)
+    if frame.crop:
+        image = image.crop(frame.crop)
+    if frame.orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[frame.orientation])
     return np.ascontiguousarray(np.asarray(image, np.uint8))
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile and image.mode in ("RGB", "CMYK", "L"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if image.mode == "RGB" and ImageCms.getProfileDescription(source).startswith("sRGB"):
-                return image  # most photos
-            converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
-            if converted is not None:
-                return converted
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a broken profile: take the values for sRGB
-    return image.convert("RGB")
+def _decoded(bare: bytes, content_type: str) -> Image.Image | NDArray[np.uint16]:
+    """The picture as stored; more than 8 bits a sample as (H, W, channels) uint16, which Pillow has no mode for."""
+    try:
+        if content_type == heif.HEIC:
+            return _heic(bare)
+        image = Image.open(io.BytesIO(bare), formats=[PILLOW_FORMATS[content_type]])
+        image.load()
+        if content_type == "image/png" and png.is_deep(bare):
+            return _deep_png(bare)
+    except BROKEN as error:
+        raise Unreadable from error
+    if image.mode in ("P", "PA") and image.palette is None:
+        raise Unreadable
+    return image
+
+
+def _heic(bare: bytes) -> Image.Image | NDArray[np.uint16]:
+    file = pillow_heif.open_heif(bare, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    samples = np.asarray(file)
+    if samples.dtype == np.uint8:
+        return file.to_pillow()
+    top = 2 ** int(file.info["bit_depth"]) - 1
+    wide = np.round(samples * np.float32(65535 / top)).astype(np.uint16)
+    return wide.reshape(*wide.shape[:2], -1)
+
+
+def _deep_png(bare: bytes) -> NDArray[np.uint16]:
+    samples = cv2.imdecode(np.frombuffer(bare, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16:
+        raise Unreadable
+    if samples.ndim == 2:
+        return cast(NDArray[np.uint16], samples[..., None])
+    order = [2, 1, 0, 3][: samples.shape[2]]
+    return cast(NDArray[np.uint16], samples[..., order])
+
+
+def _to_srgb(stored: Image.Image | NDArray[np.uint16], colour: Colour) -> Image.Image:
+    """RGB in sRGB, transparency on white."""
+    if isinstance(stored, np.ndarray) and (colour.icc or colours.is_srgb(colour)):
+        stored = _eight_bits(stored)
+    if isinstance(stored, np.ndarray):
+        alpha = _eight_bits(stored[..., 3:]) if stored.shape[2] == 4 else None
+        rgb = np.repeat(stored, 3, axis=2) if stored.shape[2] == 1 else stored[..., :3]
+        image = Image.fromarray(colours.by_formula(rgb, colour))
+    else:
+        alpha = stored.convert("RGBA").getchannel("A") if stored.has_transparency_data else None
+        image = _coloured(stored, colour)
+    if alpha is None:
+        return image
+    return Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
+
+
+def _coloured(image: Image.Image, colour: Colour) -> Image.Image:
+    if image.mode in ("LA", "1"):
+        image = image.convert("L")
+    elif image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("RGB")
+    if colour.icc:
+        return colours.by_profile(image, colour.icc)
+    image = image.convert("RGB")
+    return image if colours.is_srgb(colour) else Image.fromarray(colours.by_formula(np.asarray(image), colour))
+
+
+def _eight_bits(samples: NDArray[np.uint16]) -> Image.Image:
+    rounded = ((samples.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    return Image.fromarray(rounded[..., 0] if rounded.shape[2] == 1 else rounded)
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
     """JPEG with full colour resolution and an sRGB profile; no EXIF."""
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=quality, subsampling=0, icc_profile=SRGB.tobytes())
+    profile = colours.SRGB_PROFILE.tobytes()
+    Image.fromarray(pixels).save(out, "JPEG", quality=quality, subsampling=0, icc_profile=profile)
     return out.getvalue()
 
 
 def encode_mask(mask: Mask) -> bytes:
     """One-channel PNG, 255 where the mask is set."""
-    encoded, png = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255))
+    encoded, png_bytes = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255))
     if not encoded:
         raise Unreadable("The mask could not be written.")
-    return png.tobytes()
+    return png_bytes.tobytes()

@@ -8,7 +8,7 @@ import * as viewer from "./viewer.js";
 
 const PAGE_SIZE = 24;
 const MAX_BYTES = Number(document.querySelector('meta[name="irisvue-max-upload-bytes"]').content);
-const NAMES = /\.(jpe?g|png|webp|hei[cf])$/i;
+const NAMES = /\.(jpe?g|png|webp|hei[cf]|hif|avif)$/i;
 const gallery = document.getElementById("gallery");
 const messages = document.getElementById("messages");
 const connection = document.getElementById("connection");
@@ -90,7 +90,7 @@ async function showJob(card, job) {
 /** What is wrong with a chosen file and what to do about it; null if it can be sent. */
 function problemWith(photo) {
   const kind = photo.type ? photo.type.startsWith("image/") : NAMES.test(photo.name);
-  if (!kind && !NAMES.test(photo.name)) return ["This is not a photo.", "Choose a JPEG, PNG, WebP or HEIC picture."];
+  if (!kind && !NAMES.test(photo.name)) return ["This is not a photo.", "Choose a JPEG, PNG, WebP, HEIC or AVIF picture."];
   if (photo.size > MAX_BYTES) {
     const limit = Math.round(MAX_BYTES / 2 ** 20);
     return [`This photo is larger than ${limit} MB.`, "Take it with a lower resolution, or save it as a JPEG."];

@@ -180,7 +180,7 @@ async def test_a_file_that_is_no_photo_is_refused_in_words(page: Page, tmp_path:
     (tmp_path / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(60 * 2**20))
     for name, words in (
         ("scan.pdf", "This is not a photo."),
-        ("text.jpg", "Send a JPEG, PNG, WebP or HEIC"),
+        ("text.jpg", "Send a JPEG, PNG, WebP, HEIC or AVIF"),
         ("large.jpg", "larger than 40 MB"),
     ):
         await page.set_input_files("#files", tmp_path / name)

@@ -161,7 +161,13 @@ def _pictures() -> dict[str, bytes]:
     picture, exif = Image.fromarray(pixels), Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "A phone"
     coded = {}
-    for kind, more in {"JPEG": {"exif": exif}, "PNG": {"exif": exif}, "WEBP": {"exif": exif}, "HEIF": {}}.items():
+    for kind, more in {
+        "JPEG": {"exif": exif},
+        "PNG": {"exif": exif},
+        "WEBP": {"exif": exif},
+        "HEIF": {},
+        "AVIF": {},
+    }.items():
         with io.BytesIO() as file:
             picture.save(file, kind, **more)
             coded[kind.lower()] = file.getvalue()

@@ -1,6 +1,7 @@
 """What people send by mistake or on purpose: processed correctly or refused in words, and the next job runs."""
 
 import io
+import os
 
 import httpx
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
 from tests.conftest import PHOTOS, drawn_eye
-from tests.unit.pipeline.test_images import bomb, coded
+from tests.unit.pipeline.pictures import bomb, chunk, coded, png_with
 from tests.waiting import ended, submitted
 
 BETTER = "Try capturing a new photo in better lighting with your eye centered."
@@ -55,6 +56,10 @@ def formats() -> dict[str, bytes]:
         "animated webp": coded(image, "WEBP", save_all=True, append_images=[Image.new("RGB", image.size)]),
         "sideways jpeg": coded(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=sideways),
         "transparent png": coded(image.convert("RGBA"), "PNG"),
+        "avif": coded(image, "AVIF"),
+        "jpeg without its last bytes": coded(image, "JPEG")[:-9],
+        "png with a profile of 1.3 MB": png_with(coded(image, "PNG"), chunk(b"iCCP", b"p\0\0" + os.urandom(1_300_000))),
+        "png with a wrong checksum": png_with(coded(image, "PNG"), chunk(b"tEXt", b"Comment\0eye", checksum=1)),
     }
 
 

@@ -81,7 +81,7 @@ export interface paths {
         put?: never;
         /**
          * Upload
-         * @description Upload a photo: JPEG, PNG, WebP or HEIC.
+         * @description Upload a photo: JPEG, PNG, WebP, HEIC or AVIF.
          */
         post: operations["upload_api_v1_photos_post"];
         delete?: never;

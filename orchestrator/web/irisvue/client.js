@@ -10,7 +10,7 @@ export class Irisvue {
         this.#token = options.token;
     }
     /**
-     * Upload a photo: JPEG, PNG, WebP or HEIC. If the connection breaks, the upload is retried; it never creates a second photo.
+     * Upload a photo: JPEG, PNG, WebP, HEIC or AVIF. If the connection breaks, the upload is retried; it never creates a second photo.
      *
      * Takes a Blob or File, or the bytes, such as Node's `readFile` returns. React Native can't make a Blob of bytes: pass a NativeFile.
      */

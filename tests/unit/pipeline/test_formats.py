@@ -1,0 +1,282 @@
+"""What a file carries beside its pixels, broken or huge, keeps no picture from being read."""
+
+import io
+import os
+import struct
+import zlib
+from itertools import product
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from orchestrator.errors import IrisvueError, NotAnImage, Unreadable
+from orchestrator.pipeline.formats import heif, jpeg
+from orchestrator.pipeline.header import read_header
+from orchestrator.pipeline.images import decode
+from tests.unit.pipeline import pictures
+from tests.unit.pipeline.pictures import (
+    FORMATS,
+    chunk,
+    coded,
+    heic_with_property,
+    is_upright,
+    jpeg_with,
+    png_with,
+    two_halves,
+    webp_with,
+)
+
+MAX_PIXELS = 50_000_000
+NOISE = os.urandom(1_300_000)
+SIDEWAYS = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+UPRIGHT = SIDEWAYS.replace(b"\x01\x12", b"\x01\x13")  # another tag
+ENDLESS = SIDEWAYS[:14] + b"\xff\xff" + SIDEWAYS[16:]  # promises 65,535 entries
+LOOP = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x08\0\0\0\0\0\0\0"  # a directory inside itself
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
+
+
+def zeros(name: bytes, before: bytes) -> bytes:
+    return chunk(name, before + zlib.compress(bytes(9_000_000), 9))
+
+
+PNG = coded(two_halves(), "PNG")
+PNGS = {
+    "profile of 1.3 MB": png_with(PNG, chunk(b"iCCP", b"p\0\0" + zlib.compress(NOISE))),
+    "profile that is a bomb": png_with(PNG, zeros(b"iCCP", b"p\0\0")),
+    "profile that is noise": png_with(PNG, chunk(b"iCCP", NOISE[:99])),
+    "profile, empty": png_with(PNG, chunk(b"iCCP", b"")),
+    "profile without pixels' colours": png_with(PNG, chunk(b"iCCP", b"p\0\0" + zlib.compress(b"no profile"))),
+    "text that is a bomb": png_with(PNG, zeros(b"zTXt", b"Comment\0\0")),
+    "international text that is a bomb": png_with(PNG, zeros(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0")),
+    "a thousand bombs": png_with(PNG, *[zeros(b"zTXt", b"Raw profile type exif\0\0")] * 1000),
+    "text of 5 MB": png_with(PNG, chunk(b"tEXt", b"Comment\0" + bytes(5_000_000))),
+    "broken text": png_with(PNG, chunk(b"zTXt", b"Comment\0\0noise"), chunk(b"iTXt", b"k"), chunk(b"tEXt", b"")),
+    "wrong checksums": png_with(
+        PNG, *(chunk(n, b"abcd\0\0x", 1) for n in (b"tEXt", b"iCCP", b"gAMA", b"pHYs", b"eXIf"))
+    ),
+    "wrong checksum of transparency": png_with(PNG, chunk(b"tRNS", bytes(6), 1)),
+    "wrong checksum of pixels": PNG.replace(PNG[-16:-12], b"\0\0\0\0"),
+    "broken eXIf": png_with(PNG, chunk(b"eXIf", UPRIGHT[6:14] + b"\xff" * 20), chunk(b"eXIf", b"MM")),
+    "broken measures": png_with(PNG, chunk(b"gAMA", bytes(4)), chunk(b"cHRM", bytes(32)), chunk(b"pHYs", b"x")),
+    "broken codes": png_with(PNG, chunk(b"cICP", b"\xff\xff\xff\xff"), chunk(b"sBIT", b"")),
+    "an animation that is broken": png_with(PNG, chunk(b"acTL", b"\xff" * 8), chunk(b"fcTL", b"x")),
+    "strange names": png_with(PNG, chunk(b"ab#\0", b"x"), chunk(b"zzZz", b"y")),
+    "no IEND": PNG[:-12],
+    "cut in the last checksums": PNG[:-20],
+}
+JPEG = coded(two_halves(), "JPEG")
+JPEGS = {
+    "a hundred segments": jpeg_with(JPEG, *[(0xE3 + n % 8, NOISE[:65_000]) for n in range(100)]),
+    "comments": jpeg_with(JPEG, (0xFE, b"\xff\xd8\xff\xd9" * 1000)),
+    "noise in every segment": jpeg_with(JPEG, *[(0xE0 + n, NOISE[:n]) for n in range(16)]),
+    "profile that is noise": jpeg_with(JPEG, (0xE2, b"ICC_PROFILE\0\1\1" + NOISE[:500])),
+    "profile without its second half": jpeg_with(JPEG, (0xE2, b"ICC_PROFILE\0\1\2" + NOISE[:500])),
+    "profile, empty": jpeg_with(JPEG, (0xE2, b"ICC_PROFILE\0"), (0xE2, b"ICC_PROFILE\0\0\0")),
+    "several pictures, broken": jpeg_with(JPEG, (0xE2, b"MPF\0II*\0\x08\0\0\0" + b"\xff" * 90)),
+    "endless EXIF": jpeg_with(JPEG, (0xE1, UPRIGHT[:14] + b"\xff" * 20)),
+    "EXIF in a loop": jpeg_with(JPEG, (0xE1, LOOP)),
+    "EXIF cut": jpeg_with(JPEG, *[(0xE1, SIDEWAYS[:n]) for n in range(6, 26)]),
+    "XMP of noise": jpeg_with(JPEG, (0xE1, XMP + NOISE[:6000])),
+    "Photoshop's, broken": jpeg_with(JPEG, (0xED, b"Photoshop 3.0\x008BIM\x04\x04\xff\xff\xff\xff")),
+    "padding before markers": JPEG[:2] + b"\xff" * 500 + JPEG[2:],
+    "bytes behind the end": JPEG + NOISE,
+    "another picture behind the end, cut": JPEG + JPEG[:300],
+}
+WEBP = coded(two_halves(), "WEBP")
+SIZE = (96, 64)
+WEBPS = {
+    "profile of 1.3 MB": webp_with(WEBP, SIZE, (b"ICCP", NOISE)),
+    "broken EXIF": webp_with(WEBP, SIZE, (b"EXIF", UPRIGHT[:14] + b"\xff" * 20)),
+    "everything, broken": webp_with(WEBP, SIZE, (b"ICCP", b"x"), (b"EXIF", b"II"), (b"XMP ", NOISE[:99])),
+    "unknown chunks": webp_with(WEBP, SIZE, (b"????", NOISE[:999]), (b"ZZZZ", b"")),
+    "cut in XMP": webp_with(WEBP, SIZE, (b"XMP ", NOISE[:9999]))[:-5000],
+    "an announced profile that is missing": webp_with(WEBP, SIZE, (b"ICCP", b"x")).replace(b"ICCP", b"JUNK"),
+    "a size that is wrong": webp_with(WEBP, (400, 300)),
+    "bytes behind the end": WEBP + NOISE,
+}
+HEIC = coded(two_halves(), "HEIF", exif=UPRIGHT, xmp=b"<x/>", icc_profile=NOISE, thumbnails=[64])
+AVIF = coded(two_halves(), "AVIF", exif=UPRIGHT, xmp=b"<x/>", icc_profile=NOISE[:9000])
+HEIFS = {
+    "HEIC with a profile of noise": HEIC,
+    "HEIC with references to nothing": HEIC.replace(b"cdsc", b"thmb"),
+    "HEIC with broken metadata": HEIC.replace(b"Exif", b"mime").replace(UPRIGHT[6:], b"\xff" * 26),
+    "HEIC with bytes behind the end": HEIC + NOISE,
+    "AVIF with a profile of noise": AVIF,
+    "AVIF with broken metadata": AVIF.replace(UPRIGHT[6:], b"\xff" * 26),
+    "AVIF with bytes behind the end": AVIF + NOISE,
+}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(data, id=f"{kind}: {name}")
+        for kind, files in {"PNG": PNGS, "JPEG": JPEGS, "WebP": WEBPS, "HEIF": HEIFS}.items()
+        for name, data in files.items()
+    ],
+)
+def test_is_read_without_what_is_broken(data: bytes) -> None:
+    header = read_header(data, MAX_PIXELS)
+    pixels = decode(data, MAX_PIXELS)
+    assert (header.width, header.height) == (96, 64) == pixels.shape[1::-1]
+    assert is_upright(pixels)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_with(PNG, chunk(b"IHDR", b"x", 1), without=[b"IHDR"]),
+        png_with(PNG, without=[b"IDAT"]),
+        png_with(coded(two_halves().quantize(8), "PNG"), chunk(b"PLTE", bytes(24), 1), without=[b"PLTE"]),
+        PNG[: len(PNG) // 2],
+        JPEG[: len(JPEG) // 2],
+        JPEG[:100],
+        JPEG.replace(b"\xff\xda", b"\xff\xef"),
+        WEBP[: len(WEBP) // 2],
+        WEBP[:24],
+        HEIC[: len(HEIC) // 2],
+        HEIC.replace(b"meta", b"free"),
+        HEIC.replace(b"hvc1", b"vvc1"),
+        HEIC.replace(b"ispe", b"free"),
+        AVIF[:-300],
+        AVIF[:200],
+    ],
+)
+def test_a_damaged_picture_is_never_called_no_image(data: bytes) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_header(data, MAX_PIXELS)
+        decode(data, MAX_PIXELS)
+    assert "not an image" not in caught.value.detail
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "BMP", "TIFF", "JPEG2000", "ICO"])
+def test_a_picture_of_another_format_is_called_by_its_name(format_name: str) -> None:
+    out = io.BytesIO()
+    two_halves().save(out, format_name)
+    with pytest.raises(NotAnImage) as caught:
+        read_header(out.getvalue(), MAX_PIXELS)
+    name = {"JPEG2000": "JPEG 2000", "ICO": "icon"}.get(format_name, format_name)
+    assert name in caught.value.detail and "not an image" not in caught.value.detail
+
+
+def test_other_codecs_are_named() -> None:
+    with pytest.raises(Unreadable, match="coded as vvc1"):
+        read_header(HEIC.replace(b"hvc1", b"vvc1"), MAX_PIXELS)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_way_up_is_read_from_the_bytes_and_followed(name: str, orientation: int) -> None:
+    transposes = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # those that `orientation` undoes
+    upright = two_halves()
+    stored = upright if orientation == 1 else upright.transpose(Image.Transpose(transposes[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = coded(stored, name, exif=exif.tobytes())  # for HEIC and AVIF, the encoder makes properties of it
+    header, pixels = read_header(data, MAX_PIXELS), decode(data, MAX_PIXELS)
+    assert (header.content_type, header.width, header.height) == (FORMATS[name], 96, 64)
+    assert pixels.shape[:2] == (64, 96) and is_upright(pixels)
+
+
+def imagemagick(exif: bytes) -> bytes:
+    return b"Raw profile type exif\0" + b"\nexif\n%8d\n" % len(exif) + exif.hex().encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_with(PNG, chunk(b"tEXt", imagemagick(SIDEWAYS))),
+        png_with(
+            PNG, chunk(b"zTXt", b"Raw profile type APP1\0\0" + zlib.compress(imagemagick(SIDEWAYS).split(b"\0")[1]))
+        ),
+        png_with(PNG, chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<a tiff:Orientation='6'/>")),
+        PNG[:-12] + chunk(b"eXIf", SIDEWAYS[6:]) + PNG[-12:],
+        jpeg_with(JPEG, (0xE1, XMP + b"<tiff:Orientation>6</tiff:Orientation>")),
+        jpeg_with(JPEG, (0xE1, SIDEWAYS.replace(b"\0\x03\0\0\0\x01\0\x06\0\0", b"\0\x04\0\0\0\x01\0\0\0\x06"))),
+        jpeg_with(JPEG, (0xE1, ENDLESS)),
+        webp_with(WEBP, SIZE, (b"EXIF", SIDEWAYS)),
+        webp_with(WEBP, SIZE, (b"XMP ", b'<a tiff:Orientation="6"/>')),
+    ],
+)
+def test_the_way_up_is_found_wherever_it_stands(data: bytes) -> None:
+    header = read_header(data, MAX_PIXELS)
+    assert (header.width, header.height) == (64, 96) == decode(data, MAX_PIXELS).shape[1::-1]
+
+
+@pytest.mark.parametrize(("turn", "mirror"), [*product(range(4), (None, 0, 1))])
+def test_heic_is_turned_and_mirrored_as_libheif_does(turn: int, mirror: int | None) -> None:
+    corner = two_halves()
+    corner.paste((0, 200, 0), (0, 0, 30, 20))
+    exif = Image.Exif()
+    exif[0x0112] = 5  # written as a turn and a mirror, which are then replaced
+    data = coded(corner, "HEIF", exif=exif.tobytes())
+    irot, imir = data.index(b"irot"), data.index(b"imir")
+    changed = bytearray(data)
+    changed[irot + 4] = turn
+    changed[imir + 4] = mirror or 0
+    if mirror is None:
+        changed[imir : imir + 4] = b"free"
+    expected = np.asarray(pillow_heif.open_heif(bytes(changed)).to_pillow())
+    assert np.array_equal(decode(bytes(changed), MAX_PIXELS), expected)
+
+
+def clean_aperture(*numbers: int) -> bytes:
+    return struct.pack(">I4s" + "iI" * 4, 40, b"clap", *numbers)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_clean_aperture_is_cut_out_as_libheif_does(turned: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    corner = two_halves()
+    corner.paste((0, 200, 0), (0, 0, 30, 20))
+    whole = coded(corner, "HEIF", exif=exif.tobytes() if turned else None)
+    outside = heic_with_property(whole, clean_aperture(80, 1, 66, 1, -8, 1, 0, 1))
+    assert sorted(decode(outside, MAX_PIXELS).shape) == [3, 64, 96], "one that is no part of the picture is ignored"
+    data = heic_with_property(whole, clean_aperture(80, 1, 64, 1, -8, 1, 0, 1))
+    expected = np.asarray(pillow_heif.open_heif(data).to_pillow())
+    header = read_header(data, MAX_PIXELS)
+    assert (header.width, header.height) == ((64, 80) if turned else (80, 64)) == expected.shape[1::-1]
+    assert np.array_equal(decode(data, MAX_PIXELS), expected)
+
+
+@pytest.mark.parametrize("name", ["HEIF", "WEBP", "PNG", "AVIF"])
+def test_transparency_becomes_white_in_every_format(name: str) -> None:
+    clear = two_halves().convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize((96, 64)))
+    over = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    pixels = decode(coded(clear, name), MAX_PIXELS)
+    assert np.abs(pixels.astype(int) - np.asarray(over)).mean() < 2
+
+
+def test_a_heic_in_tiles_and_with_other_pictures_is_read() -> None:
+    eye = pictures.eye()
+    out = io.BytesIO()
+    eye.save(out, "HEIF", tile_size=128, save_all=True, append_images=[Image.new("RGB", (64, 64))], exif=SIDEWAYS)
+    header, pixels = read_header(out.getvalue(), MAX_PIXELS), decode(out.getvalue(), MAX_PIXELS)
+    assert (header.width, header.height) == (360, 480)
+    assert np.abs(np.rot90(pixels).astype(int) - np.asarray(eye)).mean() < 4
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_decoded_carries_nothing_else(name: str) -> None:
+    data = coded(two_halves(), name, exif=UPRIGHT + b"where it was taken", icc_profile=b"a profile" * 99)
+    bare = {"JPEG": jpeg.bare, "HEIF": heif.bare, "AVIF": heif.bare}.get(name)
+    assert b"where it was taken" in data
+    if bare:
+        assert not any(secret in bare(data) for secret in (b"where it was taken", b"a profile"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_any_byte_may_be_wrong(name: str) -> None:
+    """Each byte of the header in turn: read, or refused in words."""
+    data = coded(two_halves(), name, exif=SIDEWAYS)
+    for at in range(3, min(len(data), 900), 3):
+        broken = data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+        try:
+            header = read_header(broken, MAX_PIXELS)
+            assert decode(broken, MAX_PIXELS).shape[1::-1] == (header.width, header.height)
+        except IrisvueError as error:
+            assert error.detail
