@@ -33,16 +33,23 @@ class AsyncClient:
         url: address of the API, without a path. Default: IRISVUE_URL.
         token: a bearer token, or a function that returns one and is called again after a 401. Default: IRISVUE_TOKEN.
         patience_s: how long `upload`, `submit` and `watch` keep trying while the server does not answer.
+        silent_s: how long a stream may be silent before its connection is taken for dead and made anew. The server has
+            something to say every 15 seconds.
     """
 
     def __init__(
-        self, url: str | None = None, token: str | Callable[[], str] | None = None, patience_s: float = 60.0
+        self,
+        url: str | None = None,
+        token: str | Callable[[], str] | None = None,
+        patience_s: float = 60.0,
+        silent_s: float = SILENT_S,
     ) -> None:
         self.url = (url or os.environ.get("IRISVUE_URL", "http://127.0.0.1:8000")).rstrip("/")
         source = os.environ.get("IRISVUE_TOKEN", "") if token is None else token
         self._token: Callable[[], str] = source if callable(source) else lambda: source
         self._renewable = callable(source)
         self._patience_s = patience_s
+        self._stream_timeout = httpx.Timeout(60, read=silent_s)
         self._http = httpx.AsyncClient(base_url=self.url, timeout=httpx.Timeout(60, read=SILENT_S), trust_env=False)
 
     async def __aenter__(self) -> Self:
@@ -244,6 +251,8 @@ class AsyncClient:
                 async with self._stream(path, last_id) as events:
                     async for event in events:
                         last_id, tries, deadline = event.id or last_id, 0, self._deadline()
+                        if event.event == "heartbeat" or not event.data:
+                            continue
                         yield Event.of({"event_id": event.id or None, **json.loads(event.data)})
             except IrisvueError as error:
                 pause = error.retry_after_s or pause
@@ -259,11 +268,11 @@ class AsyncClient:
     async def _stream(self, path: str, last_id: str) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
         headers = self._auth() | ({"Last-Event-ID": last_id} if last_id else {})
         try:
-            async with aconnect_sse(self._http, "GET", path, headers=headers) as source:
+            async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=self._stream_timeout) as source:
                 if source.response.is_error:
                     await source.response.aread()
                     raise IrisvueError.of(source.response)
-                yield (event async for event in source.aiter_sse() if event.data)
+                yield source.aiter_sse()
         except httpx.TransportError as error:
             raise self._no_answer(error) from error
 

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 
-from irisvue._async import AsyncClient, OnProgress, Source
+from irisvue._async import SILENT_S, AsyncClient, OnProgress, Source
 from irisvue._bars import Step
 from irisvue._values import Event, Job, Photo
 
@@ -19,11 +19,15 @@ class Client:
     """`with Client(url, token) as client: …`. The methods are those of AsyncClient; iterators are plain ones."""
 
     def __init__(
-        self, url: str | None = None, token: str | Callable[[], str] | None = None, patience_s: float = 60.0
+        self,
+        url: str | None = None,
+        token: str | Callable[[], str] | None = None,
+        patience_s: float = 60.0,
+        silent_s: float = SILENT_S,
     ) -> None:
         self._exits = ExitStack()
         self._portal = self._exits.enter_context(start_blocking_portal())
-        self._client = self._portal.call(AsyncClient, url, token, patience_s)
+        self._client = self._portal.call(AsyncClient, url, token, patience_s, silent_s)
         self.url = self._client.url
 
     def __enter__(self) -> Self:

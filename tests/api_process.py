@@ -29,7 +29,7 @@ def api_process(stack: Stack, **env: str) -> Iterator[str]:
 
 
 def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             httpx.get(url, trust_env=False)

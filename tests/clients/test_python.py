@@ -15,6 +15,7 @@ from irisvue import AsyncClient, Client, Event, IrisvueError, JobFailed
 from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import Pixels, encode_jpeg
+from tests.api_process import api_process
 
 
 @pytest.fixture
@@ -29,20 +30,28 @@ async def client(stack: Stack, token: str) -> AsyncIterator[AsyncClient]:
 
 
 @asynccontextmanager
-async def cuttable(url: str, cut: Callable[[bytes], bool]) -> AsyncIterator[str]:
-    """A way to the service that ends a connection when `cut` says so of a piece that came back."""
+async def cuttable(url: str, cut: Callable[[bytes], bool], silently: bool = False) -> AsyncIterator[str]:
+    """A way to the service that ends a connection when `cut` says so of a piece that came back.
+
+    `silently`: nobody is told. The connection stays open, and nothing comes through it any more.
+    """
     target = urlsplit(url)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, onward = await asyncio.open_connection(target.hostname, target.port)
+        gone = asyncio.Event()
 
         async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, answers: bool) -> None:
             with suppress(ConnectionError):
                 while data := await source.read(65536):
                     if answers and cut(data):
+                        if silently:
+                            await gone.wait()
                         break
                     sink.write(data)
                     await sink.drain()
+            if not answers:
+                gone.set()
             sink.close()
 
         await asyncio.gather(pump(reader, onward, False), pump(back, writer, True))
@@ -109,6 +118,34 @@ async def test_a_stream_that_breaks_goes_on_where_it_broke(
     async with cuttable(stack.url, cut) as url, AsyncClient(url, token) as broken:
         sound([event async for event in broken.watch(job.job_id)])
     assert cuts > 1
+
+
+async def test_a_connection_that_died_without_a_word_is_noticed(
+    client: AsyncClient, stack: Stack, token: str, eye_jpeg: bytes
+) -> None:
+    """A phone that changes from one network to another leaves such connections."""
+    deaths = 0
+
+    def die(data: bytes) -> bool:
+        nonlocal deaths
+        deaths += b"event: progress" in data
+        return b"event: progress" in data and deaths == 2
+
+    with api_process(stack, HEARTBEAT_S="0.1") as url:
+        job = await client.submit((await client.upload(eye_jpeg)).id)
+        async with cuttable(url, die, silently=True) as dying, AsyncClient(dying, token, silent_s=1.0) as broken:
+            sound([event async for event in broken.watch(job.job_id)])
+        again = await client.reprocess(job.job_id)
+        deaths = 0
+        async with cuttable(url, die, silently=True) as dying:
+            sound(await asyncio.to_thread(watched, dying, token, again.job_id))
+    assert deaths > 1
+
+
+def watched(url: str, token: str, job_id: str) -> list[Event]:
+    """A job's messages, as a program without asyncio gets them."""
+    with Client(url, token, silent_s=1.0) as client:
+        return list(client.watch(job_id))
 
 
 async def test_an_upload_whose_answer_was_lost_makes_one_photo(

@@ -14,6 +14,7 @@ from orchestrator.api.app import create_app
 from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT, Settings
 from orchestrator.embedded.stack import Stack
+from tests.api_process import api_process
 
 FOLDER = ROOT / "clients/typescript"
 WEB = ROOT / "orchestrator/web/irisvue"
@@ -77,7 +78,8 @@ def test_its_own_tests_against_the_live_stack(stack: Stack, eye_jpeg: bytes, tmp
     photo = tmp_path / "eye.jpg"
     photo.write_bytes(eye_jpeg)
     token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
-    done = npm("test", IRISVUE_URL=stack.url, IRISVUE_TOKEN=token, IRISVUE_PHOTO=str(photo), NO_COLOR="1")
+    with api_process(stack, HEARTBEAT_S="0.1") as url:  # so that heartbeats come between all messages
+        done = npm("test", IRISVUE_URL=url, IRISVUE_TOKEN=token, IRISVUE_PHOTO=str(photo), NO_COLOR="1")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
 
 

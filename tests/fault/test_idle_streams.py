@@ -17,6 +17,7 @@ from orchestrator.embedded.stack import Stack
 from orchestrator.progress import events
 from orchestrator.services import Services
 from tests.api_process import api_process
+from tests.clients.test_python import cuttable
 
 GOES_ON = "The job goes on. Connect again to follow it."
 ALL_JOBS = "/api/v1/processing/events"
@@ -139,3 +140,22 @@ async def test_the_python_client_takes_heartbeats_for_no_message(brief: str, tok
             if len(steps) == 6:
                 break
     assert steps == ["pending"] * 6
+
+
+async def test_patience_begins_when_the_connection_is_lost(stack: Stack, token: str, pending: Job) -> None:
+    """However long the job has waited before, with nothing but heartbeats."""
+    beats = 0
+
+    def cut(data: bytes) -> bool:
+        nonlocal beats
+        beats += data.count(b"event: heartbeat")
+        return beats == 40
+
+    seen = 0
+    with api_process(stack, HEARTBEAT_S="0.05") as url:
+        async with cuttable(url, cut) as broken, AsyncClient(broken, token, patience_s=1) as client:
+            async for _ in client.watch(str(pending.id)):
+                seen += 1
+                if seen == 2:
+                    break
+    assert beats >= 40

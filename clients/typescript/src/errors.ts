@@ -39,3 +39,8 @@ export function errorOf(status: number, body: string, retryAfter: string | null)
 export function noAnswer(): IrisvueError {
   return new IrisvueError("The server can't be reached. Check your connection.", 0, "network");
 }
+
+/** The error for a request that the caller has aborted. */
+export function cancelled(): IrisvueError {
+  return new IrisvueError("The upload was cancelled.", 499, "cancelled");
+}

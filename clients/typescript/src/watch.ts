@@ -12,6 +12,11 @@ export interface WatchOptions {
   lastEventId?: string;
   /** `auto`, the default, uses Server-Sent Events where `fetch` can stream, and otherwise (React Native) a WebSocket. */
   transport?: "auto" | "sse" | "websocket";
+  /**
+   * How long the stream may be silent before the connection is taken for dead and reopened; 45 seconds, three of the
+   * server's heartbeats, by default.
+   */
+  silentMs?: number;
   /** Called whenever the connection's state changes. */
   onConnection?: (state: Connection) => void;
   /** Called with each message's id before the message is yielded. */
@@ -25,7 +30,8 @@ export interface Source {
   request(path: string, init?: RequestInit): Promise<Response>;
 }
 
-type Last = { id: string | undefined; retryMs: number | null };
+/** `ended`: the job has ended, and its last message is known. */
+type Last = { id: string | undefined; retryMs: number | null; ended: boolean };
 type Messages = AsyncGenerator<ProgressMessage, void, undefined>;
 
 // Browsers report going offline and coming back; the connections themselves are often lost without an error.
@@ -46,7 +52,7 @@ export function isLast(message: ProgressMessage): boolean {
  * resumes after the last message received. Throws IrisvueError if the server refuses for good (401, 403, 404).
  */
 export async function* watch(source: Source, jobId: string | null, options: WatchOptions = {}): Messages {
-  const last: Last = { id: options.lastEventId, retryMs: null };
+  const last: Last = { id: options.lastEventId, retryMs: null, ended: false };
   let failures = 0;
   while (!options.signal?.aborted) {
     options.onConnection?.("connecting");
@@ -56,6 +62,7 @@ export async function* watch(source: Source, jobId: string | null, options: Watc
         yield message;
         if (jobId !== null && isLast(message)) return;
       }
+      if (last.ended) return;
       failures = Math.min(failures, 1); // closed properly: the server does so after ten minutes, and when it restarts
     } catch (error) {
       if (options.signal?.aborted) return;
@@ -69,6 +76,18 @@ export async function* watch(source: Source, jobId: string | null, options: Watc
     failures += 1;
     await rest(pause, options.signal);
   }
+}
+
+/** Calls `lost` once nothing has been heard for a while; `heard` begins that time again. */
+function watchdog(lost: () => void, options: WatchOptions): { heard: () => void; stop: () => void } {
+  let timer: ReturnType<typeof setTimeout>;
+  const stop = (): void => clearTimeout(timer);
+  const heard = (): void => {
+    stop();
+    timer = setTimeout(lost, options.silentMs ?? SILENT_MS);
+  };
+  heard();
+  return { heard, stop };
 }
 
 function connect(source: Source, jobId: string | null, options: WatchOptions, last: Last): Messages {
@@ -86,9 +105,13 @@ async function* overSse(source: Source, jobId: string | null, options: WatchOpti
   const abort = (): void => stop.abort();
   options.signal?.addEventListener("abort", abort);
   device.addEventListener?.("offline", abort);
-  let watchdog = setTimeout(abort, SILENT_MS);
+  const { heard, stop: stopWatching } = watchdog(abort, options);
   try {
     const response = await source.request(path, { headers, signal: stop.signal, cache: "no-store" });
+    if (response.status === 204) {
+      last.ended = true;
+      return;
+    }
     if (!response.body) throw new IrisvueError("This fetch can't stream; use a WebSocket.", 200, "no_stream");
     options.onConnection?.("open");
     const parser = new EventStreamParser();
@@ -97,9 +120,9 @@ async function* overSse(source: Source, jobId: string | null, options: WatchOpti
       const { done, value } = await reader.read();
       last.retryMs = parser.retryMs;
       if (done) return;
-      clearTimeout(watchdog);
-      watchdog = setTimeout(abort, SILENT_MS);
+      heard();
       for (const event of parser.push(value)) {
+        if (event.event === "heartbeat") continue;
         if (event.id !== null) note(event.id, last, options);
         yield JSON.parse(event.data) as ProgressMessage;
       }
@@ -107,7 +130,7 @@ async function* overSse(source: Source, jobId: string | null, options: WatchOpti
   } catch (error) {
     throw error instanceof IrisvueError ? error : noAnswer();
   } finally {
-    clearTimeout(watchdog);
+    stopWatching();
     options.signal?.removeEventListener("abort", abort);
     device.removeEventListener?.("offline", abort);
     stop.abort(); // also closes the connection when the caller stops reading early
@@ -115,25 +138,33 @@ async function* overSse(source: Source, jobId: string | null, options: WatchOpti
 }
 
 async function* overWebSocket(source: Source, jobId: string | null, options: WatchOptions, last: Last): Messages {
-  const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ job_id: jobId }) };
-  const { ticket } = (await (await source.request("/api/v1/stream-tickets", asked)).json()) as TicketResponse;
-  const query = `ticket=${encodeURIComponent(ticket)}` + (last.id ? `&last_event_id=${encodeURIComponent(last.id)}` : "");
-  const path = jobId === null ? "/ws/jobs" : `/ws/jobs/${jobId}`;
-  const socket = new WebSocket(`${source.baseUrl.replace(/^http/, "ws")}${path}?${query}`);
   const waiting: (ProgressMessage | { closed: number; reason: string })[] = [];
   let wake: () => void = () => undefined;
   const put = (item: (typeof waiting)[number]): void => {
     waiting.push(item);
     wake();
   };
-  const abort = (): void => socket.close();
-  const lost = (): void => put({ closed: 1006, reason: "" });
-  options.signal?.addEventListener("abort", abort);
+  const stop = new AbortController();
+  const lost = (): void => {
+    stop.abort();
+    put({ closed: 1006, reason: "" });
+  };
+  const { heard, stop: stopWatching } = watchdog(lost, options);
+  options.signal?.addEventListener("abort", lost);
   device.addEventListener?.("offline", lost);
-  socket.onopen = () => options.onConnection?.("open");
-  socket.onmessage = (event) => put(JSON.parse(String(event.data)) as ProgressMessage);
-  socket.onclose = (event) => put({ closed: event.code, reason: event.reason });
+  let socket: WebSocket | undefined;
   try {
+    socket = new WebSocket(await address(source, jobId, last, stop.signal));
+    socket.onopen = () => {
+      heard();
+      options.onConnection?.("open");
+    };
+    socket.onmessage = (event) => {
+      heard();
+      const message = JSON.parse(String(event.data)) as ProgressMessage & { type?: string };
+      if (message.type !== "heartbeat") put(message);
+    };
+    socket.onclose = (event) => put({ closed: event.code, reason: event.reason });
     for (;;) {
       const item = waiting.shift();
       if (item === undefined) await new Promise<void>((resolve) => (wake = resolve));
@@ -146,11 +177,24 @@ async function* overWebSocket(source: Source, jobId: string | null, options: Wat
         yield item;
       }
     }
+  } catch (error) {
+    throw stop.signal.aborted ? noAnswer() : error;
   } finally {
-    options.signal?.removeEventListener("abort", abort);
+    stopWatching();
+    options.signal?.removeEventListener("abort", lost);
     device.removeEventListener?.("offline", lost);
-    socket.close();
+    socket?.close(); // a dead one takes its time, and nobody waits for it
   }
+}
+
+/** A WebSocket's address, with a new ticket: browsers let it send no headers. */
+async function address(source: Source, jobId: string | null, last: Last, signal: AbortSignal): Promise<string> {
+  const headers = { "Content-Type": "application/json" };
+  const answer = await source.request("/api/v1/stream-tickets", { method: "POST", headers, body: JSON.stringify({ job_id: jobId }), signal });
+  const { ticket } = (await answer.json()) as TicketResponse;
+  const query = `ticket=${encodeURIComponent(ticket)}` + (last.id ? `&last_event_id=${encodeURIComponent(last.id)}` : "");
+  const path = jobId === null ? "/ws/jobs" : `/ws/jobs/${jobId}`;
+  return `${source.baseUrl.replace(/^http/, "ws")}${path}?${query}`;
 }
 
 function note(id: string, last: Last, options: WatchOptions): void {

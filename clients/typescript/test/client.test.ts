@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { Irisvue, IrisvueError, isLast, newKey, type Connection, type ProgressMessage } from "../src/index.js";
-import { cuttable, eye, token, url } from "./live.js";
+import { cuttable, dying, eye, token, url } from "./live.js";
 
 const client = new Irisvue({ baseUrl: url, token });
 
@@ -73,6 +73,27 @@ describe("over a broken connection", () => {
     way.close();
     expect(said.map((e) => e.code)).toEqual(["network", "network"]);
     expect((await client.listPhotos()).total).toBe(before + 1);
+  });
+
+  test.each(["sse", "websocket"] as const)("a connection that died without a word is noticed: %s", async (transport) => {
+    vi.stubGlobal("WebSocket", WebSocket);
+    const way = await dying();
+    const states: Connection[] = [];
+    const through = new Irisvue({ baseUrl: way.url, token });
+    const onConnection = (s: Connection): void => void states.push(s);
+    const watching = through.watchJob(await accepted(), { transport, silentMs: 1000, onConnection });
+    sound(await all(watching));
+    way.close();
+    vi.unstubAllGlobals();
+    expect(way.deaths()).toBe(1);
+    expect(states).toContain("waiting");
+  });
+
+  test("a stream that is resumed after its last message has no more", async () => {
+    const job = await accepted();
+    const ids: string[] = [];
+    await all(client.watchJob(job, { onEventId: (id) => ids.push(id) }));
+    expect(await all(client.watchJob(job, { lastEventId: ids.at(-1)! }))).toEqual([]);
   });
 
   test("an unreachable server is retried until the caller aborts", async () => {

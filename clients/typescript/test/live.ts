@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import http from "node:http";
-import type { AddressInfo } from "node:net";
+import net, { type AddressInfo } from "node:net";
 
 export const url = required("IRISVUE_URL");
 export const token = required("IRISVUE_TOKEN");
@@ -49,4 +49,38 @@ export async function cuttable(cut: (path: string, sent: number) => boolean): Pr
       proxy.close();
     },
   };
+}
+
+/**
+ * A way to the service on which the first stream dies without a word after a few pieces: its connection stays open, and
+ * nothing comes through it any more. Streams after it live.
+ */
+export async function dying(): Promise<{ url: string; deaths: () => number; close: () => void }> {
+  const target = new URL(url);
+  const open = new Set<net.Socket>();
+  let deaths = 0;
+  const server = net.createServer((near) => {
+    const far = net.connect(Number(target.port), target.hostname);
+    let stream = false;
+    let pieces = 0;
+    near.on("data", (data) => {
+      stream ||= /^GET \/(ws|api\/v1\/processing)\/.* HTTP/.test(data.toString("latin1"));
+      far.write(data);
+    });
+    far.on("data", (data) => {
+      if (stream && deaths === 0 && (pieces += 1) > 3) deaths += 1;
+      else if (!stream || pieces <= 3) near.write(data);
+    });
+    for (const [one, other] of [[near, far], [far, near]] as const) {
+      open.add(one);
+      one.on("close", () => other.destroy());
+      one.on("error", () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const close = (): void => {
+    for (const socket of open) socket.destroy();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, deaths: () => deaths, close };
 }

@@ -1,6 +1,7 @@
-import { errorOf, IrisvueError, noAnswer } from "./errors.js";
+import { cancelled, errorOf, IrisvueError, noAnswer } from "./errors.js";
 import { rest, watch } from "./watch.js";
 const UPLOAD_PAUSE_MS = 1000;
+const PHOTOS = "/api/v1/photos";
 /** Irisvue's HTTP API. A call that fails throws IrisvueError, whose message can be shown to users. */
 export class Irisvue {
     baseUrl;
@@ -115,19 +116,38 @@ export class Irisvue {
         return this.#json(path, { method: "POST", headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     }
     async #send(form, key, options) {
-        const path = "/api/v1/photos";
-        if (options.onProgress && typeof XMLHttpRequest === "function") {
-            return sendWithProgress(this.baseUrl + path, form, { Authorization: `Bearer ${await this.#bearer()}`, "Idempotency-Key": key }, options);
-        }
+        if (options.signal?.aborted)
+            throw cancelled();
+        const headers = { "Idempotency-Key": key };
+        if (options.onProgress && typeof XMLHttpRequest === "function")
+            return this.#sendWithProgress(form, headers, options);
         const signal = options.signal ? { signal: options.signal } : {};
-        const sent = await this.request(path, { method: "POST", body: form, headers: { "Idempotency-Key": key }, ...signal });
-        options.onProgress?.(1);
-        return sent.text();
+        try {
+            const sent = await this.request(PHOTOS, { method: "POST", body: form, headers, ...signal });
+            options.onProgress?.(1);
+            return await sent.text();
+        }
+        catch (error) {
+            throw options.signal?.aborted ? cancelled() : error;
+        }
+    }
+    async #sendWithProgress(form, headers, options) {
+        const send = async () => sendWithProgress(this.baseUrl + PHOTOS, form, { ...headers, Authorization: `Bearer ${await this.#bearer()}` }, options);
+        try {
+            return await send();
+        }
+        catch (error) {
+            if (!(error instanceof IrisvueError) || error.status !== 401 || typeof this.#token !== "function")
+                throw error;
+            return send();
+        }
     }
 }
 /** Only XMLHttpRequest reports how much it has sent; `fetch` does not. */
 function sendWithProgress(url, form, headers, options) {
     return new Promise((resolve, reject) => {
+        if (options.signal?.aborted)
+            return reject(cancelled()); // while the token was being fetched
         const sending = new XMLHttpRequest();
         const abort = () => sending.abort();
         sending.open("POST", url);
@@ -141,7 +161,7 @@ function sendWithProgress(url, form, headers, options) {
                 reject(errorOf(sending.status, sending.responseText, sending.getResponseHeader("Retry-After")));
         };
         sending.onerror = sending.ontimeout = () => reject(noAnswer());
-        sending.onabort = () => reject(new IrisvueError("The upload was cancelled.", 499, "cancelled"));
+        sending.onabort = () => reject(cancelled());
         sending.onloadend = () => options.signal?.removeEventListener("abort", abort);
         options.signal?.addEventListener("abort", abort);
         sending.send(form);

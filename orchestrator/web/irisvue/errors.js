@@ -42,3 +42,7 @@ export function errorOf(status, body, retryAfter) {
 export function noAnswer() {
     return new IrisvueError("The server can't be reached. Check your connection.", 0, "network");
 }
+/** The error for a request that the caller has aborted. */
+export function cancelled() {
+    return new IrisvueError("The upload was cancelled.", 499, "cancelled");
+}

@@ -16,7 +16,7 @@ export function isLast(message) {
  * resumes after the last message received. Throws IrisvueError if the server refuses for good (401, 403, 404).
  */
 export async function* watch(source, jobId, options = {}) {
-    const last = { id: options.lastEventId, retryMs: null };
+    const last = { id: options.lastEventId, retryMs: null, ended: false };
     let failures = 0;
     while (!options.signal?.aborted) {
         options.onConnection?.("connecting");
@@ -27,6 +27,8 @@ export async function* watch(source, jobId, options = {}) {
                 if (jobId !== null && isLast(message))
                     return;
             }
+            if (last.ended)
+                return;
             failures = Math.min(failures, 1); // closed properly: the server does so after ten minutes, and when it restarts
         }
         catch (error) {
@@ -46,6 +48,17 @@ export async function* watch(source, jobId, options = {}) {
         await rest(pause, options.signal);
     }
 }
+/** Calls `lost` once nothing has been heard for a while; `heard` begins that time again. */
+function watchdog(lost, options) {
+    let timer;
+    const stop = () => clearTimeout(timer);
+    const heard = () => {
+        stop();
+        timer = setTimeout(lost, options.silentMs ?? SILENT_MS);
+    };
+    heard();
+    return { heard, stop };
+}
 function connect(source, jobId, options, last) {
     const transport = options.transport ?? "auto";
     const streams = typeof ReadableStream === "function" && typeof Response === "function" && "body" in Response.prototype;
@@ -61,9 +74,13 @@ async function* overSse(source, jobId, options, last) {
     const abort = () => stop.abort();
     options.signal?.addEventListener("abort", abort);
     device.addEventListener?.("offline", abort);
-    let watchdog = setTimeout(abort, SILENT_MS);
+    const { heard, stop: stopWatching } = watchdog(abort, options);
     try {
         const response = await source.request(path, { headers, signal: stop.signal, cache: "no-store" });
+        if (response.status === 204) {
+            last.ended = true;
+            return;
+        }
         if (!response.body)
             throw new IrisvueError("This fetch can't stream; use a WebSocket.", 200, "no_stream");
         options.onConnection?.("open");
@@ -74,9 +91,10 @@ async function* overSse(source, jobId, options, last) {
             last.retryMs = parser.retryMs;
             if (done)
                 return;
-            clearTimeout(watchdog);
-            watchdog = setTimeout(abort, SILENT_MS);
+            heard();
             for (const event of parser.push(value)) {
+                if (event.event === "heartbeat")
+                    continue;
                 if (event.id !== null)
                     note(event.id, last, options);
                 yield JSON.parse(event.data);
@@ -87,32 +105,41 @@ async function* overSse(source, jobId, options, last) {
         throw error instanceof IrisvueError ? error : noAnswer();
     }
     finally {
-        clearTimeout(watchdog);
+        stopWatching();
         options.signal?.removeEventListener("abort", abort);
         device.removeEventListener?.("offline", abort);
         stop.abort(); // also closes the connection when the caller stops reading early
     }
 }
 async function* overWebSocket(source, jobId, options, last) {
-    const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ job_id: jobId }) };
-    const { ticket } = (await (await source.request("/api/v1/stream-tickets", asked)).json());
-    const query = `ticket=${encodeURIComponent(ticket)}` + (last.id ? `&last_event_id=${encodeURIComponent(last.id)}` : "");
-    const path = jobId === null ? "/ws/jobs" : `/ws/jobs/${jobId}`;
-    const socket = new WebSocket(`${source.baseUrl.replace(/^http/, "ws")}${path}?${query}`);
     const waiting = [];
     let wake = () => undefined;
     const put = (item) => {
         waiting.push(item);
         wake();
     };
-    const abort = () => socket.close();
-    const lost = () => put({ closed: 1006, reason: "" });
-    options.signal?.addEventListener("abort", abort);
+    const stop = new AbortController();
+    const lost = () => {
+        stop.abort();
+        put({ closed: 1006, reason: "" });
+    };
+    const { heard, stop: stopWatching } = watchdog(lost, options);
+    options.signal?.addEventListener("abort", lost);
     device.addEventListener?.("offline", lost);
-    socket.onopen = () => options.onConnection?.("open");
-    socket.onmessage = (event) => put(JSON.parse(String(event.data)));
-    socket.onclose = (event) => put({ closed: event.code, reason: event.reason });
+    let socket;
     try {
+        socket = new WebSocket(await address(source, jobId, last, stop.signal));
+        socket.onopen = () => {
+            heard();
+            options.onConnection?.("open");
+        };
+        socket.onmessage = (event) => {
+            heard();
+            const message = JSON.parse(String(event.data));
+            if (message.type !== "heartbeat")
+                put(message);
+        };
+        socket.onclose = (event) => put({ closed: event.code, reason: event.reason });
         for (;;) {
             const item = waiting.shift();
             if (item === undefined)
@@ -131,11 +158,24 @@ async function* overWebSocket(source, jobId, options, last) {
             }
         }
     }
-    finally {
-        options.signal?.removeEventListener("abort", abort);
-        device.removeEventListener?.("offline", lost);
-        socket.close();
+    catch (error) {
+        throw stop.signal.aborted ? noAnswer() : error;
     }
+    finally {
+        stopWatching();
+        options.signal?.removeEventListener("abort", lost);
+        device.removeEventListener?.("offline", lost);
+        socket?.close(); // a dead one takes its time, and nobody waits for it
+    }
+}
+/** A WebSocket's address, with a new ticket: browsers let it send no headers. */
+async function address(source, jobId, last, signal) {
+    const headers = { "Content-Type": "application/json" };
+    const answer = await source.request("/api/v1/stream-tickets", { method: "POST", headers, body: JSON.stringify({ job_id: jobId }), signal });
+    const { ticket } = (await answer.json());
+    const query = `ticket=${encodeURIComponent(ticket)}` + (last.id ? `&last_event_id=${encodeURIComponent(last.id)}` : "");
+    const path = jobId === null ? "/ws/jobs" : `/ws/jobs/${jobId}`;
+    return `${source.baseUrl.replace(/^http/, "ws")}${path}?${query}`;
 }
 function note(id, last, options) {
     if (id === last.id)

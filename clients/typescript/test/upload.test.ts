@@ -1,0 +1,47 @@
+// @vitest-environment happy-dom
+import { expect, test } from "vitest";
+import { Irisvue, type UploadOptions } from "../src/index.js";
+import { eye, token, url } from "./live.js";
+
+const client = new Irisvue({ baseUrl: url, token });
+const ways: [string, UploadOptions][] = [
+  ["with fetch", {}],
+  ["with XMLHttpRequest", { onProgress: () => undefined }],
+];
+
+async function uploadsNothing(upload: (signal: AbortController) => Promise<unknown>): Promise<void> {
+  const before = (await client.listPhotos()).total;
+  const stop = new AbortController();
+  await expect(upload(stop)).rejects.toMatchObject({ name: "IrisvueError", status: 499, code: "cancelled" });
+  expect((await client.listPhotos()).total).toBe(before);
+}
+
+test.each(ways)("an upload that is aborted before it starts is not sent: %s", async (_, options) => {
+  await uploadsNothing(async (stop) => {
+    stop.abort();
+    return client.uploadPhoto(await eye(), { ...options, signal: stop.signal });
+  });
+  await uploadsNothing(async (stop) => {
+    const whileTokenIsFetched = async (): Promise<string> => {
+      stop.abort();
+      return token;
+    };
+    const slow = new Irisvue({ baseUrl: url, token: whileTokenIsFetched });
+    return slow.uploadPhoto(await eye(), { ...options, signal: stop.signal });
+  });
+});
+
+test.each(ways)("an upload that is aborted while it waits to be sent again is not sent: %s", async (_, options) => {
+  const nobody = new Irisvue({ baseUrl: "http://127.0.0.1:9", token });
+  await uploadsNothing(async (stop) => nobody.uploadPhoto(await eye(), { ...options, signal: stop.signal, onRetry: () => stop.abort() }));
+});
+
+test.each(ways)("an upload asks for a new token when its own has run out: %s", async (_, options) => {
+  const tokens = ["run out", token];
+  const renewing = new Irisvue({ baseUrl: url, token: async () => tokens.shift()! });
+  const photo = await renewing.uploadPhoto(await eye(), options);
+  expect((await client.getPhoto(photo.id)).id).toBe(photo.id);
+  expect(tokens).toEqual([]);
+  const fixed = new Irisvue({ baseUrl: url, token: "run out" });
+  await expect(fixed.uploadPhoto(await eye(), options)).rejects.toMatchObject({ status: 401 });
+});
