@@ -61,7 +61,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=max_bytes, timeout_s=config.body_timeout_s)
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=[origin.strip() for origin in config.cors_origins.split(",") if origin.strip()],
+        allow_origins=config.allowed_origins,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],  # libraries for streams, traces and error reports add their own; no cookie is in use
         expose_headers=["Retry-After"],

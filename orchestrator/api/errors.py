@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from orchestrator import db
+from orchestrator.api.request_faults import words_for, words_for_body
 from orchestrator.api.schemas.common import Problem
 from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow
 from orchestrator.observability.logs import log
@@ -31,17 +32,25 @@ def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | No
 async def answer_error(request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that raised an error. Tracebacks go to the log only."""
     if isinstance(error, RequestValidationError):
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        return problem(422, "invalid_request", faults)
+        return problem(422, "invalid_request", words_for(request, error))
     if isinstance(error, HTTPException):
         codes = {413: TooLarge.code, 408: TooSlow.code}
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        return problem(error.status_code, codes.get(error.status_code, code), str(error.detail), error.headers)
+        return problem(
+            error.status_code, codes.get(error.status_code, code), words_for_body(str(error.detail)), error.headers
+        )
     if isinstance(error, UNAVAILABLE):
         log.error("unavailable", path=request.url.path, exc_info=error)
         return problem(503, "unavailable", UNAVAILABLE_DETAIL)
     if not isinstance(error, IrisvueError):
         log.error("unexpected", path=request.url.path, exc_info=error)
-        return problem(500, "internal", IrisvueError().detail)
+        return problem(500, "internal", IrisvueError().detail, _origin_headers(request))
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooMany) else None
     return problem(error.status, error.code, error.detail, headers)
+
+
+def _origin_headers(request: Request) -> dict[str, str]:
+    """What lets a page of an allowed origin read the answer, where no middleware adds it: outside of all of them."""
+    origin = request.headers.get("origin")
+    allowed = origin in request.app.state.settings.allowed_origins
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin and allowed else {}

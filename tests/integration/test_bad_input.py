@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 
 import httpx
 import numpy as np
@@ -43,6 +44,75 @@ async def test_body_without_a_length_is_cut_off(api: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     response = await api.post("/api/v1/photos", content=endless(), headers=headers)  # type: ignore[arg-type]
     assert response.status_code == 413
+
+
+def part(disposition: str, boundary: str = "x", line: str = "\r\n") -> bytes:
+    """A multipart body of one part."""
+    lines = [f"--{boundary}", f"Content-Disposition: {disposition}", "", "bytes", f"--{boundary}--", ""]
+    return line.join(lines).encode()
+
+
+FILE = 'form-data; name="file"; filename="eye.jpg"'
+FORM = "multipart/form-data; boundary=x"
+MISTAKES: dict[str, tuple[bytes, str | None, str]] = {
+    "another name": (
+        part('form-data; name="photo"; filename="eye.jpg"'),
+        FORM,
+        "field named file; this request has photo",
+    ),
+    "text": (part('form-data; name="file"'), FORM, "body.file: is text. Send the photo itself"),
+    "base64": (
+        part('form-data; name="file"').replace(b"bytes", b"A" * 2**21),
+        FORM,
+        "longer than 1 MB. Send the photo",
+    ),
+    "no boundary": (part(FILE), "multipart/form-data", "names no boundary. Let your HTTP library"),
+    "another boundary": (part(FILE, "y"), FORM, "not divided by the boundary"),
+    "line feeds": (part(FILE, line="\n"), FORM, "not divided by the boundary"),
+    "no name": (part("form-data"), FORM, "A part has no name"),
+    "cut off": (part(FILE)[:-10], FORM, "no field that is complete"),
+    "empty": (b"", FORM, "no field that is complete"),
+    "JSON": (b'{"file": "eye.jpg"}', "application/json", "as multipart/form-data.* This request is application/json"),
+    "no JSON at all": (part(FILE), "application/json", "This request is application/json"),
+    "the photo alone": (b"\xff\xd8", "image/jpeg", "This request is image/jpeg"),
+    "a web form": (b"file=eye.jpg", "application/x-www-form-urlencoded", "as multipart/form-data"),
+    "mixed": (part(FILE), "multipart/mixed; boundary=x", "This request is multipart/mixed"),
+    "nothing": (b"", None, "This request is without a Content-Type"),
+    "many fields": (part(FILE)[:-7] * 1100 + b"--\r\n", FORM, "too many fields"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+async def test_mistakes_in_an_upload_are_told_to_its_developer(api: httpx.AsyncClient, mistake: str) -> None:
+    body, content_type, words = MISTAKES[mistake]
+    headers = {"Content-Type": content_type} if content_type else {}
+    response = await api.post("/api/v1/photos", content=body, headers=headers)
+    assert response.status_code in (400, 422), response.text
+    assert re.search(words, response.json()["detail"]), response.json()["detail"]
+    assert not PYTHON.search(response.json()["detail"])
+
+
+PYTHON = re.compile(r"class|UploadFile|str\b|dict|NoneType|Value error|object to extract|Traceback")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "words"),
+    [
+        (b"photo_id=1", "application/x-www-form-urlencoded", "must be a JSON object. Send JSON, with Content-Type"),
+        (part(FILE), FORM, "must be a JSON object.*this request is multipart/form-data"),
+        (b'{"photo_id": 3, "preview": "maybe"}', "application/json", "must be a UUID, as a string; .*true or false"),
+        (b"[]", "application/json", "must be a JSON object$"),
+        (b"{'photo_id': 1}", "application/json", "is not JSON: .*, at character 1"),
+        (b"\xff\xfe{", "application/json", "can't be read. Is it what Content-Type says"),
+    ],
+)
+async def test_mistakes_in_json_are_told_without_words_of_python(
+    api: httpx.AsyncClient, body: bytes, content_type: str, words: str
+) -> None:
+    response = await api.post("/api/v1/processing/submit", content=body, headers={"Content-Type": content_type})
+    assert response.status_code in (400, 422)
+    assert re.search(words, response.json()["detail"]), response.json()["detail"]
+    assert not PYTHON.search(response.json()["detail"])
 
 
 def formats() -> dict[str, bytes]:

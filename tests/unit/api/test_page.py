@@ -38,6 +38,24 @@ async def test_a_page_may_send_whatever_headers_its_libraries_add(names: str) ->
 
 
 @pytest.mark.parametrize(
+    ("origin", "readable"), [("https://app.example.com", True), ("https://evil.example.com", False)]
+)
+async def test_a_page_can_read_that_something_went_wrong(origin: str, readable: bool) -> None:
+    """A browser tells its page of an answer that it may not read only that there was none."""
+    app = create_app(settings(cors_origins="https://app.example.com"))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("a mistake of ours")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        response = await client.get("/broken", headers={"Origin": origin})
+    assert response.status_code == 500 and response.json()["code"] == "internal"
+    assert response.headers.get("access-control-allow-origin") == (origin if readable else None)
+
+
+@pytest.mark.parametrize(
     ("allowed", "origin", "answer"),
     [
         ("", "https://app.example.com", None),
