@@ -12,7 +12,8 @@ FROM nvcr.io/nvidia/tritonserver:${TRITON}-py3
 COPY pyproject.toml README.md LICENSE /opt/irisvue/
 COPY orchestrator /opt/irisvue/orchestrator
 COPY export/__init__.py /opt/irisvue/export/
-COPY export/conversion/__init__.py export/conversion/tensorrt.py /opt/irisvue/export/conversion/
+COPY export/conversion/__init__.py export/conversion/tensorrt.py export/conversion/plan_builder.py \
+    /opt/irisvue/export/conversion/
 # As requirements-server.lock has them; a test compares.
 RUN python3 -m pip install --no-cache-dir --no-deps \
     numpy==2.5.5 opencv-python-headless==5.0.0.93 pillow==13.0.0 pillow-heif==1.8.1

@@ -21,6 +21,13 @@ NOT_IN_A_GOOD_RUN = {
     "irisvue_cleaned_total",
     "irisvue_deliveries_total",
 }
+ONLY_ON_A_GPU = {
+    "nv_gpu_utilization",
+    "nv_gpu_memory_used_bytes",
+    "nv_gpu_memory_total_bytes",
+    "nv_gpu_power_usage",
+    "nv_gpu_power_limit",
+}
 
 
 def program(name: str) -> str:

@@ -95,8 +95,26 @@ TRITON: list[Panel] = [
         [(mean("nv_inference_compute_infer_duration_us", "nv_inference_request_success", "model"), "{{model}}")],
     ),
     ("Requests in the queue", "short", [("sum by (model) (nv_inference_pending_request_count)", "{{model}}")]),
+    ("Time per call, with waiting", "s", quantiles("irisvue_model_seconds", "model")),
     ("CPU", "percentunit", [("nv_cpu_utilization", "{{instance}}")]),
     ("Memory of the machine", "bytes", [("nv_cpu_memory_used_bytes", "{{instance}}")]),
+    ("GPU", "percentunit", [("nv_gpu_utilization", "{{instance}} {{gpu_uuid}}")]),
+    (
+        "Memory of the GPU",
+        "bytes",
+        [
+            ("nv_gpu_memory_used_bytes", "{{instance}} {{gpu_uuid}}"),
+            ("nv_gpu_memory_total_bytes", "{{instance}} {{gpu_uuid}}, all there is"),
+        ],
+    ),
+    (
+        "Power of the GPU",
+        "watt",
+        [
+            ("nv_gpu_power_usage", "{{instance}} {{gpu_uuid}}"),
+            ("nv_gpu_power_limit", "{{instance}} {{gpu_uuid}}, limit"),
+        ],
+    ),
 ]
 DASHBOARDS = {"orchestrator": ORCHESTRATOR, "models": MODELS, "triton": TRITON}
 

@@ -1,7 +1,8 @@
 """Starts tritonserver in its container; with PROFILE=gpu it first builds the networks' TensorRT plans and keeps them.
 
 export/conversion/tensorrt.py builds them; only the standard library is needed. Environment: MODEL_REPOSITORY (/models;
-or s3://…), PLANS (/plans; keep it on a volume), PROFILE (cpu, gpu, gpu-onnx), OTLP_ENDPOINT (a trace collector,
+or s3://…), PLANS (/plans; keep it on a volume), PROFILE (cpu, gpu, gpu-onnx), FALLBACK (gpu-onnx: what PROFILE=gpu
+becomes where no plan can be built; without it the start then fails), OTLP_ENDPOINT (a trace collector,
 http://host:4318), CONTROL_KEY (must be sent with every call that loads or unloads models), GRPC_NAME (a name that only
 one of the container's networks knows it by: gRPC listens there and nowhere else, metrics on all).
 """
@@ -24,6 +25,7 @@ def command(repository: Path | str, profile: str) -> list[str]:
         "--strict-readiness=true",
         "--allow-http=false",
         "--grpc-port=8001",
+        "--grpc-http2-max-ping-strikes=0",  # or a call of over a minute is cut off for its keepalive pings
         "--metrics-port=8002",
     ]
     return argv if profile == "cpu" else [*argv, f"--model-config-name={profile}", "--rate-limit=execution_count"]
@@ -59,21 +61,31 @@ def address_of(name: str) -> str:
     raise OSError(f"{name} is no name of this container")
 
 
+def with_plans(repository: str, plans: Path, fallback: str) -> str:
+    """Build the plans, and return the profile to start with: gpu, or `fallback` where they can't be built."""
+    try:
+        if "://" in repository:
+            raise CannotBuild("PROFILE=gpu builds plans beside the ONNX files, in a folder, and this is a bucket.")
+        prepare(Path(repository), plans)
+    except CannotBuild as error:
+        if not fallback:
+            sys.exit(f"{error}\nSet PROFILE=gpu-onnx (ONNX Runtime on the GPU) or PROFILE=cpu to start without plans.")
+        print(f"{error}\nStarting with PROFILE={fallback} instead.", file=sys.stderr, flush=True)
+        return fallback
+    return "gpu"
+
+
 def main() -> None:
     """Build the plans if needed, then replace this process with tritonserver."""
     repository, plans = os.environ.get("MODEL_REPOSITORY", "/models"), Path(os.environ.get("PLANS", "/plans"))
     profile = os.environ.get("PROFILE", "cpu")
     if profile not in ("cpu", "gpu", "gpu-onnx"):
         sys.exit(f"PROFILE is {profile!r}; it must be cpu, gpu or gpu-onnx.")
+    fallback = os.environ.get("FALLBACK", "")
+    if fallback not in ("", "gpu-onnx"):
+        sys.exit(f"FALLBACK is {fallback!r}; it must be gpu-onnx or empty.")
     if profile == "gpu":
-        if "://" in repository:
-            sys.exit(
-                "PROFILE=gpu builds plans beside the ONNX files, in a folder. With a bucket, set PROFILE=gpu-onnx."
-            )
-        try:
-            prepare(Path(repository), plans)
-        except CannotBuild as error:
-            sys.exit(f"{error}\nSet PROFILE=gpu-onnx (ONNX Runtime on the GPU) or PROFILE=cpu to start without plans.")
+        profile = with_plans(repository, plans, fallback)
     argv = command(repository, profile)
     if endpoint := os.environ.get("OTLP_ENDPOINT"):
         argv += traced(endpoint)

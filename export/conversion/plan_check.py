@@ -9,8 +9,8 @@ import onnxruntime
 
 from export.conversion.tensorrt import PROFILES, SIDE_PX, CannotBuild, infer
 from export.drawing import eyes
+from orchestrator.inference.protocol import PLAN_TOLERANCE
 
-ALLOWED = {"image": 0.03, "tile": 2.0}  # probability; grey levels: 999 of 1,000 values
 SEEDS = (9_720_000, 9_720_001, 9_720_002)
 
 
@@ -25,9 +25,9 @@ def check(program: str, name: str, onnx: Path, plan: Path) -> float:
     with tempfile.TemporaryDirectory() as folder:
         answers = Path(folder) / "answers.json"
         worst = max(_difference(session, program, plan, input_name, seed, answers) for seed in SEEDS)
-    if worst > ALLOWED[input_name]:
+    if worst > PLAN_TOLERANCE[name]:
         raise CannotBuild(
-            f"The plan of {onnx} answers otherwise: apart by {worst:.3g}, allowed {ALLOWED[input_name]:.3g}. "
+            f"The plan of {onnx} answers otherwise: apart by {worst:.3g}, allowed {PLAN_TOLERANCE[name]:.3g}. "
             "It was not kept; serve the ONNX file with PROFILE=gpu-onnx."
         )
     print(f"{onnx}: 999 of 1,000 values of its plan within {worst:.3g}")

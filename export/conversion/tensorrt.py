@@ -51,17 +51,33 @@ def prepare(repository: Path, plans: Path, check: Check | None = None) -> list[P
     Raises:
         CannotBuild: no GPU, no trtexec, a network that it can't build, or a plan that is not good. It is not kept.
     """
-    program, built = trtexec(), []
-    folder = plans / f"{gpu_name()}-tensorrt-{version(program)}"
-    folder.mkdir(parents=True, exist_ok=True)
+    built = []
     for name in PROFILES:
         for onnx in sorted((repository / name).glob("[0-9]*/model.onnx")):
-            plan = folder / f"{name}-{hashlib.sha256(onnx.read_bytes()).hexdigest()[:16]}.plan"
-            if not plan.exists():
-                _build_checked(program, name, onnx, plan, check)
+            plan, is_new = kept_plan(name, onnx, plans, check)
+            if is_new:
                 built.append(plan)
-            shutil.copy(plan, onnx.with_name("model.plan"))
+            _copy_at_once(plan, onnx.with_name("model.plan"))
     return built
+
+
+def kept_plan(name: str, onnx: Path, plans: Path, check: Check | None = None) -> tuple[Path, bool]:
+    """The plan of an ONNX file of network `name` for this machine, and whether it had to be built. See `prepare`."""
+    program = trtexec()
+    folder = plans / f"{gpu_name()}-tensorrt-{version(program)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = folder / f"{name}-{hashlib.sha256(onnx.read_bytes()).hexdigest()[:16]}.plan"
+    if plan.exists():
+        return plan, False
+    _build_checked(program, name, onnx, plan, check)
+    return plan, True
+
+
+def _copy_at_once(plan: Path, target: Path) -> None:
+    """Another server on the same repository may be reading `target`."""
+    part = target.with_suffix(f".{os.getpid()}.part")
+    shutil.copy(plan, part)
+    part.rename(target)
 
 
 def _build_checked(program: str, name: str, onnx: Path, plan: Path, check: Check | None) -> None:

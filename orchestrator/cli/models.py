@@ -142,7 +142,9 @@ async def _load(name: str, version: int, data: Path | None) -> None:
 @app.command()
 def sweep(
     name: ModelName,
-    write: Annotated[bool, typer.Option("--write", help="Put the best values into config.pbtxt and load it.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the best values into the configuration in use and load it.")
+    ] = False,
     data: OptionalDataFolder = None,
 ) -> None:
     """Measure batch delays and instance counts on the running server (about a minute; leave it otherwise idle)."""
@@ -160,8 +162,9 @@ async def _sweep(name: str, write: bool, data: Path | None) -> None:
             table.add_row(*map(str, figures), "best" if row == best else "")
         console.print(table)
         if write:
-            await tuning.apply(publisher, name, best)
-            console.print(f"{name}: {best.instances} instances, {best.delay_us} µs, loaded.", highlight=False)
+            path = await tuning.apply(publisher, name, best)
+            words = f"{best.instances} instances, {best.delay_us} µs"
+            console.print(f"{name}: {words} in {path}, loaded.", highlight=False)
 
 
 for commands in (published_weights, rollout, shipped):

@@ -58,6 +58,7 @@ def triton(folder: Path, repository: Path | str) -> ProcessSpec:
         "--allow-http=false",
         f"--grpc-address={HOST}",
         f"--grpc-port={port}",
+        "--grpc-http2-max-ping-strikes=0",  # or a call of over a minute is cut off for its keepalive pings
         "--allow-metrics=true",
         f"--metrics-address={HOST}",
         f"--metrics-port={metrics_port}",

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from orchestrator.publishing.card import check_card
 from orchestrator.publishing.comparison import Tolerances, tolerances_for
 from orchestrator.publishing.ensembles import add_ensembles, remove_ensembles
 from orchestrator.publishing.examine import examine
+from orchestrator.publishing.plan import version_files
 from orchestrator.publishing.publication import Candidate, Publication
 from orchestrator.publishing.publisher import Publisher, publishing_alone
-from orchestrator.publishing.signature import Signature, check_file, read_signature
+from orchestrator.publishing.served_config import served_signature
+from orchestrator.publishing.signature import Signature, check_file
 from orchestrator.reporting import Report, ignore_report
 from orchestrator.rollout import routing
 
@@ -44,19 +46,21 @@ async def publish(
         NotFound: there is no such model.
         ModelUnavailable: a server does not answer.
     """
-    signature = read_signature(candidate.model, await publisher.repository.config(candidate.model))
+    signature = await served_signature(publisher, candidate.model)
     purpose = check_card(candidate.model, candidate.card)
     tolerances = tolerances or tolerances_for(candidate.model)
     async with publishing_alone(publisher, candidate.model):
         report("Checking the signature", 0)
         await asyncio.to_thread(check_file, signature, candidate.filename, candidate.data)
         await _check_complete(publisher, signature)
-        examined = await examine(publisher, signature, candidate, purpose, tolerances, golden_folder, report)
+        files = await version_files(publisher, signature, candidate, report)
+        tried = replace(candidate, filename=signature.filename, data=files[signature.filename])
+        examined = await examine(publisher, signature, tried, purpose, tolerances, golden_folder, report)
         if not examined.comparison.good:
             return examined
         version = await _next_version(publisher, candidate.model)
         report(f"Adding version {version}", 0.9)
-        await _add_version(publisher, signature, candidate, version, examined)
+        await _add_version(publisher, signature, candidate, files, version, examined)
         return replace(examined, version=version)
 
 
@@ -77,12 +81,17 @@ async def _next_version(publisher: Publisher, model: str) -> int:
 
 
 async def _add_version(
-    publisher: Publisher, signature: Signature, candidate: Candidate, version: int, examined: Publication
+    publisher: Publisher,
+    signature: Signature,
+    candidate: Candidate,
+    files: Mapping[str, bytes],
+    version: int,
+    examined: Publication,
 ) -> None:
     """Add it to the repository, the servers and the rows: to all of them or to none."""
     model = candidate.model
     await _keep_route(publisher, model, examined.in_use, version)
-    await publisher.repository.place(model, version, signature.filename, candidate.data)
+    await publisher.repository.place(model, version, files)
     ensembles: list[str] = []
     try:
         await publisher.control.reload(model)

@@ -105,7 +105,7 @@ async def _sync_network(
     version = newest if newest > last else last + 1
     if present and max(present) not in ours:
         await _keep_operators_version(services, model, max(present), version)
-    await repository.place(model, version, NETWORK, data)
+    await repository.place(model, version, {NETWORK: data})
     await _record(services, model, {version: sha256(data)})
     return [f"{model} {version} was added."]
 

@@ -1,9 +1,10 @@
-"""The inputs and outputs of a network as `config.pbtxt` states them, and whether a file matches them."""
+"""The inputs and outputs of a network as its configuration states them, and whether a file matches them."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import onnxruntime
 from google.protobuf import text_format
@@ -16,7 +17,8 @@ ONNX_TYPES = {
     "TYPE_UINT8": "tensor(uint8)", "TYPE_INT32": "tensor(int32)", "TYPE_INT64": "tensor(int64)",
     "TYPE_FP16": "tensor(float16)", "TYPE_FP32": "tensor(float)", "TYPE_BOOL": "tensor(bool)",
 }  # fmt: skip
-MODEL_FILES = {"onnxruntime": "model.onnx", "tensorrt": "model.plan"}
+ONNX, PLAN = ".onnx", ".plan"
+KINDS = {"onnxruntime": ONNX, "tensorrt": PLAN}  # of the file that a backend reads, whatever its name
 FATAL_ONLY = 4  # ONNX Runtime's log level; what is wrong is in its exception
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
@@ -32,39 +34,46 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """A model's inputs and outputs, and the name of the file that each of its versions has."""
+    """A model's inputs and outputs, and the name and kind (ONNX or PLAN) of the file that each of its versions has."""
 
     name: str
     filename: str
+    kind: str
     max_batch: int
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
 
 def read_signature(name: str, config: bytes) -> Signature:
-    """The signature in a `config.pbtxt`. Raises Refused where it can't be read or describes no publishable network."""
+    """The signature in a `config.pbtxt`. Raises Refused where it can't be read, or as `signature_of`."""
     parsed = model_config_pb2.ModelConfig()
     try:
         text_format.Parse(config.decode(), parsed)
     except (text_format.ParseError, ValueError) as error:
         raise Refused(f"config.pbtxt of {name} can't be read: {error}") from error
-    backend = parsed.backend or parsed.platform.removesuffix("_plan")
-    if backend not in MODEL_FILES:
+    return signature_of(name, parsed)
+
+
+def signature_of(name: str, config: Any) -> Signature:
+    """The signature in a ModelConfig. Raises Refused where it describes no publishable network."""
+    backend = config.backend or config.platform.removesuffix("_plan")
+    if backend not in KINDS:
         raise Refused(f"{name} is not a network but a part of the pipeline ({backend}): it has no versions to publish.")
-    filename = parsed.default_model_filename or MODEL_FILES[backend]
+    kind = KINDS[backend]
     inputs, outputs = (
         tuple(TensorSpec(t.name, model_config_pb2.DataType.Name(t.data_type), tuple(t.dims)) for t in tensors)
-        for tensors in (parsed.input, parsed.output)
+        for tensors in (config.input, config.output)
     )
-    return Signature(name, filename, parsed.max_batch_size, inputs, outputs)
+    filename = config.default_model_filename or f"model{kind}"
+    return Signature(name, filename, kind, config.max_batch_size, inputs, outputs)
 
 
 def check_file(signature: Signature, filename: str, data: bytes) -> None:
     """Raises Refused with every difference. A TensorRT plan is not checked: only a server can read it."""
-    suffix, expected = PurePath(filename).suffix, PurePath(signature.filename).suffix
-    if suffix != expected:
-        raise Refused(f"{signature.name} is served from a {expected} file, and {filename} is not one.")
-    if suffix != ".onnx":
+    suffix = PurePath(filename).suffix
+    if suffix not in (ONNX, signature.kind):
+        raise Refused(f"{signature.name} is served from a {signature.kind} file, and {filename} is not one.")
+    if suffix != ONNX:
         return
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL_ONLY

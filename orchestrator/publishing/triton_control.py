@@ -7,15 +7,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+from google.protobuf import json_format
 from pydantic import SecretStr
+from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from orchestrator.errors import ModelUnavailable, Refused
+from orchestrator.errors import ModelUnavailable, NotFound, Refused
 from orchestrator.inference.channel import CHANNEL_OPTIONS, UNAVAILABLE, addresses
 
 CONTROL_HEADER = "triton-grpc-protocol-irisvue"
 CANDIDATE = ".check-"  # in the name under which a candidate is served while it is examined
+NOT_FOUND = "StatusCode.NOT_FOUND"
 POLL_S = 0.1
 
 
@@ -67,35 +71,78 @@ class TritonControl:
 
         Only the first server does so, and its repository stays as it is. Raises Refused where it can't be loaded.
         """
-        name, client = f"{model}{CANDIDATE}{uuid4().hex[:8]}", self._clients[self.first]
-        config = await self._config(client, model) | {"name": name, "version_policy": {"all": {}}} | changes
-        try:
-            await self._load(client, name, config, {f"file:1/{filename}": data})
+        config = await self._config_of(model) | {"version_policy": {"all": {}}} | changes
+        async with self.serve(model, config, {f"file:1/{filename}": data}) as name:
             yield name
-        finally:
-            await self._unload_and_wait(client, name)
 
     @asynccontextmanager
     async def ensemble(self, model: str, steps: dict[str, str]) -> AsyncIterator[str]:
         """Serve a copy of an ensemble in which `steps` replaces models by others; yields its name."""
-        name, client = f"{model}{CANDIDATE}{uuid4().hex[:8]}", self._clients[self.first]
-        config = await self._config(client, model) | {"name": name}
+        config = await self._config_of(model)
         for step in config["ensemble_scheduling"]["step"]:
             if step["model_name"] in steps:
                 step |= {"model_name": steps[step["model_name"]], "model_version": -1}
+        async with self.serve(model, config, {"file:1/README": b"An ensemble has no file.\n"}) as name:
+            yield name
+
+    @asynccontextmanager
+    async def serve(self, model: str, config: dict[str, Any], files: dict[str, bytes]) -> AsyncIterator[str]:
+        """Serve something on the first server alone, under a name like the model's; its repository stays as it is."""
+        name = f"{model}{CANDIDATE}{uuid4().hex[:8]}"
         try:
-            await self._load(client, name, config, {"file:1/README": b"An ensemble has no file.\n"})
+            await self._load(self._clients[self.first], name, config | {"name": name}, files)
             yield name
         finally:
-            await self._unload_and_wait(client, name)
+            await self._unload_and_wait(self._clients[self.first], name)
 
-    async def _config(self, client: InferenceServerClient, model: str) -> dict[str, Any]:
+    async def call(self, name: str, tensor: str, data: bytes, output: str, timeout_s: float) -> bytes:
+        """Hand bytes to something that the first server serves; returns the bytes of its answer.
+
+        Raises:
+            Refused: it answered with an error; with its words.
+            ModelUnavailable: the server does not answer.
+        """
+        given = InferInput(tensor, [len(data)], "UINT8")
+        given.set_data_from_numpy(np.frombuffer(data, np.uint8))
         try:
-            response = await client.get_model_config(model, as_json=True, client_timeout=self._timeout_s)
+            answer = await self._clients[self.first].infer(name, [given], client_timeout=timeout_s)
         except InferenceServerException as error:
+            if error.status() in UNAVAILABLE:
+                raise _translated(name.partition(CANDIDATE)[0], error) from error
+            raise Refused(error.message()) from error
+        return bytes(answer.as_numpy(output).tobytes())
+
+    async def config(self, model: str) -> Any:
+        """The ModelConfig that the servers use for the model.
+
+        Raises:
+            NotFound: a server has no such model.
+            Refused: the servers read different kinds of files.
+            ModelUnavailable: a server does not answer.
+        """
+        configs = {address: await self._read_config(address, model) for address in self._clients}
+        first = configs[self.first]
+        for address, config in configs.items():
+            if (config.backend, config.default_model_filename) != (first.backend, first.default_model_filename):
+                raise Refused(
+                    f"{model} is {first.default_model_filename} ({first.backend}) on {self.first} and "
+                    f"{config.default_model_filename} ({config.backend}) on {address}. Publish to servers of one kind."
+                )
+        return first
+
+    async def _config_of(self, model: str) -> dict[str, Any]:
+        """The first server's configuration of the model, for JSON."""
+        config = await self._read_config(self.first, model)
+        return dict(json_format.MessageToDict(config, preserving_proto_field_name=True))
+
+    async def _read_config(self, address: str, model: str) -> Any:
+        try:
+            response = await self._clients[address].get_model_config(model, client_timeout=self._timeout_s)
+        except InferenceServerException as error:
+            if error.status() == NOT_FOUND:
+                raise NotFound(f"There is no model {model} on {address}.") from error
             raise _translated(model, error) from error
-        config: dict[str, Any] = response["config"]
-        return config
+        return response.config
 
     async def _load(
         self, client: InferenceServerClient, name: str, config: dict[str, Any], files: dict[str, bytes]

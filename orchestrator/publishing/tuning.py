@@ -14,13 +14,16 @@ from orchestrator.errors import Refused
 from orchestrator.inference.protocol import SEGMENTER, Pixels
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.publishing.publisher import Publisher, version_in_use
-from orchestrator.publishing.signature import read_signature
+from orchestrator.publishing.served_config import served_file
+from orchestrator.publishing.signature import signature_of
 from orchestrator.reporting import Report
 
 DELAYS_US, INSTANCES = (0, 1000, 2000, 5000), (1, 2)
 AT_ONCE = 8  # callers
 DURATION_S = 4.0  # of the measurement with AT_ONCE callers; that with one takes half as long
 NEARLY_BEST = 0.97  # of the best rate: among these settings the shortest answer to a single caller decides
+
+INSTANCE_COUNT = r"(instance_group\s*\[\s*\{[^{}]*?\bcount: )\d+"  # a rate limiter's resources have counts too
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,10 @@ async def measure(
 
     Raises as `TritonControl.candidate`.
     """
-    config = await publisher.repository.config(model)
-    filename = read_signature(model, config).filename
+    config = await publisher.control.config(model)
+    filename = signature_of(model, config).filename
     data = await publisher.repository.read(model, int(await version_in_use(publisher, model)), filename)
-    kind = "KIND_GPU" if "KIND_GPU" in config.decode() else "KIND_CPU"
-    preferred = re.search(r"preferred_batch_size: \[([\d, ]+)\]", config.decode())
-    sizes = [int(size) for size in preferred[1].split(",")] if preferred else []
+    kind, sizes = config.instance_group[0].kind, list(config.dynamic_batching.preferred_batch_size)
     measured: list[BatchSetting] = []
     settings = list(product(instances, delays_us))
     for count, delay_us in settings:
@@ -106,17 +107,24 @@ def best(measured: Sequence[BatchSetting]) -> BatchSetting:
     return min(fast, key=lambda setting: (setting.alone_ms, setting.instances, setting.delay_us))
 
 
-async def apply(publisher: Publisher, model: str, chosen: BatchSetting) -> None:
-    """Write the chosen values into the model's config.pbtxt, keeping its comments, and load it. Raises Refused."""
-    config = (await publisher.repository.config(model)).decode()
+async def apply(publisher: Publisher, model: str, chosen: BatchSetting) -> str:
+    """Write the chosen values into the configuration that the servers use, keeping its comments, and load it.
+
+    Returns the file's path in the model's folder. Raises Refused.
+    """
+    path, data = await served_file(publisher, model)
+    config = data.decode()
     changed, delays = re.subn(r"(max_queue_delay_microseconds: )\d+", rf"\g<1>{chosen.delay_us}", config)
-    changed, counts = re.subn(r"(count: )\d+", rf"\g<1>{chosen.instances}", changed)
+    changed, counts = re.subn(INSTANCE_COUNT, rf"\g<1>{chosen.instances}", changed)
     if (delays, counts) != (1, 1):
-        raise Refused(f"config.pbtxt of {model} must have exactly one max_queue_delay_microseconds and one count.")
-    await publisher.repository.place_model(model, changed.encode())
+        raise Refused(
+            f"{path} of {model} must have one max_queue_delay_microseconds and one instance_group with a count."
+        )
+    await publisher.repository.place_file(model, path, changed.encode())
     try:
         await publisher.control.reload(model)
     except Refused:
-        await publisher.repository.place_model(model, config.encode())
+        await publisher.repository.place_file(model, path, data)
         await publisher.control.reload(model)
         raise
+    return path

@@ -9,7 +9,13 @@ from orchestrator.config import ROOT, Settings
 from orchestrator.errors import Conflict, NotFound, SetupError
 from orchestrator.publishing.repository import BucketRepository, FolderRepository, Repository, open_repository
 
-FILES = ("iris_unet/config.pbtxt", "iris_unet/1/model.onnx", "iris_preview/config.pbtxt", "iris_preview/1/README")
+FILES = (
+    "iris_unet/config.pbtxt",
+    "iris_unet/configs/gpu.pbtxt",
+    "iris_unet/1/model.onnx",
+    "iris_preview/config.pbtxt",
+    "iris_preview/1/README",
+)
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -34,13 +40,15 @@ async def test_models_versions_and_files_are_read(repository: Repository) -> Non
         with pytest.raises(NotFound):
             await missing
     assert await repository.versions("none") == {}
+    assert await repository.configs("iris_unet") == ["config.pbtxt", "configs/gpu.pbtxt"]
+    assert await repository.configs("iris_preview") == ["config.pbtxt"] and await repository.configs("none") == []
 
 
 async def test_a_version_is_placed_once_withdrawn_restored_and_removed(repository: Repository) -> None:
-    await repository.place("iris_unet", 2, "model.onnx", b"two")
+    await repository.place("iris_unet", 2, {"model.onnx": b"two"})
     assert await repository.versions("iris_unet") == {1: ["model.onnx"], 2: ["model.onnx"]}
     with pytest.raises(Conflict):
-        await repository.place("iris_unet", 2, "model.onnx", b"another")
+        await repository.place("iris_unet", 2, {"model.onnx": b"another"})
     assert await repository.read("iris_unet", 2, "model.onnx") == b"two"
     await repository.withdraw("iris_unet", 2)
     assert list(await repository.versions("iris_unet")) == [1]
@@ -50,6 +58,9 @@ async def test_a_version_is_placed_once_withdrawn_restored_and_removed(repositor
     assert await repository.read("iris_unet", 2, "model.onnx") == b"two"
     await repository.remove("iris_unet", 2)
     await repository.remove("iris_unet", 2)
+    await repository.place("iris_unet", 3, {"model.onnx": b"three", "model.plan": b"plan"})
+    assert (await repository.versions("iris_unet"))[3] == ["model.onnx", "model.plan"]
+    await repository.remove("iris_unet", 3)
     assert list(await repository.versions("iris_unet")) == [1]
 
 

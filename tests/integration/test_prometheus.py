@@ -11,7 +11,7 @@ import yaml
 
 from orchestrator.embedded.ports import free_port
 from orchestrator.embedded.stack import Stack
-from tests.monitoring import ALERTS, NOT_IN_A_GOOD_RUN, expressions, metrics_named, program
+from tests.monitoring import ALERTS, NOT_IN_A_GOOD_RUN, ONLY_ON_A_GPU, expressions, metrics_named, program
 from tests.waiting import submitted, until
 
 
@@ -86,7 +86,7 @@ async def test_every_metric_that_a_panel_or_alert_names_is_there(
     stream = await api.get(f"/api/v1/processing/jobs/{job_id}/events")
     assert "event: completed" in stream.text
     await until_scraped(ask, stack)
-    names = await names_of_metrics(ask, metrics_named() - NOT_IN_A_GOOD_RUN)
+    names = await names_of_metrics(ask, metrics_named() - NOT_IN_A_GOOD_RUN - ONLY_ON_A_GPU)
     assert {"irisvue_model_seconds_bucket", "nv_inference_count"} <= names
     for expression in expressions():
         query = expression.replace("$__rate_interval", "1m")

@@ -84,7 +84,7 @@ async def test_a_new_release_adds_a_version_and_new_settings(services: Services,
 
 async def test_an_operators_versions_and_settings_stay_in_use(services: Services, releases: Releases) -> None:
     await sync(services, releases.release(1, b"first", "one"), releases.repository)
-    await releases.repository.place(releases.name, 2, NETWORK, b"an operator's")
+    await releases.repository.place(releases.name, 2, {NETWORK: b"an operator's"})
     await releases.repository.place_file(releases.name, "config.pbtxt", b"tuned")
     said = await sync(services, releases.release(2, b"second", "two"), releases.repository)
     assert releases.networks() == {1: b"first", 2: b"an operator's", 3: b"second"}, "its number was taken"

@@ -1,5 +1,8 @@
 """A model repository in an S3 bucket."""
 
+from collections.abc import Mapping
+from pathlib import PurePath
+
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
@@ -9,7 +12,7 @@ from orchestrator.publishing.repository.protocol import CONFIG, WITHDRAWN
 
 
 class BucketRepository:
-    """In S3: a version is one object, which appears at once."""
+    """In S3: each file is an object, which appears at once; the file that the server reads is the last."""
 
     def __init__(self, store: S3Store) -> None:
         self._store = store
@@ -22,6 +25,11 @@ class BucketRepository:
     async def config(self, model: str) -> bytes:
         """See `Repository.config`."""
         return await self._bytes(f"{model}/{CONFIG}", f"There is no model {model} in the bucket.")
+
+    async def configs(self, model: str) -> list[str]:
+        """See `Repository.configs`."""
+        paths = [key.removeprefix(f"{model}/") for key in await self._keys(f"{model}/")]
+        return sorted(path for path in paths if path == CONFIG or PurePath(path).match("configs/*.pbtxt"))
 
     async def versions(self, model: str) -> dict[int, list[str]]:
         """See `Repository.versions`."""
@@ -36,11 +44,12 @@ class BucketRepository:
         """See `Repository.read`."""
         return await self._bytes(f"{model}/{version}/{filename}", f"{model} has no version {version}.")
 
-    async def place(self, model: str, version: int, filename: str, data: bytes) -> None:
+    async def place(self, model: str, version: int, files: Mapping[str, bytes]) -> None:
         """See `Repository.place`."""
         if await self._keys(f"{model}/{version}/"):
             raise Conflict(f"{model} already has a version {version}.")
-        await self._put(f"{model}/{version}/{filename}", data)
+        for filename, data in files.items():
+            await self._put(f"{model}/{version}/{filename}", data)
 
     async def place_model(self, model: str, config: bytes) -> None:
         """See `Repository.place_model`."""

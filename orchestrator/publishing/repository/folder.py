@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import Conflict, NotFound, StoreUnavailable
@@ -23,6 +24,12 @@ class FolderRepository:
         """See `Repository.config`."""
         return await self._bytes(self._folder / model / CONFIG, f"There is no model {model} in {self._folder}.")
 
+    async def configs(self, model: str) -> list[str]:
+        """See `Repository.configs`."""
+        folder = self._folder / model
+        paths = [*folder.glob(CONFIG), *folder.glob("configs/*.pbtxt")]
+        return sorted(path.relative_to(folder).as_posix() for path in paths)
+
     async def versions(self, model: str) -> dict[int, list[str]]:
         """See `Repository.versions`."""
         folders = [path for path in (self._folder / model).glob("*") if path.name.isdecimal()]
@@ -32,19 +39,20 @@ class FolderRepository:
         """See `Repository.read`."""
         return await self._bytes(self._folder / model / str(version) / filename, f"{model} has no version {version}.")
 
-    async def place(self, model: str, version: int, filename: str, data: bytes) -> None:
+    async def place(self, model: str, version: int, files: Mapping[str, bytes]) -> None:
         """See `Repository.place`."""
-        await asyncio.to_thread(self._place, self._folder / model, version, filename, data)
+        await asyncio.to_thread(self._place, self._folder / model, version, files)
 
-    def _place(self, folder: Path, version: int, filename: str, data: bytes) -> None:
+    def _place(self, folder: Path, version: int, files: Mapping[str, bytes]) -> None:
         incoming = folder / f".incoming-{version}-{os.getpid()}"
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
         try:
-            with (incoming / filename).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            for filename, data in files.items():
+                with (incoming / filename).open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
             if (folder / str(version)).exists():  # a rename would replace an empty folder
                 raise Conflict(f"{folder.name} already has a version {version}.")
             incoming.rename(folder / str(version))

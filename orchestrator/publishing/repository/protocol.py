@@ -1,5 +1,6 @@
 """What every model repository can do, and names in it that Triton knows."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 CONFIG = "config.pbtxt"
@@ -17,6 +18,10 @@ class Repository(Protocol):
         """The model's config.pbtxt. Raises NotFound."""
         ...
 
+    async def configs(self, model: str) -> list[str]:
+        """The paths of its configurations in the model's folder: config.pbtxt, configs/gpu.pbtxt and so on."""
+        ...
+
     async def versions(self, model: str) -> dict[int, list[str]]:
         """The file names in each version's folder, by version, without withdrawn versions."""
         ...
@@ -25,8 +30,8 @@ class Repository(Protocol):
         """A file of a version. Raises NotFound."""
         ...
 
-    async def place(self, model: str, version: int, filename: str, data: bytes) -> None:
-        """Put a version in. Raises Conflict where this number is taken."""
+    async def place(self, model: str, version: int, files: Mapping[str, bytes]) -> None:
+        """Put a version's files in. Raises Conflict where this number is taken."""
         ...
 
     async def place_model(self, model: str, config: bytes) -> None:

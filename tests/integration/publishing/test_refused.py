@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,8 +59,8 @@ async def test_a_file_with_another_signature_or_of_another_kind_changes_nothing(
 class DamagingRepository(FolderRepository):
     """Files are cut off on their way into it."""
 
-    async def place(self, model: str, version: int, filename: str, data: bytes) -> None:
-        await super().place(model, version, filename, data[:1000])
+    async def place(self, model: str, version: int, files: Mapping[str, bytes]) -> None:
+        await super().place(model, version, {name: data[:1000] for name, data in files.items()})
 
 
 async def test_a_version_that_the_server_can_not_load_is_taken_back(publisher: Publisher) -> None:

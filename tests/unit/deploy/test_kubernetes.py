@@ -60,11 +60,12 @@ def test_pods_meet_the_restricted_standard_and_have_probes_and_limits(overlay: s
         assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] == 1000
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert spec["automountServiceAccountToken"] is False
-        security = container["securityContext"]
-        assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"]
-        assert security["capabilities"] == {"drop": ["ALL"]}
-        assert container["resources"]["requests"]["cpu"] and container["resources"]["limits"]["memory"]
-        assert re.search(r":\d", container["image"])
+        for each in (container, *spec.get("initContainers", [])):
+            security = each["securityContext"]
+            assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"]
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert each["resources"]["requests"]["cpu"] and each["resources"]["limits"]["memory"]
+            assert re.search(r":\d", each["image"])
         if name != "migrate":
             assert "livenessProbe" in container and name in of("PodDisruptionBudget")
     assert of("Namespace")["irisvue"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -103,10 +104,25 @@ def test_ports_and_addresses_agree() -> None:
     )
     env = {e["name"]: e.get("value") for e in pods()["triton"]["spec"]["containers"][0]["env"]}
     assert env["MODEL_REPOSITORY"] == given["IRISVUE_MODEL_REPOSITORY"]
-    assert env["PROFILE"] == "gpu-onnx" and pods("base")["triton"]["spec"]["containers"][0]["env"][0]["value"] == "cpu"
+    assert (env["PROFILE"], env["FALLBACK"]) == ("gpu", "gpu-onnx")
+    assert pods("base")["triton"]["spec"]["containers"][0]["env"][0]["value"] == "cpu"
     for name in ("api", "worker", "triton"):
         scraped = int(pods()[name]["metadata"]["annotations"]["prometheus.io/port"])
         assert scraped in numbers[name]
+
+
+def test_plans_and_models_are_kept_on_volumes() -> None:
+    spec = pods()["triton"]["spec"]
+    claims = {
+        v["name"]: v["persistentVolumeClaim"]["claimName"]
+        for v in spec["volumes"]
+        if len(v) == 2 and "persistentVolumeClaim" in v
+    }
+    assert set(claims.values()) == set(of("PersistentVolumeClaim")) == {"models", "plans"}
+    places = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
+    assert places["models"] == "/models" and places["plans"] == "/plans"
+    for claim in of("PersistentVolumeClaim").values():
+        assert claim["spec"]["accessModes"] == ["ReadWriteMany"], "every replica and every publisher mounts it"
 
 
 def test_only_workers_and_publishers_reach_triton() -> None:

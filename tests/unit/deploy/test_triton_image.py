@@ -74,12 +74,23 @@ def test_a_plan_that_cannot_be_built_ends_the_start_with_the_reason(tmp_path: Pa
     assert not list((tmp_path / "plans").rglob("*.plan"))
 
 
+def test_with_a_fallback_it_starts_without_plans_and_says_why(tmp_path: Path) -> None:
+    env = environment(tmp_path, PROFILE="gpu", FALLBACK="gpu-onnx", BROKEN="1")
+    for address in (env["MODEL_REPOSITORY"], "s3://models/prod"):
+        done = start(env | {"MODEL_REPOSITORY": address})
+        assert done.returncode == 0 and "--model-config-name=gpu-onnx" in done.stdout
+        assert ("a bucket" if "://" in address else "out of memory") in done.stderr
+    assert "--model-config-name=gpu " in start(env | {"BROKEN": ""}).stdout, "with plans again"
+    assert "it must be gpu-onnx or empty" in start(env | {"FALLBACK": "cpu"}).stderr
+
+
 def test_without_a_gpu_it_says_so_and_a_cpu_needs_none(tmp_path: Path) -> None:
     env = environment(tmp_path, PROFILE="gpu")
     (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
     assert "No GPU is visible" in start(env).stderr
     done = start(env | {"PROFILE": "cpu"})
     assert "model-config-name" not in done.stdout and "--allow-http=false" in done.stdout
+    assert "--grpc-http2-max-ping-strikes=0" in done.stdout, "calls may last for minutes"
     assert "it must be cpu, gpu or gpu-onnx" in start(env | {"PROFILE": "tpu"}).stderr
 
 
