@@ -28,13 +28,18 @@ def publish(
     side_px: int = 256,
     cache: Cache = CACHE,
     repository: Path = REPOSITORY,
-    version: int = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="This file instead, as in candidate/model.onnx; it is replaced if it is there.")
+    ] = None,
 ) -> None:
-    """Write CACHE/NAME.pt as ONNX into the model repository, after comparing torch with ONNX Runtime."""
+    """Write CACHE/NAME.pt as ONNX, as a new version in the model repository, after comparing it with torch."""
     from export.conversion import onnx
 
-    target = repository / name / str(version) / "model.onnx"
-    difference = onnx.export(onnx.load(name, cache / f"{name}.pt"), target, side_px)
+    weights = cache / f"{name}.pt"
+    if not weights.is_file():
+        _fail(f"There is no {weights}. Train it (train-unet, train-enhancer), or say where it is with --cache.")
+    target = out or repository / name / str(_next_version(repository / name)) / "model.onnx"
+    difference = onnx.export(onnx.load(name, weights), target, side_px)
     typer.echo(f"{target}: {_megabytes(target)}, largest difference to torch {difference:.2g}")
 
 
@@ -163,6 +168,12 @@ def smaller(
         typer.echo(f"{error}", err=True)
         raise typer.Exit(1) from None
     typer.echo(f"{target}: {_megabytes(target)}, 999 of 1,000 values within {difference:.3g}")
+
+
+def _next_version(model: Path) -> int:
+    """The number after the model's last version; one that was set aside (`.withdrawn-3`) keeps its number."""
+    numbers = [path.name.rpartition("-")[2] for path in model.glob("*") if path.is_dir()]
+    return max([int(number) for number in numbers if number.isdecimal()], default=0) + 1
 
 
 def _fail(message: str) -> NoReturn:

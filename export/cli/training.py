@@ -25,6 +25,7 @@ def train_unet(
     rate: Annotated[float, typer.Option(help="Highest learning rate of the fine steps.")] = 8e-4,
     resume: Annotated[bool, typer.Option(help="Continue from CACHE/iris_unet.pt.")] = False,
     from_onnx: Annotated[Path | None, typer.Option(help="Continue from a published model.onnx.")] = None,
+    held_out: Annotated[int, typer.Option(help="Number of pictures that are only scored on.", min=1)] = 600,
     device: Device = "cpu",
     cache: Cache = CACHE,
 ) -> None:
@@ -32,7 +33,7 @@ def train_unet(
     from export.training.segmenter import Source, Stage, train
 
     stages = [Stage(coarse_px, 16, coarse_steps, 2e-3), Stage(side_px, 8, fine_steps, rate)]
-    source = Source(cache / "drawn", pictures, first_picture, sharp, phones, textures)
+    source = Source(cache / "drawn", pictures, first_picture, sharp, phones, textures, held_out)
     out = cache / "iris_unet.pt"
     train(out, source, [stage for stage in stages if stage.steps], seed, device, out if resume else from_onnx)
 
@@ -62,10 +63,11 @@ def train_enhancer(
     steps: int = 20_000,
     seed: int = 2,
     resume: Annotated[bool, typer.Option(help="Continue from CACHE/realesrgan.pt.")] = False,
+    held_out: Annotated[int, typer.Option(help="Irises, and textures, that are only scored on.", min=1)] = 40,
     device: Device = "cpu",
     cache: Cache = CACHE,
 ) -> None:
     """Train the compact ×4 enhancer on drawn irises and textures; weights go to CACHE/realesrgan.pt."""
     from export.training.enhancer import Source, train
 
-    train(cache / "realesrgan.pt", Source(cache / "drawn", irises, textures), steps, seed, device, resume)
+    train(cache / "realesrgan.pt", Source(cache / "drawn", irises, textures, held_out), steps, seed, device, resume)

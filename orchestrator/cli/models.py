@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.cli import published_weights, rollout, shipped
+from orchestrator.cli import published_weights, rollout, shipped, side_by_side
 from orchestrator.cli.options import ModelName, OptionalDataFolder, Version
 from orchestrator.cli.output import write_picture
 from orchestrator.cli.photos import require_file
@@ -66,16 +66,18 @@ def publish(
     slower: Annotated[
         float, typer.Option(help="How many times as slow as the version in use it may be.", min=0.1)
     ] = 1.5,
+    experimental: Annotated[
+        bool,
+        typer.Option("--experimental", help="Publish it even if it is worse: it may be a shadow, and gets no jobs."),
+    ] = False,
     data: OptionalDataFolder = None,
 ) -> None:
     """Compare a candidate with the version in use; if it is good enough, load it without sending it any jobs."""
-    run(_publish(name, model, card, golden, sheet, slower, data))
+    run(_publish(replace(_read_candidate(name, model, card), experimental=experimental), golden, sheet, slower, data))
 
 
-async def _publish(
-    name: str, model: Path, card: Path, golden: Path | None, sheet: Path, slower: float, data: Path | None
-) -> int:
-    candidate = _read_candidate(name, model, card)
+async def _publish(candidate: Candidate, golden: Path | None, sheet: Path, slower: float, data: Path | None) -> int:
+    name = candidate.model
     tolerances = replace(tolerances_for(name), slower=slower)
     async with _publisher(data) as publisher:
         with bar("Publishing") as report:
@@ -85,7 +87,7 @@ async def _publish(
         write_picture(sheet, publication.sheet)
         console.print(f"largest differences: {sheet}", soft_wrap=True, highlight=False)
     finally:  # the candidate may be loaded by now, whether or not the picture could be written
-        _print_publication(name, publication)
+        _print_publication(candidate, publication)
     return 1 if publication.version is None else 0
 
 
@@ -104,13 +106,18 @@ def _print_comparison(name: str, in_use: str, comparison: Comparison) -> None:
     console.print(table)
 
 
-def _print_publication(name: str, publication: Publication) -> None:
+def _print_publication(candidate: Candidate, publication: Publication) -> None:
+    name = candidate.model
     if publication.version is None:
         print_error(f"{name} was not published: see the rows above that say no.")
         return
     old, new = publication.in_use, publication.version
-    console.print(f"[green]{name} {new} is loaded and gets no jobs yet.[/] What you may do next:")
-    for command in (f"shadow {name} {new}", f"route {name} {old}=90 {new}=10", f"promote {name} {new}"):
+    commands = [f"shadow {name} {new}", f"route {name} {old}=90 {new}=10", f"promote {name} {new}"]
+    if candidate.experimental:
+        commands = commands[:1]
+    jobs = "no jobs: it is experimental" if candidate.experimental else "no jobs yet"
+    console.print(f"[green]{name} {new} is loaded and gets {jobs}.[/] What you may do next:")
+    for command in commands:
         console.print(f"  irisvue models {command}", highlight=False)
 
 
@@ -167,5 +174,5 @@ async def _sweep(name: str, write: bool, data: Path | None) -> None:
             console.print(f"{name}: {words} in {path}, loaded.", highlight=False)
 
 
-for commands in (published_weights, rollout, shipped):
+for commands in (published_weights, rollout, shipped, side_by_side):
     app.add_typer(commands.app)

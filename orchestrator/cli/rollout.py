@@ -13,7 +13,7 @@ from orchestrator.cli.terminal import console, print_json, run
 from orchestrator.db.tables import ModelRoute, values_of
 from orchestrator.errors import Invalid, SetupError
 from orchestrator.rollout import routing
-from orchestrator.services import open_services
+from orchestrator.services import Services, open_services
 
 app = typer.Typer()
 
@@ -49,11 +49,13 @@ def _share(model: routing.ModelOverview, version: int) -> str:
     row = next(row for row in model.versions if row.version == version)
     if row.withdrawn_at:
         return "withdrawn"
-    if model.route is None:
-        newest = max(v.version for v in model.versions if not v.withdrawn_at)
-        return "100 %" if version == newest else ""
-    if model.route.shadow == str(version):
+    if model.route and model.route.shadow == str(version):
         return "shadow"
+    if row.experimental:
+        return "experimental"
+    if model.route is None:
+        newest = max(v.version for v in model.versions if not v.withdrawn_at and not v.experimental)
+        return "100 %" if version == newest else ""
     share = model.route.shares.get(str(version))
     return f"{share} %" if share else ""
 
@@ -71,7 +73,7 @@ def route(
 async def _route(name: str, words: list[str], data: Path | None) -> None:
     shares = _parse_shares(words)
     async with open_services(settings_for(data)) as services:
-        _print_route(await routing.set_route(services, name, shares, operator_name(), "route"))
+        await _print_route(services, await routing.set_route(services, name, shares, operator_name(), "route"))
 
 
 def _parse_shares(words: list[str]) -> routing.Shares:
@@ -93,7 +95,7 @@ def promote(name: ModelName, version: Version, data: OptionalDataFolder = None) 
 async def _promote(name: str, version: int, data: Path | None) -> None:
     shares = routing.Shares({str(version): routing.ALL_JOBS})
     async with open_services(settings_for(data)) as services:
-        _print_route(await routing.set_route(services, name, shares, operator_name(), "promote"))
+        await _print_route(services, await routing.set_route(services, name, shares, operator_name(), "promote"))
 
 
 @app.command()
@@ -104,12 +106,17 @@ def rollback(name: ModelName, data: OptionalDataFolder = None) -> None:
 
 async def _rollback(name: str, data: Path | None) -> None:
     async with open_services(settings_for(data)) as services:
-        _print_route(await routing.rollback(services, name, operator_name()))
+        await _print_route(services, await routing.rollback(services, name, operator_name()))
 
 
-def _print_route(row: ModelRoute) -> None:
+async def _print_route(services: Services, row: ModelRoute) -> None:
+    """The route, and whether a shadow ended with the one before."""
     shadow = f", shadow {row.shadow}" if row.shadow else ""
     console.print(f"{row.name}: {_shares_of(row)}{shadow}", highlight=False)
+    async with services.db() as session:
+        before = [old for old in await db.rollout.route_history(session, row.name) if old.id < row.id][:1]
+    if before and before[0].shadow and before[0].shadow != row.shadow:
+        console.print(f"{row.name} {before[0].shadow} is no longer a shadow.", highlight=False)
 
 
 def _shares_of(row: ModelRoute) -> str:
@@ -146,7 +153,7 @@ def shadow(
 
 async def _shadow(name: str, version: str | None, data: Path | None) -> None:
     async with open_services(settings_for(data)) as services:
-        _print_route(await routing.set_shadow(services, name, version, operator_name()))
+        await _print_route(services, await routing.set_shadow(services, name, version, operator_name()))
 
 
 @app.command()

@@ -159,7 +159,10 @@ class Job(Base):
 
 
 class ModelVersion(Base):
-    """A version of a model. Once withdrawn, it is no longer in the repository, and no new route may name it."""
+    """A version of a model. Once withdrawn, it is no longer in the repository, and no new route may name it.
+
+    An experimental one may be a shadow, and gets no jobs.
+    """
 
     __tablename__ = "model_versions"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -170,6 +173,7 @@ class ModelVersion(Base):
     published_by: Mapped[str]
     published_at: Mapped[datetime] = mapped_column(server_default=func.now())
     withdrawn_at: Mapped[datetime | None]
+    experimental: Mapped[bool] = mapped_column(server_default=false())
 
 
 class ModelRoute(Base):

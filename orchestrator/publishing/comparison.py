@@ -11,7 +11,9 @@ from orchestrator.publishing.answers import Answer
 from orchestrator.publishing.criteria import (
     Comparison,
     Criterion,
+    Shown,
     all_answered,
+    caption,
     differences,
     median_ms,
     median_time,
@@ -67,7 +69,22 @@ def compare(
         *problem_rows(pictures, new),
     )
     kept = {f"mean_{unit.lower()}": round(float(scores.mean()), 4), "median_ms": median_ms(new), "pictures": len(new)}
-    return Comparison(criteria, kept, worst_first(apart))
+    to_show = tuple(
+        Shown(i, _caption(unit, names[i], float(before[i]), float(scores[i]), apart[i], tolerances))
+        for i in worst_first(apart)
+    )
+    return Comparison(criteria, kept, to_show)
+
+
+def _caption(unit: str, name: str, before: float, score: float, apart: float, tolerances: Tolerances) -> str:
+    """Says which limit the picture breaks: a score of 1 may stand under a picture that is painted all over."""
+    return caption(
+        name,
+        (
+            (f"{unit} {before:.3f} -> {score:.3f}", before - score <= tolerances.worst_drop),
+            (f"outputs apart {apart:.3g}", apart <= tolerances.difference),
+        ),
+    )
 
 
 def _mean_score(unit: str, scores: Scores, before: Scores, tolerances: Tolerances) -> Criterion:

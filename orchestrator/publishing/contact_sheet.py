@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.pipeline.images import Pixels
 from orchestrator.publishing.answers import Answer
+from orchestrator.publishing.criteria import Shown
 from orchestrator.publishing.golden import GoldenPicture
 
 SIDE_PX = 256
@@ -17,17 +18,22 @@ GREEN = np.array([60, 220, 90])
 
 
 def contact_sheet(
-    model: str, pictures: Sequence[GoldenPicture], new: Sequence[Answer], old: Sequence[Answer], indices: Sequence[int]
+    model: str,
+    pictures: Sequence[GoldenPicture],
+    new: Sequence[Answer],
+    old: Sequence[Answer],
+    to_show: Sequence[Shown],
 ) -> Pixels:
-    """One row for each of these pictures: input, version in use, candidate, difference."""
+    """One row for each picture that is to be shown: input, version in use, candidate, difference."""
     rows = [_header("input", "in use", "candidate", "difference")]
-    for i in indices:
+    for picture in to_show:
+        i = picture.index
         image = _small(pictures[i].image)
         views = [_view(model, image, answer) for answer in (old[i], new[i])]
         difference = np.abs(views[0].astype(np.int16) - views[1].astype(np.int16)).max(axis=2)
         heat = cv2.applyColorMap(np.clip(difference * 3, 0, 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
         row = np.hstack([image, *views, heat])
-        _write(row, f"{pictures[i].name}  {old[i].score:.3f} -> {new[i].score:.3f}", (8, SIDE_PX - 10))
+        _write(row, picture.caption, (8, SIDE_PX - 10))
         rows.append(row)
     return np.vstack(rows)
 

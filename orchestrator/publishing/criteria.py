@@ -10,6 +10,7 @@ from orchestrator.publishing.golden import GoldenPicture
 
 WORST = 5  # pictures on the contact sheet
 PROBLEMS = 3  # that are named
+ANSWERED = "pictures answered"
 
 
 @dataclass(frozen=True)
@@ -28,24 +29,37 @@ class Criterion:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A picture for the contact sheet, by its index, and what is to be seen on it."""
+
+    index: int
+    caption: str
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """All criteria, the candidate's scores for its row, and the pictures that differ most (by index)."""
+    """All criteria, the candidate's scores for its row, and the pictures that differ most."""
 
     criteria: tuple[Criterion, ...]
     scores: dict[str, float]
-    worst: tuple[int, ...] = ()
+    worst: tuple[Shown, ...] = ()
 
     @property
     def good(self) -> bool:
         """Whether the candidate may be published."""
         return all(criterion.good for criterion in self.criteria)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the candidate answered to every picture, however well."""
+        return all(criterion.good for criterion in self.criteria if criterion.name == ANSWERED)
+
 
 def all_answered(new: Sequence[Answer], old: Sequence[Answer]) -> Criterion:
     """Whether the candidate answered to every picture."""
     answered = sum(answer.problem is None for answer in new)
     words = f"{answered} of {len(new)}", f"{len(old)}"
-    return Criterion("pictures answered", *words, "all", answered == len(new), "a tile without an answer fails its job")
+    return Criterion(ANSWERED, *words, "all", answered == len(new), "a tile without an answer fails its job")
 
 
 def median_time(new: Sequence[Answer], old: Sequence[Answer], slower: float) -> Criterion:
@@ -78,6 +92,11 @@ def _difference(one: Answer, other: Answer) -> float:
     return float(np.abs(one.output.astype(np.float32) - other.output.astype(np.float32)).mean())
 
 
-def worst_first(apart: Sequence[float]) -> tuple[int, ...]:
-    """The pictures on which the two differ most."""
-    return tuple(int(i) for i in np.argsort(-np.array(apart), kind="stable")[:WORST])
+def worst_first(apart: Sequence[float]) -> list[int]:
+    """The pictures on which the two differ most, by index."""
+    return [int(i) for i in np.argsort(-np.array(apart), kind="stable")[:WORST]]
+
+
+def caption(name: str, measured: Sequence[tuple[str, bool]]) -> str:
+    """A picture's name and what was measured on it, with an exclamation mark on what is not good; ASCII."""
+    return f"{name}: " + ", ".join(words if good else f"{words} (!)" for words, good in measured)

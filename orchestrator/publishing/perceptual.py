@@ -16,7 +16,9 @@ from orchestrator.publishing.answers import Answer
 from orchestrator.publishing.criteria import (
     Comparison,
     Criterion,
+    Shown,
     all_answered,
+    caption,
     differences,
     median_ms,
     median_time,
@@ -70,7 +72,25 @@ def compare_perceptual(
     }
     if ours.names:
         scores |= {"consistency_db": round(_mean_consistency(ours), 2), "detail": round(ours.detail, 3)}
-    return Comparison(criteria, scores, worst_first(differences(new, old)))
+    return Comparison(criteria, scores, _shown(pictures, new, old))
+
+
+def _shown(pictures: Sequence[GoldenPicture], new: Sequence[Answer], old: Sequence[Answer]) -> tuple[Shown, ...]:
+    """The pictures that are furthest from the version in use, with their consistency."""
+    return tuple(Shown(i, _caption(pictures[i], new[i])) for i in worst_first(differences(new, old)))
+
+
+def _caption(picture: GoldenPicture, answer: Answer) -> str:
+    if answer.output is None:
+        return caption(picture.name, [(f"{answer.problem}", False)])
+    output = np.asarray(answer.output, np.uint8)
+    consistency = fidelity.consistency_db(picture.image, output)
+    hole = float(np.abs(fidelity.deviation(picture.image, output)).max())
+    measured = (
+        (f"consistency {consistency:.1f} dB", consistency >= LEAST_CONSISTENCY_DB),
+        (f"worst pixel {hole:.0f} levels", hole <= HOLE_LEVELS),
+    )
+    return caption(picture.name, measured)
 
 
 def _enlargements(pictures: Sequence[GoldenPicture], answers: Sequence[Answer]) -> Enlargements:

@@ -8,13 +8,18 @@ from orchestrator.publishing.criteria import Comparison
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that is to become a version of a model, with its card and the name of the person who publishes it."""
+    """A file that is to become a version of a model, with its card and the name of the person who publishes it.
+
+    An experimental one only has to answer: it is published even if it is worse than the version in use, but may only
+    run as a shadow.
+    """
 
     model: str
     filename: str
     data: bytes
     card: str
     by: str
+    experimental: bool = False
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ async def publish(
         files = await version_files(publisher, signature, candidate, report)
         tried = replace(candidate, filename=signature.filename, data=files[signature.filename])
         examined = await examine(publisher, signature, tried, purpose, tolerances, golden_folder, report)
-        if not examined.comparison.good:
+        comparison = examined.comparison
+        if not (comparison.good or (candidate.experimental and comparison.answered)):
             return examined
         version = await _next_version(publisher, candidate.model)
         report(f"Adding version {version}", 0.9)
@@ -103,6 +104,7 @@ async def _add_version(
             "sha256": hashlib.sha256(candidate.data).hexdigest(),
             "card": candidate.card,
             "scores": examined.comparison.scores,
+            "experimental": candidate.experimental,
         }
         async with publisher.services.db.begin() as session:
             await db.rollout.add_version(session, model, version, candidate.by, **facts)

@@ -103,7 +103,7 @@ async def set_route(services: Services, name: str, shares: Shares, by: str, reas
 
     Raises:
         NotFound: there is no such model.
-        Conflict: a version is unknown or has been withdrawn.
+        Conflict: a version is unknown, has been withdrawn, or is experimental.
     """
     async with services.db.begin() as session:
         await db.rollout.lock_model(session, name)
@@ -129,9 +129,9 @@ async def set_shadow(services: Services, name: str, version: str | None, by: str
     """Run a version as the model's shadow on every job; None ends that. Raises as `set_route`."""
     async with services.db.begin() as session:
         await db.rollout.lock_model(session, name)
-        known = await _check_versions(session, name, [version] if version else [])
+        known = await _check_versions(session, name, [version] if version else [], shadow=True)
         before = (await db.rollout.current_routes(session)).get(name)
-        shares = Shares(before.shares if before else {str(known[-1].version): ALL_JOBS})
+        shares = Shares(before.shares if before else {_newest(name, known): ALL_JOBS})
         if version in shares.percent:
             raise Conflict(f"{name} {version} serves jobs already: a shadow is a version without a share.")
         reason = f"shadow {version}" if version else "no shadow"
@@ -171,12 +171,32 @@ def _largest(percent: Mapping[str, int]) -> str:
     return max(percent, key=lambda version: percent[version])
 
 
-async def _check_versions(session: Session, name: str, versions: Sequence[str]) -> list[ModelVersion]:
-    """All known versions of the model. Raises NotFound without any, Conflict where one of `versions` is missing."""
+def _newest(name: str, known: Sequence[ModelVersion]) -> str:
+    """The version that serves all jobs while there is no route. Raises Conflict where none may."""
+    serving = [row.version for row in known if row.withdrawn_at is None and not row.experimental]
+    if not serving:
+        raise Conflict(f"{name} has no version that may serve jobs.")
+    return str(max(serving))
+
+
+async def _check_versions(
+    session: Session, name: str, versions: Sequence[str], shadow: bool = False
+) -> list[ModelVersion]:
+    """All known versions of the model.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: one of `versions` is missing, or is experimental and is not to be a `shadow`.
+    """
     known = [row for row in await db.rollout.model_versions(session) if row.name == name]
     if not known:
         raise NotFound(f"There is no model {name}.")
-    usable = {str(row.version) for row in known if row.withdrawn_at is None}
+    usable = {str(row.version): row for row in known if row.withdrawn_at is None}
     if missing := [version for version in versions if version not in usable]:
         raise Conflict(f"{name} has no version {', '.join(missing)}; there are {', '.join(sorted(usable, key=int))}.")
+    if not shadow and (tried := [version for version in versions if usable[version].experimental]):
+        raise Conflict(
+            f"{name} {', '.join(tried)} is experimental: it may run as a shadow and gets no jobs. To give it some, "
+            "publish its file without --experimental."
+        )
     return known

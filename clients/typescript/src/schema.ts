@@ -1086,7 +1086,7 @@ export interface components {
         };
         /**
          * VersionResponse
-         * @description A version of a model. Once withdrawn, no route may name it.
+         * @description A version of a model. Once withdrawn, no route may name it; an experimental one may only be a shadow.
          */
         VersionResponse: {
             /** Version */
@@ -1108,6 +1108,8 @@ export interface components {
             published_at: string;
             /** Withdrawn At */
             withdrawn_at: string | null;
+            /** Experimental */
+            experimental: boolean;
         };
         /**
          * WebhookList

@@ -12,7 +12,7 @@ Version = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}$")]
 
 
 class VersionResponse(BaseModel):
-    """A version of a model. Once withdrawn, no route may name it."""
+    """A version of a model. Once withdrawn, no route may name it; an experimental one may only be a shadow."""
 
     version: str
     sha256: str | None
@@ -21,6 +21,7 @@ class VersionResponse(BaseModel):
     published_by: str
     published_at: datetime
     withdrawn_at: datetime | None
+    experimental: bool
 
     @classmethod
     def of(cls, row: ModelVersion) -> Self:

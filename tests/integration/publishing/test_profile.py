@@ -43,7 +43,7 @@ from tests import networks
 from tests.integration.publishing.versions import UNTIMED, candidate, unloaded
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 PROFILE = "cpu-alt"
 TRTEXEC = f"""#!{sys.executable}
 import os, shutil, sys

@@ -24,8 +24,10 @@ CARD = "# A candidate\n\n## Where it fails\n\nNowhere that is known.\n"
 UNTIMED = replace(SEGMENTING, slower=100)  # both are the same network; a busy machine must fail no test
 
 
-def candidate(data: bytes, model: str = SEGMENTER, filename: str = "model.onnx", card: str = CARD) -> Candidate:
-    return Candidate(model, filename, data, card, "tester")
+def candidate(
+    data: bytes, model: str = SEGMENTER, filename: str = "model.onnx", card: str = CARD, experimental: bool = False
+) -> Candidate:
+    return Candidate(model, filename, data, card, "tester", experimental)
 
 
 async def published(publisher: Publisher, data: bytes | None = None) -> int:
