@@ -16,7 +16,7 @@ from orchestrator.pipeline.geometry import enclosing_square
 from orchestrator.pipeline.images import Mask, Pixels, decode
 from orchestrator.pipeline.segment import IrisMasks, segment
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif"}
 MAX_PIXELS = 50_000_000
 MASK_FROM = 128  # grey levels: 170 iris, 255 pupil
 GOOD_IOU = 0.85

@@ -77,8 +77,10 @@ def bare(data: bytes) -> bytes:
         Unreadable: some of it lies beyond the end of the file.
     """
     meta = read_meta(data)
-    pictures = [meta.primary, *_alpha(meta)]
-    kept = dict.fromkeys(number for top in pictures for number in _tree(meta, top))
+    pictures = [meta.primary, *_alphas(meta, {meta.primary})]
+    parts = {*_tree(meta, meta.primary)}
+    tops = [*pictures, *_alphas(meta, parts - {meta.primary})]
+    kept = dict.fromkeys(number for top in tops for number in _tree(meta, top))
     if not set(kept) <= set(meta.items):
         raise Unreadable
     numbers = {old: new for new, old in enumerate(kept, 1)}
@@ -111,14 +113,18 @@ def _tree(meta: Meta, top: int) -> Iterator[int]:
         waiting += fresh
 
 
-def _alpha(meta: Meta) -> list[int]:
-    """The item that holds the main picture's transparency, if there is one."""
-    for (name, origin), targets in meta.references.items():
-        if name == b"auxl" and meta.primary in targets:
-            for box in _properties_of(meta, meta.items.get(origin, Item())):
-                if box.name == b"auxC" and bytes(box.body[4:]).split(b"\0", 1)[0] in ALPHAS:
-                    return [origin]
-    return []
+def _alphas(meta: Meta, pictures: set[int]) -> list[int]:
+    """The items that hold the transparency of these items."""
+    return [
+        origin
+        for (name, origin), targets in meta.references.items()
+        if name == b"auxl" and not pictures.isdisjoint(targets) and _is_alpha(meta, origin)
+    ]
+
+
+def _is_alpha(meta: Meta, number: int) -> bool:
+    kinds = (box for box in _properties_of(meta, meta.items.get(number, Item())) if box.name == b"auxC")
+    return any(bytes(box.body[4:]).split(b"\0", 1)[0] in ALPHAS for box in kinds)
 
 
 def _property(meta: Meta, index: int) -> Box | None:
