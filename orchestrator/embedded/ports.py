@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import ipaddress
 import secrets
 import socket
 from contextlib import suppress
@@ -37,6 +38,14 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this address, or the name localhost, is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def bind_error(host: str, port: int) -> OSError | None:

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 from orchestrator.auth.tokens import MODELS_WRITE, make_token
 from orchestrator.config import InferenceBackend
 from orchestrator.embedded import servers, triton_server
 from orchestrator.embedded.data_folder import hold_folder, own_repository, secret, write_address, write_settings
-from orchestrator.embedded.ports import HOST, free_port, wanted_or_free_port
+from orchestrator.embedded.ports import HOST, free_port, is_loopback, wanted_or_free_port
 from orchestrator.embedded.supervisor import Processes, ProcessSpec, start_process, start_server
 from orchestrator.errors import SetupError
 from orchestrator.reporting import Report, ignore_report
@@ -38,6 +39,11 @@ class Options:
     repository: Path | None = None
     triton: str | None = None
     host: str = HOST
+
+    @property
+    def starts_triton(self) -> bool:
+        """Whether a Triton server is started on this machine."""
+        return self.inference == "triton" and not self.triton
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,7 @@ async def _start_servers(
     options: Options, folder: Path, url: str, processes: Processes, report: Report
 ) -> dict[str, str]:
     """Start PostgreSQL, Redis and Triton, each with what it needs; returns the settings for our own processes."""
-    starts_triton = options.inference == "triton" and not options.triton
-    if starts_triton:
+    if options.starts_triton:
         triton_server.check_libpython()
     repository = options.repository.resolve() if options.repository else own_repository(folder)
     report("Starting PostgreSQL", 0)
@@ -109,7 +114,7 @@ async def _start_servers(
     }
     report("Migrating the database", 0.3)
     await _migrate(env, *([] if options.repository else ["--models"]))
-    if starts_triton:
+    if options.starts_triton:
         report("Starting Triton", 0.5)
         env["IRISVUE_TRITON_URL"] = await _start_triton(folder, repository, processes)
         env["IRISVUE_TRITON_CONTROL_KEY"] = secret(folder, "triton")
@@ -124,13 +129,19 @@ def _settings(options: Options, folder: Path, url: str) -> dict[str, str]:
         "IRISVUE_JWT_SECRET": secret(folder, "jwt"),
         "IRISVUE_LINK_SECRET": secret(folder, "links"),
         "IRISVUE_INFERENCE": options.inference,
-        "IRISVUE_WEBHOOK_PRIVATE_ADDRESSES": str(options.host == HOST),  # safe while only this machine can add webhooks
+        "IRISVUE_WEBHOOK_PRIVATE_ADDRESSES": str(_only_this_machine_calls(options)),
         "IRISVUE_DRAIN_S": os.environ.get("IRISVUE_DRAIN_S", "2"),  # Ctrl-C should not take long
     }
     if options.inference == "triton" and options.triton:
         env["IRISVUE_TRITON_URL"] = options.triton
         env["IRISVUE_TRITON_TRY_S"] = os.environ.get("IRISVUE_TRITON_TRY_S", "5")
     return env
+
+
+def _only_this_machine_calls(options: Options) -> bool:
+    """Whether nobody else can add a webhook: the API listens on loopback, and no balancer or tunnel leads to it."""
+    public = urlsplit(os.environ.get("IRISVUE_PUBLIC_URL", ""))
+    return is_loopback(options.host) and (not public.hostname or is_loopback(public.hostname))
 
 
 async def _start_postgres(folder: Path, processes: Processes) -> str:

@@ -1,4 +1,8 @@
-"""Users choose which addresses we call: only public ones are allowed, checked when the connection is made."""
+"""Users choose which addresses we call: only public ones are allowed, checked when the connection is made.
+
+A stack on a developer's machine also allows private ones. Link-local ones, where clouds hand out credentials, are
+never allowed.
+"""
 
 import asyncio
 import ipaddress
@@ -11,11 +15,16 @@ import httpcore
 
 from orchestrator.errors import Invalid
 
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+CARRY_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))  # NAT64, and what preceded it
+# Where clouds hand out their machines' credentials beside link-local addresses: AWS, Alibaba, Oracle, Azure.
+METADATA = {ipaddress.ip_address(a) for a in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")}
+METADATA_NAMES = ("metadata", "instance-data")
 LOCAL_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 MAX_URL = 2000
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 VISIBLE = re.compile(r"[!-~]+")
+OLD_NUMBERS = re.compile(r"(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
 
 
 class NotPublic(Exception):
@@ -24,14 +33,39 @@ class NotPublic(Exception):
 
 def is_public(address: str) -> bool:
     """Whether this IP address is on the public internet; an IPv6 address that carries an IPv4 one counts as it."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip = _reached(address)
+    return ip.is_global and not ip.is_multicast and ip not in METADATA
+
+
+def is_metadata(address: str) -> bool:
+    """Whether a cloud's machine may get its own credentials here: any link-local address, and a few others."""
+    ip = _reached(address)
+    return ip.is_link_local or ip in METADATA
+
+
+def _reached(address: str) -> Address:
+    """The address that a connection ends at. Raises ValueError for a name."""
+    host = address.partition("%")[0]
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        if not OLD_NUMBERS.fullmatch(host):
+            raise
+        ip = ipaddress.IPv4Address(_old_numbers(host))
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and ip in NAT64:
+        if inner is None and any(ip in network for network in CARRY_IPV4) and int(ip) > 1:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+        return inner or ip
+    return ip
+
+
+def _old_numbers(host: str) -> bytes:
+    """169.254.43518, 0xa9fea9fe and 2852039166 are addresses for a resolver, too. Raises ValueError."""
+    try:
+        return socket.inet_aton(host)
+    except OSError as error:
+        raise ValueError(host) from error
 
 
 def check_url(url: str, allow_private: bool) -> None:
@@ -50,17 +84,25 @@ def check_url(url: str, allow_private: bool) -> None:
         raise Invalid(
             "A webhook's address must not carry a user, a password, a fragment, blanks or special characters."
         )
+    if _is_metadatas(host):
+        raise Invalid(f"{host} is an address of the cloud's or the link's own; no webhook may have it.")
     if not allow_private and _is_local(host):
         raise Invalid(f"{host} is not a public address.")
 
 
-def _is_local(host: str) -> bool:
+def _is_metadatas(host: str) -> bool:
     try:
-        return not is_public(host)
+        return is_metadata(host.rstrip("."))
     except ValueError:
-        pass
+        return host.split(".")[0].lower() in METADATA_NAMES
+
+
+def _is_local(host: str) -> bool:
     name = host.rstrip(".").lower()
-    return "." not in name or f".{name}".endswith(LOCAL_NAMES)
+    try:
+        return not is_public(name)
+    except ValueError:
+        return "." not in name or f".{name}".endswith(LOCAL_NAMES)
 
 
 async def addresses_of(host: str, port: int) -> list[str]:
@@ -96,6 +138,8 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
             addresses = await self._resolve(host, port)
         except OSError as error:
             raise httpcore.ConnectError(f"{host} can't be resolved") from error
+        if any(map(is_metadata, addresses)):
+            raise NotPublic(f"{host} resolves to an address of the cloud's or the link's own")
         if not self._allow_private and not all(map(is_public, addresses)):
             raise NotPublic(f"{host} resolves to an address that is not public")
         for address in addresses[:-1]:

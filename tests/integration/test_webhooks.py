@@ -94,6 +94,14 @@ async def test_an_address_that_is_not_http_is_refused(user_api: httpx.AsyncClien
     assert (await user_api.post(WEBHOOKS, json={"url": "gopher://x"})).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[fe80::1]", "[::ffff:a9fe:a9fe]", "2852039166", "[fd00:ec2::254]"]
+)
+async def test_a_clouds_metadata_address_is_refused_even_to_a_developer(user_api: httpx.AsyncClient, host: str) -> None:
+    answer = await user_api.post(WEBHOOKS, json={"url": f"http://{host}/latest/meta-data/"})
+    assert answer.status_code == 422 and "no webhook may have it" in answer.json()["detail"]
+
+
 async def test_a_webhook_is_found_by_its_owner_alone(user_api: httpx.AsyncClient, stack: Stack, app: Receiver) -> None:
     address = f"{WEBHOOKS}/{(await registered(user_api, app.url))['id']}"
     calls = [("GET", ""), ("DELETE", ""), ("GET", "/deliveries"), ("POST", "/test"), ("POST", "/secret")]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.embedded.ports import HOST, free_port, listens
+from orchestrator.embedded.ports import HOST, free_port, is_loopback, listens
 from orchestrator.embedded.servers import package_folder
 from orchestrator.embedded.supervisor import Process, ProcessDied, ProcessSpec, start_server
 
@@ -17,6 +17,16 @@ def redis_spec(log: Path, port: int) -> ProcessSpec:
 
 async def ready(spec: ProcessSpec) -> bool:
     return spec.port is not None and "Ready to accept" in spec.log.read_text() and await listens(spec.port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "localhost", "::1"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.20", "laptop", "", "localhost.example.com"])
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
 
 
 def test_free_ports_are_outside_the_kernels_own_range() -> None:

@@ -6,7 +6,14 @@ import httpcore
 import pytest
 
 from orchestrator.errors import Invalid
-from orchestrator.notifications.public_addresses import NotPublic, PublicOnly, Resolve, check_url, is_public
+from orchestrator.notifications.public_addresses import (
+    NotPublic,
+    PublicOnly,
+    Resolve,
+    check_url,
+    is_metadata,
+    is_public,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +25,46 @@ from orchestrator.notifications.public_addresses import NotPublic, PublicOnly, R
 )
 def test_private_addresses_in_every_notation(address: str) -> None:
     assert not is_public(address)
+
+
+METADATA = (
+    "169.254.169.254 169.254.0.1 fe80::1 fe80::1%eth0 ::ffff:169.254.169.254 ::ffff:a9fe:a9fe ::169.254.169.254"
+    " 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe:: fd00:ec2::254 100.100.100.200 192.0.0.192 168.63.129.16"
+    " ::ffff:168.63.129.16 2852039166 0xa9fea9fe 0xA9.0xFE.0xA9.0xFE 169.254.43518 0251.0376.0251.0376"
+).split()
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_metadata_addresses_are_never_allowed(address: str) -> None:
+    assert is_metadata(address) and not is_public(address)
+    host = f"[{address.partition('%')[0]}]" if ":" in address else address
+    for url in (f"http://{host}/latest/meta-data", f"https://{host}:8080/", f"http://{host}./"):
+        if not url.endswith("]./"):
+            with pytest.raises(Invalid):
+                check_url(url, allow_private=True)
+
+
+@pytest.mark.parametrize("name", ["metadata.google.internal", "METADATA.google.internal.", "metadata", "instance-data"])
+def test_names_of_metadata_services_are_never_allowed(name: str) -> None:
+    with pytest.raises(Invalid):
+        check_url(f"http://{name}/", allow_private=True)
+
+
+@pytest.mark.parametrize("address", METADATA[:13])
+async def test_a_name_that_leads_to_metadata_is_never_called(address: str) -> None:
+    recorder = Recorder()
+    for answers in ([address], ["10.0.0.1", address]):
+        backend = PublicOnly(allow_private=True, resolve=resolver(answers), inner=recorder)
+        with pytest.raises(NotPublic):
+            await backend.connect_tcp("app.example.com", 443)
+    assert recorder.connected_to == []
+
+
+@pytest.mark.parametrize("address", "127.0.0.1 10.1.2.3 192.168.1.1 fd12:3456::1 ::1 2130706433 0.0.0.0".split())
+def test_private_addresses_are_allowed_to_a_developer(address: str) -> None:
+    check_url(f"http://[{address}]/" if ":" in address else f"http://{address}/", allow_private=True)
+    with pytest.raises(Invalid):
+        check_url(f"https://[{address}]/" if ":" in address else f"https://{address}/", allow_private=False)
 
 
 @pytest.mark.parametrize("address", "8.8.8.8 1.1.1.1 2606:4700:4700::1111 ::ffff:8.8.8.8 64:ff9b::808:808".split())
