@@ -1,17 +1,19 @@
 """Which running Irisvue a command works on, and as whom."""
 
+import asyncio
 import getpass
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.auth.tokens import MODELS_WRITE, make_token
 from orchestrator.cli.options import DEFAULT_DATA
-from orchestrator.cli.terminal import bar
+from orchestrator.cli.terminal import bar, print_note
 from orchestrator.config import Settings
 from orchestrator.config_check import read_settings
+from orchestrator.embedded import libpython
 from orchestrator.embedded.data_folder import is_running, read_address, read_secret, settings_of
 from orchestrator.embedded.stack import DEVELOPER, Options, Stack, open_stack
 from orchestrator.errors import SetupError
@@ -61,7 +63,12 @@ def settings_for(data: Path | None) -> Settings:
 
 @asynccontextmanager
 async def running_stack(options: Options) -> AsyncIterator[Stack]:
-    """Start a stack, with a bar until it is ready, and stop it at the end. Raises as `open_stack`."""
+    """Start a stack, with a bar until it is ready, and stop it at the end. Raises as `open_stack`.
+
+    Where Triton can't run for want of Python's library, ONNX Runtime takes its place, and a line says so.
+    """
+    if options.starts_triton and not await asyncio.to_thread(libpython.provide, print_note):
+        options = replace(options, inference="local")
     with ExitStack() as starting:
         report = starting.enter_context(bar("Starting"))
         async with open_stack(options, report) as stack:

