@@ -15,12 +15,14 @@ def evaluate(
     photos: Annotated[Path, typer.Option(help="Folder of photos.")],
     truth: Annotated[Path | None, typer.Option(help="Folder of masks with the same stem (PNG, iris ≥ 170).")] = None,
     out: Annotated[Path | None, typer.Option(help="Write overlays to look at into this folder.")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="CSV of the photos' groups: scores by group.")] = None,
+    turns: Annotated[bool, typer.Option("--turns", help="Also turned by 90, 180 and 270 degrees.")] = False,
     repository: Path = REPOSITORY,
 ) -> None:
     """Segment a folder of photos as the service does: refusals, confidence and, where there is a truth, IoU."""
     from export.evaluation.photos import evaluate_photos
 
-    evaluate_photos(photos, truth, out, repository)
+    evaluate_photos(photos, truth, out, repository, manifest, range(4) if turns else (0,))
 
 
 @app.command("evaluate-drawn")

@@ -1,6 +1,8 @@
 """Scores the segmentation with all its passes and checks on a folder of photos."""
 
 import asyncio
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from export.evaluation.groups import Outcome, group_table, read_manifest
 from export.evaluation.metrics import iou, roc_area
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.onnx import OnnxInfer
@@ -26,15 +29,17 @@ GOOD_IOU = 0.85
 class Row:
     """What became of one photo.
 
-    `presence` is that of the whole frame. `masks` is None where the photo was refused, and `error` is then the API's
-    error code. `iou` is None without a truth.
+    `turn` is how many quarter turns it was given, counter-clockwise. `presence` is that of the whole frame. `masks` is
+    None where the photo was refused, and `error` is then the API's error code. `iou` is None without a truth.
     """
 
     name: str
+    turn: int
     presence: float
     masks: IrisMasks | None
     error: str
     iou: float | None
+    seconds: float
 
     @property
     def confidence(self) -> float:
@@ -47,7 +52,14 @@ def photo_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
-def evaluate_photos(photos: Path, truth: Path | None, out: Path | None, repository: Path) -> list[Row]:
+def evaluate_photos(
+    photos: Path,
+    truth: Path | None,
+    out: Path | None,
+    repository: Path,
+    manifest: Path | None = None,
+    turns: Sequence[int] = (0,),
+) -> list[Row]:
     """Print what came of each photo in a folder, IoU of iris with pupil, and the confidence's ROC.
 
     Args:
@@ -55,11 +67,16 @@ def evaluate_photos(photos: Path, truth: Path | None, out: Path | None, reposito
         truth: folder of PNG masks with the photos' stems; an all black one says that there is no open eye.
         out: folder for overlays to look at.
         repository: of models; the newest versions are used.
+        manifest: CSV that says which groups the photos belong to, see `groups.read_manifest`.
+        turns: how many quarter turns each photo is given.
     """
     infer = OnnxInfer(repository)
-    rows = [asyncio.run(_evaluate(path, infer, truth, out)) for path in photo_files(photos)]
+    rows = [asyncio.run(_evaluate(path, turn, infer, truth, out)) for path in photo_files(photos) for turn in turns]
     console = Console()
     console.print(_table(rows))
+    if manifest:
+        outcomes = [Outcome(row.name, row.turn, row.masks is None, row.iou) for row in rows]
+        console.print(group_table(outcomes, read_manifest(manifest)))
     scored = [row for row in rows if row.iou is not None]
     if scored:
         ious = np.array([row.iou for row in scored])
@@ -69,19 +86,25 @@ def evaluate_photos(photos: Path, truth: Path | None, out: Path | None, reposito
     return rows
 
 
-async def _evaluate(path: Path, infer: OnnxInfer, truths: Path | None, out: Path | None) -> Row:
-    photo = decode(path.read_bytes(), MAX_PIXELS)
+async def _evaluate(path: Path, turn: int, infer: OnnxInfer, truths: Path | None, out: Path | None) -> Row:
+    upright = decode(path.read_bytes(), MAX_PIXELS)
+    photo = np.ascontiguousarray(np.rot90(upright, turn))
     frame = enclosing_square(photo).cut(photo, infer.segment_px)
     presence = float((await infer.segment(frame[None])).presence[0])
-    truth = _truth(truths / f"{path.stem}.png", photo) if truths else None
+    truth = _truth(truths / f"{path.stem}.png", upright) if truths else None
+    started = time.perf_counter()
     try:
         masks = await segment(photo, infer)
     except IrisvueError as error:
-        return Row(path.name, presence, None, error.code, None if truth is None else 0.0)
+        seconds = time.perf_counter() - started
+        return Row(path.name, turn, presence, None, error.code, None if truth is None else 0.0, seconds)
+    seconds = time.perf_counter() - started
     if out:
         out.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(out / f"{path.stem}.png"), _overlay(photo, masks.iris)[..., ::-1])
-    return Row(path.name, presence, masks, "", None if truth is None else iou(masks.iris, truth))
+        name = f"{path.stem}.png" if turn == 0 else f"{path.stem}-{turn * 90}.png"
+        cv2.imwrite(str(out / name), _overlay(photo, masks.iris)[..., ::-1])
+    score = None if truth is None else iou(masks.iris, np.rot90(truth, turn))
+    return Row(path.name, turn, presence, masks, "", score, seconds)
 
 
 def _truth(path: Path, photo: Pixels) -> Mask | None:
@@ -100,10 +123,12 @@ def _overlay(photo: Pixels, mask: Mask) -> Pixels:
 
 def _table(rows: list[Row]) -> Table:
     """`presence` is that of the whole frame → that of the last, closest look."""
-    table = Table("photo", "presence", "confidence", "iris", "IoU")
+    table = Table("photo", "presence", "confidence", "iris", "IoU", "ms")
     for row in rows:
         iris = f"r {row.masks.circle.radius:.0f} px" if row.masks else row.error
         closer = f" → {row.masks.presence:.2f}" if row.masks else ""
         score = "" if row.iou is None else f"{row.iou:.3f}"
-        table.add_row(row.name, f"{row.presence:.2f}{closer}", f"{row.confidence:.2f}", iris, score)
+        name = row.name if row.turn == 0 else f"{row.name} {row.turn * 90}°"
+        presence, milliseconds = f"{row.presence:.2f}{closer}", f"{row.seconds * 1000:.0f}"
+        table.add_row(name, presence, f"{row.confidence:.2f}", iris, score, milliseconds)
     return table

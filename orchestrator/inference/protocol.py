@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEGMENTER, ENHANCER, PREVIEW = "iris_unet", "realesrgan", "iris_preview"
-BACKGROUND, IRIS, PUPIL = 0, 1, 2  # classes; more may follow
+BACKGROUND, IRIS, PUPIL, SCLERA = 0, 1, 2, 3  # classes; a network may lack the last, and have more
 SCALE = 4  # of the enhancer
 # How far a TensorRT plan's answers may be from its ONNX file's (probability; grey levels), for 999 of 1,000 values.
 PLAN_TOLERANCE = {SEGMENTER: 0.03, ENHANCER: 2.0}

@@ -25,7 +25,10 @@ class Square:
     side: float
 
     def cut(self, photo: Pixels, side_px: int) -> Pixels:
-        """The region resized to (side_px, side_px, 3); beyond the photo its edge pixels are repeated."""
+        """The region resized to (side_px, side_px, 3); beyond the photo in the mean colour of what is inside.
+
+        Repeated edge pixels make streaks and a reflected one makes a second eye; a flat colour is taken for nothing.
+        """
         left, top = int(np.floor(self.x)), int(np.floor(self.y))
         size = max(round(self.side), 1)
         height, width = photo.shape[:2]
@@ -37,7 +40,8 @@ class Square:
             target = side_px - pads[2] - pads[3], side_px - pads[0] - pads[1]
             target = max(target[0], 1), max(target[1], 1)
             inner = np.asarray(cv2.resize(inner, target, interpolation=cv2.INTER_AREA), np.uint8)
-        padded = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_REPLICATE)
+        mean = cv2.mean(inner)
+        padded = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_CONSTANT, value=mean) if any(pads) else inner
         return np.asarray(cv2.resize(padded, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)
 
     def paste(self, values: NDArray[np.float32], height: int, width: int) -> Mask:
@@ -73,6 +77,19 @@ class Circle:
     radius: float
     outline_share: float
     mask_share: float
+
+    def is_about(self, other: "Circle") -> bool:
+        """Whether both are likely to be circles of one iris."""
+        larger = max(self.radius, other.radius)
+        apart = np.hypot(self.x - other.x, self.y - other.y)
+        return bool(apart < 0.35 * larger and min(self.radius, other.radius) > 0.67 * larger)
+
+
+def around(circle: Circle, diameters: float) -> Square:
+    """The square around a circle, so many of its diameters long, rounded to whole pixels as `cut` does."""
+    half = circle.radius * diameters
+    side = max(round(2 * half), 1)
+    return Square(float(np.floor(circle.x - half)), float(np.floor(circle.y - half)), side)
 
 
 def largest_piece(mask: Mask) -> Mask:

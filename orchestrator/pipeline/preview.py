@@ -8,7 +8,7 @@ from orchestrator.errors import NoIrisFound
 from orchestrator.inference.protocol import IRIS, PUPIL, Infer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black
-from orchestrator.pipeline.geometry import Circle, Square, fit_circle, largest_piece
+from orchestrator.pipeline.geometry import Circle, Square, around, fit_circle, largest_piece
 from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.outline_fit import outline_on_photo
 from orchestrator.pipeline.reflections import remove_reflections
@@ -18,23 +18,28 @@ from orchestrator.pipeline.segment import MIN_MASK_SHARE, IrisMasks
 DIAMETERS = 1.8  # side of the look, in iris diameters
 
 
-async def make_preview(photo: Pixels, circle: Circle, infer: Infer) -> Pixels | None:
+async def make_preview(photo: Pixels, circle: Circle, turn: int, infer: Infer) -> Pixels | None:
     """A first picture of the iris at `circle`, (P, P, 3) uint8, in one call where the provider has the ensemble.
 
-    None where one look is not enough to make one; the finished picture takes several.
+    The network sees the eye turned by `turn` quarters, counter-clockwise. None where one look is not enough to make a
+    picture; the finished one takes several.
     """
-    side = 2 * circle.radius * DIAMETERS
-    image = Square(circle.x - side / 2, circle.y - side / 2, side).cut(photo, infer.segment_px)
+    image = np.ascontiguousarray(np.rot90(around(circle, DIAMETERS).cut(photo, infer.segment_px), turn))
     try:
         preview = await infer.preview(image)
-        if preview is not None:
-            return preview
-        segmentation = await infer.segment(image[None])
-        probabilities, reflection = segmentation.probabilities[0], segmentation.reflection[0]
-        tile = cut_out(image, probabilities, reflection, float(segmentation.presence[0]), infer.tile_px)
-        return await infer.upscale(tile)
+        if preview is None:
+            preview = await _upscaled(image, infer)
     except NoIrisFound:
         return None
+    return np.ascontiguousarray(np.rot90(preview, -turn))
+
+
+async def _upscaled(image: Pixels, infer: Infer) -> Pixels:
+    """The preview, where there is no ensemble. Raises NoIrisFound."""
+    segmentation = await infer.segment(image[None])
+    probabilities, reflection = segmentation.probabilities[0], segmentation.reflection[0]
+    tile = cut_out(image, probabilities, reflection, float(segmentation.presence[0]), infer.tile_px)
+    return await infer.upscale(tile)
 
 
 def cut_out(

@@ -111,7 +111,7 @@ async def run(
 async def _find_iris(photo: Pixels, infer: Infer, budget: Budget, show: ShowPreview | None) -> tuple[bytes, Crop]:
     """The encoded mask on the photo's own grid, and the iris cut out; full-size masks are freed on return."""
     masks = await segment(photo, infer)
-    if show and (preview := await make_preview(photo, masks.circle, infer)) is not None:
+    if show and (preview := await make_preview(photo, masks.circle, masks.turn, infer)) is not None:
         await show(preview)
     mask_png = await asyncio.to_thread(encode_mask, masks.iris)
     return mask_png, await asyncio.to_thread(crop_iris, photo, masks, budget.max_result_px // SCALE)

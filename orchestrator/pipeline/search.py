@@ -1,97 +1,132 @@
-"""Where in a photo an eye may be: looks at the entire frame, then at smaller and smaller squares."""
+"""Where in a photo an eye may be: several hypotheses, each followed by closer looks, the clearest first."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.inference.protocol import IRIS, PUPIL, Infer
-from orchestrator.pipeline.geometry import Circle, Square, enclosing_square, fit_circle, largest_piece
+from orchestrator.inference.protocol import Infer
+from orchestrator.pipeline.geometry import Circle, Square, around, enclosing_square, fit_circle, largest_piece
 from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.looks import Look, ProbabilityMap, look, mean_look
+from orchestrator.pipeline.views import Tones, View
 
-ProbabilityMap = NDArray[np.float32]
-
-LOOK_DIAMETERS = (2.3, 1.8, 1.8)  # side of each closer look, in iris diameters
-PYRAMID_LEVELS = 3  # the frame, halves and quarters of it: down to an eye in a portrait
-SQUARES_PER_CALL = 8
+UPRIGHT, TURNED = (0,), (1, 3, 2)  # quarter turns; a phone held flat is more often on its side than upside down
+LAST_IF_LIKELY = 2  # stage after which no other follows when a confidence is LIKELY
+STAGES = ((0, UPRIGHT), (0, TURNED), (1, UPRIGHT), (2, UPRIGHT), (1, TURNED))  # level of the pyramid, turns
+FRAME_TONES = (Tones.PLAIN, Tones.STRETCHED)  # of first looks at the entire frame; further down only the last
+CONFIRM = ((2.3, Tones.STRETCHED, False), (2.3, Tones.PLAIN, True))  # side in iris diameters, tones, flipped
+REFINE = (
+    (1.8, Tones.STRETCHED, False),
+    (2.3, Tones.STRETCHED, True),
+    (1.8, Tones.PLAIN, True),
+    (2.3, Tones.PLAIN, False),
+)
+FINAL_DIAMETERS = 2.0  # side of the grid of the refined look
 MAX_PIECES = 3  # of one look's disc
-MAX_CANDIDATES = 4  # of one level that get a closer look
-MAYBE_PRESENT = 0.3  # presence that is worth a closer look
-MIN_PRESENCE = 0.6  # presence that a closer look must show
+MAX_CANDIDATES = 4  # of one stage that get a closer look
+MAX_FOLLOWED = 2  # of these that are refined
+MAYBE_PRESENT = 0.1  # presence that is worth a closer look
+MIN_FOLLOWED = 0.2  # presence in the first closer look that is worth more of them
+MIN_PRESENCE = 0.6  # presence that closer looks must show
 MAX_RADIUS_RATIO = 2.0  # between the iris in a closer look and the one seen from afar
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the segmenter sees in one square.
-
-    `disc` (iris or pupil), `pupil` and `reflection` are (S, S), 0–1; `presence`, 0–1, that an open eye is in it.
-    """
-
-    disc: ProbabilityMap
-    pupil: ProbabilityMap
-    reflection: ProbabilityMap
-    presence: float
+OUTSIDE, SECTORS, SCLERA_FROM = 0.15, 36, 0.4  # ring outside the circle, ± in radii; its parts; probability there
+SETTLED = 0.04  # a circle that moved by less, in radii, needs no further look
+MAX_ROUNDS = 3
+SURE, LIKELY = 0.7, 0.3  # confidence with which the search ends; with which it does not go further down
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A place that may be an eye: the square looked at, what was seen in it, and the circle of its disc.
 
-    `circle` is in the look's pixels, `circle_on_photo` in the photo's.
+    `circle` is in the look's pixels, `circle_on_photo` in the photo's. `turn`: quarter turns, counter-clockwise, after
+    which the eye stands upright.
     """
 
     square: Square
     look: Look
     circle: Circle
     circle_on_photo: Circle
+    turn: int = 0
+
+    @property
+    def confidence(self) -> float:
+        """0–1: how likely this is an open eye, and how far the outline can be trusted."""
+        return self.look.presence * outline_clarity(self.look.disc) * self.circle.mask_share
+
+    @property
+    def beside_sclera(self) -> float:
+        """0–1: on how much of the circle's circumference there is sclera just outside; 1 if the network knows none."""
+        ys, xs = np.mgrid[0 : len(self.look.sclera), 0 : len(self.look.sclera)]
+        x, y = xs - self.circle.x, ys - self.circle.y
+        ring = np.abs(np.hypot(x, y) / self.circle.radius - (1 + OUTSIDE)) < OUTSIDE
+        sectors = ((np.arctan2(y[ring], x[ring]) / (2 * np.pi) + 0.5) * SECTORS).astype(int) % SECTORS
+        sclera = np.bincount(sectors, self.look.sclera[ring], SECTORS)
+        pixels = np.maximum(np.bincount(sectors, minlength=SECTORS), 1)
+        return float((sclera / pixels > SCLERA_FROM).mean()) if self.look.sclera.any() else 1.0
 
 
-async def find_candidates(photo: Pixels, infer: Infer) -> AsyncIterator[Candidate]:
-    """Places where a closer look shows an open eye: level by level of the pyramid, the best of each level first."""
-    for level in range(PYRAMID_LEVELS):
+async def find_candidates(photo: Pixels, infer: Infer) -> AsyncIterator[tuple[int, list[Candidate]]]:
+    """What each stage found, the most confident first, by its number; a stage is only gone through when asked for."""
+    for stage, (level, turns) in enumerate(STAGES):
         squares = _pyramid(photo, level, infer.segment_px)
-        if not squares:
+        if squares:
+            tones = FRAME_TONES if level == 0 else FRAME_TONES[-1:]
+            yield stage, await _stage(photo, squares, turns, tones, infer)
+
+
+async def _stage(
+    photo: Pixels, squares: list[Square], turns: tuple[int, ...], tones: tuple[Tones, ...], infer: Infer
+) -> list[Candidate]:
+    circles = await _likely_circles(photo, squares, turns, tones, infer)
+    confirmed = await _look_closer(photo, circles[:MAX_CANDIDATES], CONFIRM, CONFIRM[0][0], infer)
+    expected_px = infer.segment_px / (2 * CONFIRM[0][0])
+    plausible = [
+        candidate
+        for candidate in confirmed
+        if candidate.look.presence >= MIN_FOLLOWED
+        and 1 / MAX_RADIUS_RATIO < candidate.circle.radius / expected_px < MAX_RADIUS_RATIO
+    ]
+    plausible.sort(key=lambda candidate: -candidate.confidence)
+    refined = [await _refine(photo, candidate, infer) for candidate in plausible[:MAX_FOLLOWED]]
+    return sorted(refined, key=lambda candidate: -candidate.confidence)
+
+
+async def _refine(photo: Pixels, candidate: Candidate, infer: Infer) -> Candidate:
+    """Look again, centred on what was seen, until the circle stays where it is."""
+    for _ in range(MAX_ROUNDS):
+        before = candidate.circle_on_photo
+        closer = await _look_closer(photo, [(before, candidate.turn)], REFINE, FINAL_DIAMETERS, infer)
+        if not closer:
             break
-        circles = await _likely_circles(photo, squares, infer)
-        looks = [await look_closer(photo, circle, LOOK_DIAMETERS[0], infer) for circle in circles[:MAX_CANDIDATES]]
-        expected_px = infer.segment_px / (2 * LOOK_DIAMETERS[0])
-        confirmed = [
-            candidate
-            for candidate in looks
-            if candidate
-            and candidate.look.presence >= MIN_PRESENCE
-            and 1 / MAX_RADIUS_RATIO < candidate.circle.radius / expected_px < MAX_RADIUS_RATIO
-        ]
-        for candidate in sorted(confirmed, key=lambda c: -_rank(c.look.presence, c.circle)):
-            yield candidate
+        candidate, after = closer[0], closer[0].circle_on_photo
+        moved = np.hypot(after.x - before.x, after.y - before.y) + abs(after.radius - before.radius)
+        if moved < SETTLED * after.radius:
+            break
+    return candidate
 
 
-async def look_closer(photo: Pixels, circle: Circle, diameters: float, infer: Infer) -> Candidate | None:
-    """Look at a square around a circle on the photo; None where nothing in it is round.
-
-    Args:
-        photo: (H, W, 3) uint8 sRGB.
-        circle: in the photo's pixels.
-        diameters: side of the square, in diameters of the circle.
-        infer: runs the segmenter.
-    """
-    side = 2 * circle.radius * diameters
-    square = Square(circle.x - side / 2, circle.y - side / 2, side)
-    look = await _look_twice(photo, square, infer)
-    seen = fit_circle(largest_piece(look.disc > 0.5))
-    return Candidate(square, look, seen, _on_photo(seen, square, infer.segment_px)) if seen else None
-
-
-async def _look_twice(photo: Pixels, square: Square, infer: Infer) -> Look:
-    """The mean of what is seen in the square and in its mirror image."""
-    image = square.cut(photo, infer.segment_px)
-    segmentation = await infer.segment(np.stack([image, image[:, ::-1]]))
-    classes = (segmentation.probabilities[0] + segmentation.probabilities[1, :, ::-1]) / 2
-    reflection = (segmentation.reflection[0] + segmentation.reflection[1, :, ::-1]) / 2
-    presence = float(segmentation.presence.mean())
-    return Look(classes[..., IRIS] + classes[..., PUPIL], classes[..., PUPIL], reflection, presence)
+async def _look_closer(
+    photo: Pixels,
+    circles: list[tuple[Circle, int]],
+    views: tuple[tuple[float, Tones, bool], ...],
+    diameters: float,
+    infer: Infer,
+) -> list[Candidate]:
+    """The mean of several looks at each circle, on a square of so many diameters; none where nothing is round."""
+    wanted = [
+        (around(circle, side), View(tones, flipped, turn)) for circle, turn in circles for side, tones, flipped in views
+    ]
+    looks = await look(photo, wanted, infer)
+    candidates = []
+    for n, (circle, turn) in enumerate(circles):
+        part = slice(n * len(views), (n + 1) * len(views))
+        square = around(circle, diameters)
+        seen = mean_look(looks[part], [square for square, _ in wanted[part]], square)
+        if fitted := fit_circle(largest_piece(seen.disc > 0.5)):
+            candidates.append(Candidate(square, seen, fitted, _on_photo(fitted, square, infer.segment_px), turn))
+    return candidates
 
 
 def _pyramid(photo: Pixels, level: int, side_px: int) -> list[Square]:
@@ -109,26 +144,23 @@ def _pyramid(photo: Pixels, level: int, side_px: int) -> list[Square]:
     return [s for s in squares if s.x + s.side > 0 and s.y + s.side > 0 and s.x < width and s.y < height]
 
 
-async def _likely_circles(photo: Pixels, squares: list[Square], infer: Infer) -> list[Circle]:
-    """Circles on the photo where a first look shows what may be an iris, best first."""
+async def _likely_circles(
+    photo: Pixels, squares: list[Square], turns: tuple[int, ...], tones: tuple[Tones, ...], infer: Infer
+) -> list[tuple[Circle, int]]:
+    """Circles on the photo, with the turn, where a first look shows what may be an iris, best first."""
+    wanted = [(square, View(tone, turn=turn)) for turn in turns for square in squares for tone in tones]
     ranked = []
-    for square, (disc, presence) in zip(squares, await _first_looks(photo, squares, infer), strict=True):
-        if presence >= MAYBE_PRESENT:
-            for circle in _circles_of(disc):
-                ranked.append((_rank(presence, circle), _on_photo(circle, square, infer.segment_px)))
-    ranked.sort(key=lambda pair: -pair[0])
-    return [circle for _, circle in ranked]
-
-
-async def _first_looks(photo: Pixels, squares: list[Square], infer: Infer) -> list[tuple[ProbabilityMap, float]]:
-    """The disc (S, S) and the presence in each square, a few squares in each call."""
-    looks = []
-    for start in range(0, len(squares), SQUARES_PER_CALL):
-        images = np.stack([square.cut(photo, infer.segment_px) for square in squares[start : start + SQUARES_PER_CALL]])
-        segmentation = await infer.segment(images)
-        discs = segmentation.probabilities[..., IRIS] + segmentation.probabilities[..., PUPIL]
-        looks += list(zip(discs, map(float, segmentation.presence), strict=True))
-    return looks
+    for (square, view), seen in zip(wanted, await look(photo, wanted, infer), strict=True):
+        if seen.presence >= MAYBE_PRESENT:
+            for circle in _circles_of(seen.disc):
+                rank = seen.presence * circle.mask_share * circle.outline_share
+                ranked.append((rank, _on_photo(circle, square, infer.segment_px), view.turn))
+    ranked.sort(key=lambda entry: -entry[0])
+    distinct: list[tuple[Circle, int]] = []
+    for _, circle, turn in ranked:
+        if not any(turn == other_turn and circle.is_about(other) for other, other_turn in distinct):
+            distinct.append((circle, turn))
+    return distinct
 
 
 def _circles_of(disc: ProbabilityMap) -> list[Circle]:
@@ -142,9 +174,14 @@ def _circles_of(disc: ProbabilityMap) -> list[Circle]:
     return circles
 
 
-def _rank(presence: float, circle: Circle) -> float:
-    """How likely a circle is the iris of an open eye; only good for comparing."""
-    return presence * circle.mask_share * circle.outline_share
+def outline_clarity(disc: ProbabilityMap) -> float:
+    """How decided a map is, 0–1: 1 minus twice the doubt in it, as a share of what is taken for iris.
+
+    The doubt of a pixel is p · (1 − p): next to none in a clear outline; much where lids, lashes or the dark hide the
+    limbus, where looks disagree, or where nothing is an iris.
+    """
+    doubt = float((disc * (1 - disc)).sum())
+    return max(0.0, 1.0 - 2 * doubt / max(float(disc.sum()), 1.0))
 
 
 def _on_photo(circle: Circle, square: Square, side_px: int) -> Circle:

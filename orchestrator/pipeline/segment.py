@@ -11,23 +11,14 @@ from orchestrator.pipeline.geometry import Circle, largest_piece
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.outline import Outline
 from orchestrator.pipeline.outline_fit import largest_piece_of, outline_on_photo
-from orchestrator.pipeline.search import (
-    LOOK_DIAMETERS,
-    MIN_PRESENCE,
-    Candidate,
-    Look,
-    ProbabilityMap,
-    find_candidates,
-    look_closer,
-)
+from orchestrator.pipeline.search import LAST_IF_LIKELY, LIKELY, MIN_PRESENCE, SURE, Candidate, find_candidates
 
-MAX_CHANGE = 1.4  # of the radius, from one look to the next
 MIN_RADIUS_PX = 20  # of the circle
 MIN_VISIBLE_RADIUS_PX = 14  # of a disc with as many pixels as can be seen of the iris
 MIN_VISIBLE = 0.2  # share of the circle that can be seen
 MIN_MASK_SHARE, MIN_OUTLINE_SHARE = 0.8, 0.15  # see `Circle`
 MIN_CONFIDENCE = 0.3
-UNDECIDED = (0.1, 0.9)  # between these a pixel may be iris or not
+MIN_TURNED_CONFIDENCE, MIN_BESIDE_SCLERA = 0.4, 0.1  # three turns more are three chances more to see what is not there
 MIN_REFLECTION = 0.2  # of the reflection map: recall and precision nearest to 0.9 and 0.8 on drawn eyes
 
 
@@ -47,13 +38,14 @@ class IrisMasks:
     presence: float
     confidence: float
     outline: Outline
+    turn: int = 0
 
 
 async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
     """Find the iris, its pupil and its reflections, and how confident the network is.
 
     Args:
-        photo: (H, W, 3) uint8 sRGB, upright; H and W from 64 to 12,000 px.
+        photo: (H, W, 3) uint8 sRGB; H and W from 64 to 12,000 px. An eye may lie on its side.
         infer: runs the segmenter.
 
     Raises:
@@ -63,35 +55,20 @@ async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
 
     Source: passes after PMC7922029 and model_repository/iris_unet/MODEL.md.
     """
-    async for candidate in find_candidates(photo, infer):
-        try:
-            refined, presence = await _refine(photo, candidate, infer)
-            return await _masks_of(photo, refined, presence)
-        except NoIrisFound:
-            pass  # what looked like an eye from afar was none; the next may be one
-    raise NoIrisFound
+    irises: list[Candidate] = []
+    async for stage, candidates in find_candidates(photo, infer):
+        irises += [candidate for candidate in candidates if _is_an_iris(candidate)]
+        best = max((candidate.confidence for candidate in irises), default=0.0)
+        if best >= SURE or (best >= LIKELY and stage >= LAST_IF_LIKELY):
+            break
+    if not irises:
+        raise NoIrisFound
+    return await _masks_of(photo, max(irises, key=lambda candidate: candidate.confidence))
 
 
-async def _refine(photo: Pixels, candidate: Candidate, infer: Infer) -> tuple[Candidate, float]:
-    """Look closer and closer; the last look worth keeping, and the mean presence of all. Raises NoIrisFound."""
-    presences = [candidate.look.presence]
-    for diameters in LOOK_DIAMETERS[1:]:
-        closer = await look_closer(photo, candidate.circle_on_photo, diameters, infer)
-        if closer is None:
-            raise NoIrisFound
-        change = closer.circle_on_photo.radius / candidate.circle_on_photo.radius
-        if not 1 / MAX_CHANGE < change < MAX_CHANGE and _confidence(closer.look) <= _confidence(candidate.look):
-            break  # a closer look corrects a little; one that changes much and is no more confident has lost the eye
-        candidate = closer
-        presences.append(candidate.look.presence)
-    return candidate, float(np.mean(presences))
-
-
-async def _masks_of(photo: Pixels, candidate: Candidate, presence: float) -> IrisMasks:
-    """The masks of the last look, on the photo's grid. Raises NoIrisFound, IrisTooSmall."""
+async def _masks_of(photo: Pixels, candidate: Candidate) -> IrisMasks:
+    """The masks of the last look, on the photo's grid. Raises IrisTooSmall."""
     look, square, circle = candidate.look, candidate.square, candidate.circle_on_photo
-    confidence = presence * outline_clarity(look.disc)
-    _require_an_iris(look.disc, candidate.circle, presence, confidence)
     reflection_map = (look.reflection + (0.5 - MIN_REFLECTION)).astype(np.float32)
     height, width = photo.shape[:2]
     outline = await asyncio.to_thread(outline_on_photo, look.disc, candidate.circle, square, height, width)
@@ -102,27 +79,18 @@ async def _masks_of(photo: Pixels, candidate: Candidate, presence: float) -> Iri
         raise IrisTooSmall
     pupil &= iris
     reflection &= iris
-    return IrisMasks(iris, pupil, reflection, circle, presence, confidence, outline)
+    return IrisMasks(iris, pupil, reflection, circle, look.presence, candidate.confidence, outline, candidate.turn)
 
 
-def _confidence(look: Look) -> float:
-    return look.presence * outline_clarity(look.disc)
-
-
-def outline_clarity(disc: ProbabilityMap) -> float:
-    """1 minus the number of undecided pixels, as a share of those that are taken for iris; at least 0.
-
-    A clear outline is a thin line of undecided pixels; where lids, lashes or the dark hide the limbus, or nothing is an
-    iris, there are many.
-    """
-    undecided = np.count_nonzero((disc > UNDECIDED[0]) & (disc < UNDECIDED[1]))
-    return max(0.0, 1.0 - undecided / max(int(np.count_nonzero(largest_piece(disc > 0.5))), 1))
-
-
-def _require_an_iris(disc: ProbabilityMap, circle: Circle, presence: float, confidence: float) -> None:
-    """Raises NoIrisFound unless the disc is one round shape, with enough of it visible."""
+def _is_an_iris(candidate: Candidate) -> bool:
+    """Whether an eye is there and its disc is one round shape, with enough of it visible."""
+    disc, circle = candidate.look.disc, candidate.circle
     visible = largest_piece(disc > 0.5).sum() / (np.pi * circle.radius**2)
-    if presence < MIN_PRESENCE or confidence < MIN_CONFIDENCE or visible < MIN_VISIBLE:
-        raise NoIrisFound
-    if circle.mask_share < MIN_MASK_SHARE or circle.outline_share < MIN_OUTLINE_SHARE:
-        raise NoIrisFound
+    return bool(
+        candidate.look.presence >= MIN_PRESENCE
+        and candidate.confidence >= (MIN_TURNED_CONFIDENCE if candidate.turn else MIN_CONFIDENCE)
+        and (candidate.turn == 0 or candidate.beside_sclera >= MIN_BESIDE_SCLERA)
+        and visible >= MIN_VISIBLE
+        and circle.mask_share >= MIN_MASK_SHARE
+        and circle.outline_share >= MIN_OUTLINE_SHARE
+    )

@@ -32,15 +32,28 @@ def test_a_folder_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         if name != "other":
             cv2.imwrite(str(tmp_path / "truth" / f"{name}.png"), np.uint8(255) * (drawn.iris | drawn.pupil))
     (tmp_path / "photos" / "notes.txt").write_text("no picture")
-    evaluated = evaluate_photos(tmp_path / "photos", tmp_path / "truth", tmp_path / "out", REPOSITORY)
-    rows = {row.name: row for row in evaluated}
+    (tmp_path / "groups.csv").write_text(
+        "file,groups,hard\neye.png,phone;brown,False\ncup.png,no eye,False\nother.png,phone,True\n"
+    )
+    evaluated = evaluate_photos(
+        tmp_path / "photos", tmp_path / "truth", tmp_path / "out", REPOSITORY, tmp_path / "groups.csv", turns=(0, 1)
+    )
+    rows = {row.name: row for row in evaluated if row.turn == 0}
     eye, cup, other = rows["eye.png"], rows["cup.png"], rows["other.png"]
     assert eye.iou is not None and eye.iou > 0.85 and eye.confidence > 0.6
     assert cup.error == "no_iris" and cup.confidence == cup.iou == 0.0
     assert other.iou is None and len(rows) == 3
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["eye.png", "other.png"]
+    turned = {row.name: row for row in evaluated if row.turn == 1}
+    assert turned["eye.png"].iou is not None and turned["eye.png"].iou > 0.85
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "eye-90.png", "eye.png", "other-90.png", "other.png"
+    ]  # fmt: skip
     printed = capsys.readouterr().out
-    assert f"mean IoU {eye.iou / 2:.3f}, lowest 0.000" in printed and "ROC curve 1.000" in printed
+    assert "lowest 0.000" in printed and "ROC curve 1.000" in printed
+    assert re.search(r"brown +│ 0\.9\d\d, 0\.9\d \(1\); 0/1 refused +│ 0\.\d{3}", printed)
+    assert re.search(r"no eye +│ 0\.000, 0\.00 \(1\); 1/1 refused", printed) and re.search(
+        r"hard +│ 0/1 refused", printed
+    )
 
 
 def test_drawn_pictures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

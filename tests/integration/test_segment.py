@@ -12,9 +12,13 @@ from orchestrator.config import ROOT
 from orchestrator.errors import IrisTooSmall, NoIrisFound, QualityIssue
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.inference.protocol import Segmentation
+from orchestrator.pipeline.geometry import Square
 from orchestrator.pipeline.images import Pixels, decode
-from orchestrator.pipeline.segment import outline_clarity, segment
+from orchestrator.pipeline.looks import Look
+from orchestrator.pipeline.search import Candidate, outline_clarity
+from orchestrator.pipeline.segment import segment
 from tests.conftest import PHOTOS
+from tests.disc_masks import circle_at
 
 MAX_PIXELS = 50_000_000
 
@@ -45,7 +49,7 @@ async def test_drawn_eyes_are_segmented() -> None:
 
 async def test_drawn_traps_and_shut_eyes_are_refused() -> None:
     accepted = 0
-    for seed in range(9_910_000, 9_910_024):
+    for seed in range(9_910_000, 9_910_016):
         drawn = eyes.draw(seed, 320, 320, "trap" if seed % 2 else "shut")
         try:
             await segment(drawn.image, local())
@@ -74,17 +78,29 @@ async def test_portrait_asks_to_move_closer_and_its_eyes_are_found_once_closer()
 
 
 class LosesOneEye(OnnxInfer):
-    """The real networks; the first look in which an iris fills much of the frame shows none."""
+    """The real networks; the first looks in which an iris fills much of the frame show none."""
 
     lost = False
 
     async def segment(self, images: Pixels) -> Segmentation:
         segmentation = await super().segment(images)
         disc = segmentation.probabilities[0, ..., 1:3].sum(-1) > 0.5
-        if not self.lost and disc.mean() > 0.2:
+        if not self.lost and disc.mean() > 0.12:
             self.lost = True
-            return replace(segmentation, probabilities=np.zeros_like(segmentation.probabilities))
+            probabilities = segmentation.probabilities.copy()
+            probabilities[:2] = 0  # both looks at the first candidate
+            return replace(segmentation, probabilities=probabilities)
         return segmentation
+
+
+class CountsPictures(OnnxInfer):
+    """The real networks, with a count of the pictures that the segmenter is shown."""
+
+    pictures = 0
+
+    async def segment(self, images: Pixels) -> Segmentation:
+        self.pictures += len(images)
+        return await super().segment(images)
 
 
 async def test_a_candidate_that_turns_out_to_be_none_gives_way_to_the_next() -> None:
@@ -116,11 +132,47 @@ async def test_too_small_an_iris_is_refused() -> None:
         await segment(tiny.image, local())
 
 
+@pytest.mark.parametrize("turn", [1, 2, 3])
+async def test_an_eye_that_lies_on_its_side_is_found_where_it_is(turn: int) -> None:
+    """The mask lies on the photo as it was sent."""
+    for seed in (9_800_001, 9_800_011):
+        drawn = eyes.draw(seed, 480, 360, "closeup")
+        masks = await segment(np.rot90(drawn.image, turn).copy(), local())
+        assert iou(masks.iris, np.rot90(drawn.iris | drawn.pupil, turn)) > 0.85
+
+
+async def test_an_upright_eye_costs_no_looks_at_turned_photos() -> None:
+    counting = CountsPictures(ROOT / "model_repository")
+    assert (await segment(eyes.draw(9_800_011, 480, 360, "closeup").image, counting)).turn == 0
+    assert counting.pictures <= 12
+
+
+async def test_an_eye_cut_by_the_frame_is_found() -> None:
+    drawn = eyes.draw(9_800_011, 480, 360, "closeup")
+    rows, columns = np.nonzero(drawn.iris | drawn.pupil)
+    top, left = int(np.quantile(rows, 0.25)), int(np.quantile(columns, 0.2))
+    masks = await segment(drawn.image[top:, left:].copy(), local())
+    assert iou(masks.iris, (drawn.iris | drawn.pupil)[top:, left:]) > 0.85
+
+
+def test_sclera_beside_a_circle_is_measured_around_it() -> None:
+    ys, xs = np.mgrid[0:256, 0:256]
+    distance = np.hypot(xs - 128, ys - 128)
+    disc, nothing = (distance < 60).astype(np.float32), np.zeros((256, 256), np.float32)
+    sclera = ((distance >= 60) & (xs > 128)).astype(np.float32)
+    circle = circle_at(128, 128, 60)
+    for seen, share in ((sclera, 0.5), (sclera * 0.3, 0.0), (nothing, 1.0)):
+        candidate = Candidate(Square(0, 0, 256), Look(disc, nothing, seen, nothing, 1.0), circle, circle)
+        assert candidate.beside_sclera == pytest.approx(share, abs=0.06)
+
+
 def test_an_outline_in_doubt_is_not_clear() -> None:
     ys, xs = np.mgrid[0:256, 0:256]
     distance = np.hypot(xs - 128, ys - 128)
     clear = 1 / (1 + np.exp((distance - 70) / 1.0))
     hidden = 1 / (1 + np.exp((distance - 70) / 15.0))
-    assert outline_clarity(clear.astype(np.float32)) > 0.85
-    assert outline_clarity(hidden.astype(np.float32)) < 0.3
+    assert outline_clarity(clear.astype(np.float32)) > 0.9
+    assert outline_clarity(hidden.astype(np.float32)) < 0.5
+    both_ways = np.where(distance < 70, 1.0, np.where(xs > 128, 0.4, 0.0)).astype(np.float32)
+    assert outline_clarity(both_ways) < 0.6, "some looks saw an iris there, others did not"
     assert outline_clarity(np.zeros((256, 256), np.float32)) == 1.0, "no pixel is in doubt; presence says the rest"

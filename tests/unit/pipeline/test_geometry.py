@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from orchestrator.pipeline.geometry import Square, enclosing_square, fit_circle, largest_piece
+from orchestrator.pipeline.geometry import Square, around, enclosing_square, fit_circle, largest_piece
+from tests.disc_masks import circle_at
 
 
 def disc(x: float, y: float, radius: float, height: int = 300, width: int = 400) -> np.ndarray:
@@ -54,12 +55,23 @@ def test_largest_piece_has_its_holes_filled() -> None:
     assert (largest_piece(mask) == disc(200, 150, 80)).all()
 
 
-def test_square_over_the_edge_repeats_the_edge_pixels() -> None:
+def test_square_over_the_edge_has_the_mean_colour_there() -> None:
     photo = np.zeros((100, 100, 3), np.uint8)
-    photo[:, :4] = 200
+    photo[:, :25] = 200
     cut = Square(-50, 0, 100).cut(photo, 50)
-    assert (cut[:, :20] == 200).all()
-    assert (cut[:, 30:] == 0).all()
+    assert (cut[:, :20] == 100).all()
+    assert (cut[:, 28:36] == 200).all() and (cut[:, 40:] == 0).all()
+
+
+def test_circles_of_one_iris_and_of_two() -> None:
+    circle = circle_at(100, 100, 40)
+    assert circle.is_about(circle_at(108, 96, 46))
+    assert not circle.is_about(circle_at(150, 100, 40))
+    assert not circle.is_about(circle_at(100, 100, 15)), "that is its pupil"
+
+
+def test_the_square_around_a_circle() -> None:
+    assert around(circle_at(100, 80, 20), 2.0) == Square(60, 40, 80)
 
 
 def test_enclosing_square_is_centred() -> None:
