@@ -91,17 +91,18 @@ async def batches() -> dict[str, Any]:
 
 async def swaps(times: int = 3) -> dict[str, Any]:
     """Seconds to publish and to roll back, and Triton's memory with a version loaded and after it is withdrawn."""
-    shipped = (ROOT / "model_repository" / SEGMENTER / "1" / "model.onnx").read_bytes()
+    folder = ROOT / "model_repository" / SEGMENTER
+    shipped, card = (folder / "1" / "model.onnx").read_bytes(), (folder / "MODEL.md").read_text()
     published, rolled, megabytes = [], [], []
     async with bench(workers=1, inference="triton") as b:
         config = b.services.settings
-        async with open_control(config.triton_url) as control:
+        async with open_control(config.triton_url, config.triton_control_key) as control:
             infer = await TritonInfer.connect(config.triton_url, 60)
             publisher = Publisher(b.services, open_repository(config.model_repository, config), control, infer)
             before = await _settled(b)
             for _ in range(times):
                 started = time.perf_counter()
-                publication = await publish(publisher, Candidate(SEGMENTER, "model.onnx", shipped, "x", "bench"))
+                publication = await publish(publisher, Candidate(SEGMENTER, "model.onnx", shipped, card, "bench"))
                 published.append(time.perf_counter() - started)
                 assert publication.version
                 loaded = await _settled(b)
