@@ -73,7 +73,12 @@ def publish(
     data: OptionalDataFolder = None,
 ) -> None:
     """Compare a candidate with the version in use; if it is good enough, load it without sending it any jobs."""
-    run(_publish(replace(_read_candidate(name, model, card), experimental=experimental), golden, sheet, slower, data))
+
+    async def work() -> int:  # `run` tells what is wrong with the files, too
+        candidate = replace(_read_candidate(name, model, card), experimental=experimental)
+        return await _publish(candidate, golden, sheet, slower, data)
+
+    run(work())
 
 
 async def _publish(candidate: Candidate, golden: Path | None, sheet: Path, slower: float, data: Path | None) -> int:
