@@ -73,7 +73,7 @@ def test_the_page_has_what_is_built_from_it() -> None:
     assert before and before == {path.name: path.read_text() for path in WEB.glob("*.js")}, "commit what it wrote"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_its_own_tests_against_the_live_stack(stack: Stack, eye_jpeg: bytes, tmp_path: Path) -> None:
     photo = tmp_path / "eye.jpg"
     photo.write_bytes(eye_jpeg)
