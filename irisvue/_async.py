@@ -11,11 +11,13 @@ from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from httpx_sse import ServerSentEvent, aconnect_sse
 
 from irisvue._bars import Step, progress_bar
+from irisvue._connection import Verify, no_answer, open_http
 from irisvue._errors import IrisvueError, JobFailed
 from irisvue._values import Event, Job, Photo
 
@@ -35,6 +37,10 @@ class AsyncClient:
         patience_s: how long `upload`, `submit` and `watch` keep trying while the server does not answer.
         silent_s: how long a stream may be silent before its connection is taken for dead and made anew. The server has
             something to say every 15 seconds.
+        verify: a file or folder of certificate authorities, an ssl.SSLContext, or False. Default: those of the machine
+            or, where they are set, of SSL_CERT_FILE and SSL_CERT_DIR.
+
+    Proxies are those of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY), except for this machine itself.
     """
 
     def __init__(
@@ -43,6 +49,7 @@ class AsyncClient:
         token: str | Callable[[], str] | None = None,
         patience_s: float = 60.0,
         silent_s: float = SILENT_S,
+        verify: Verify = True,
     ) -> None:
         self.url = (url or os.environ.get("IRISVUE_URL", "http://127.0.0.1:8000")).rstrip("/")
         source = os.environ.get("IRISVUE_TOKEN", "") if token is None else token
@@ -50,7 +57,8 @@ class AsyncClient:
         self._renewable = callable(source)
         self._patience_s = patience_s
         self._stream_timeout = httpx.Timeout(60, read=silent_s)
-        self._http = httpx.AsyncClient(base_url=self.url, timeout=httpx.Timeout(60, read=SILENT_S), trust_env=False)
+        self._verify = verify
+        self._http = open_http(self.url, verify, base_url=self.url, timeout=httpx.Timeout(60, read=SILENT_S))
 
     async def __aenter__(self) -> Self:
         """Open."""
@@ -190,12 +198,13 @@ class AsyncClient:
             try:
                 answer = await plain.get(url)
             except httpx.TransportError as error:
-                raise self._no_answer(error) from error
+                parts = urlsplit(url)  # without its signature
+                raise no_answer(f"{parts.scheme}://{parts.netloc}", error) from error
             if answer.is_error:
                 raise IrisvueError.of(answer)
             return answer.content
 
-        async with httpx.AsyncClient(timeout=60, trust_env=False) as plain:  # the link carries its own signature
+        async with open_http(url, self._verify, timeout=60) as plain:  # the link carries its own signature
             return await self._patiently(get)
 
     async def _pages(self, path: str, name: str, query: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
@@ -210,7 +219,7 @@ class AsyncClient:
             page += 1
 
     def _no_answer(self, error: Exception) -> IrisvueError:
-        return IrisvueError(f"{self.url} does not answer ({type(error).__name__}). Is it running?")
+        return no_answer(self.url, error)
 
     async def _json(self, method: str, path: str, key: str | None = None, **options: Any) -> Any:
         return (await self._request(method, path, key, **options)).json()

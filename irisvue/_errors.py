@@ -16,7 +16,8 @@ class IrisvueError(Exception):
     Attributes:
         detail: a sentence for people, the same as str().
         status: the HTTP status; 0 where no answer came.
-        code: the API's word for it, such as too_large; network where no answer came.
+        code: the API's word for it, such as too_large; network where no answer came, or certificate or proxy where that
+            is why.
         retry_after_s: how long the server asks to wait.
     """
 
@@ -27,7 +28,9 @@ class IrisvueError(Exception):
     @property
     def retryable(self) -> bool:
         """Whether the same request may succeed later."""
-        return self.status in (0, *RETRYABLE) or self.status >= 500
+        if self.status == 0:
+            return self.code == "network"
+        return self.status in RETRYABLE or self.status >= 500
 
     @classmethod
     def of(cls, answer: httpx.Response) -> "IrisvueError":

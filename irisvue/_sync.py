@@ -10,6 +10,7 @@ from anyio.from_thread import start_blocking_portal
 
 from irisvue._async import SILENT_S, AsyncClient, OnProgress, Source
 from irisvue._bars import Step
+from irisvue._connection import Verify
 from irisvue._values import Event, Job, Photo
 
 T = TypeVar("T")
@@ -24,10 +25,12 @@ class Client:
         token: str | Callable[[], str] | None = None,
         patience_s: float = 60.0,
         silent_s: float = SILENT_S,
+        verify: Verify = True,
     ) -> None:
-        self._exits = ExitStack()
-        self._portal = self._exits.enter_context(start_blocking_portal())
-        self._client = self._portal.call(AsyncClient, url, token, patience_s, silent_s)
+        with ExitStack() as exits:
+            self._portal = exits.enter_context(start_blocking_portal())
+            self._client = self._portal.call(AsyncClient, url, token, patience_s, silent_s, verify)
+            self._exits = exits.pop_all()
         self.url = self._client.url
 
     def __enter__(self) -> Self:

@@ -14,15 +14,20 @@ InferenceBackend = Literal["triton", "local"]
 class Settings(BaseSettings):
     """What a process of Irisvue needs to know. `irisvue up` sets all that one machine needs."""
 
-    model_config = SettingsConfigDict(env_prefix="IRISVUE_", env_file=None, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="IRISVUE_", env_file=None, extra="ignore", hide_input_in_errors=True)
 
     # Database, queue and object store
     database_url: str = Field(
         default="postgresql+asyncpg://postgres@localhost/irisvue",
-        description="Address of PostgreSQL, in SQLAlchemy's form for asyncpg.",
+        repr=False,
+        description="Address of PostgreSQL or its pooler, with libpq's options: "
+        "postgresql+asyncpg://user:password@host/irisvue?sslmode=verify-full&sslrootcert=/etc/ssl/db.pem",
     )
     redis_url: str = Field(
-        default="redis://localhost:6379/0", description="Address of Redis, which holds the queue and progress streams."
+        default="redis://localhost:6379/0",
+        repr=False,
+        description="Address of Redis, which holds the queue and progress streams: redis://, rediss:// (TLS), unix:// "
+        "or redis+sentinel://sentinel:26379,sentinel:26379/mymaster/0",
     )
     storage_url: str = Field(
         default="file:///var/lib/irisvue/objects", description="Object store: file:///folder or s3://bucket/prefix"

@@ -3,10 +3,13 @@
 import difflib
 import os
 import re
+from collections.abc import Callable
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
+from orchestrator.addresses import postgresql, redis
+from orchestrator.addresses.parts import AddressError, length, redacted
 from orchestrator.config import Settings, settings
 from orchestrator.errors import SetupError
 
@@ -14,20 +17,25 @@ PREFIX = "IRISVUE_"
 CLIENT_NAMES = {"IRISVUE_URL", "IRISVUE_TOKEN"}  # read by the clients, not by the service
 MIN_SECRET = 32  # RFC 7518: an HS256 key has at least as many bits as the hash
 
-# What a setting must look like: a pattern and an example.
+WEB = r"https?://[^/?#@\s]+([/?#][^@\s]*)?"  # no user, no password: other settings hold them, or nothing does
+
+# What a setting must look like: a pattern and an example. The addresses with passwords are read by their own modules.
 SHAPES: dict[str, tuple[str, str]] = {
-    "database_url": (r"postgresql\+asyncpg://.+/.+", "postgresql+asyncpg://user:password@host/irisvue"),
-    "redis_url": (r"(rediss?|unix)://.+", "redis://:password@host:6379/0"),
-    "storage_url": (r"file:///.+|s3://[^/]+.*", "s3://bucket/prefix"),
-    "public_url": (r"https?://[^/]+.*", "https://iris.example.com"),
-    "s3_endpoint": (r"https?://.+", "https://s3.example.com"),
-    "s3_public_endpoint": (r"https?://.+", "https://s3.example.com"),
-    "jwks_url": (r"https?://.+", "https://id.example.com/.well-known/jwks.json"),
-    "triton_url": (r"dns:///.+:\d+|[^/,]+:\d+(,[^/,]+:\d+)*", "triton-1:8001,triton-2:8001"),
+    "storage_url": (r"file:///.+|s3://[^/@:]+(/[^@]*)?", "s3://bucket/prefix"),
+    "model_repository": (r"s3://[^/@:]+(/[^@]*)?|(?!s3:).+", "s3://models/repository"),
+    "public_url": (WEB, "https://iris.example.com"),
+    "s3_endpoint": (WEB, "https://s3.example.com"),
+    "s3_public_endpoint": (WEB, "https://s3.example.com"),
+    "jwks_url": (WEB, "https://id.example.com/.well-known/jwks.json"),
+    "triton_url": (r"dns:///[^@,]+:\d+|[^/,@]+:\d+(,[^/,@]+:\d+)*", "triton-1:8001,triton-2:8001"),
     "otlp_endpoint": (r"https?://.+", "http://collector:4318"),
     "log_level": (r"DEBUG|INFO|WARNING|ERROR", "INFO"),
 }
+CHECKS: dict[str, Callable[[str], object]] = {"database_url": postgresql.arguments, "redis_url": redis.pool}
+WORD, PATH = r"[\w.,:/ -]{0,24}", r"[\w.,:/ -]*"
 EXAMPLES = {name: example for name, (_, example) in SHAPES.items()} | {
+    "database_url": "postgresql+asyncpg://user:password@host/irisvue",
+    "redis_url": "redis://:password@host:6379/0",
     "jwt_secret": "the output of: openssl rand -hex 32",
     "link_secret": "the output of: openssl rand -hex 32",
     "fcm_credentials": "/run/secrets/firebase.json",
@@ -39,17 +47,22 @@ EXAMPLES = {name: example for name, (_, example) in SHAPES.items()} | {
 
 def read_settings() -> Settings:
     """This process's settings. Raises SetupError with a line for each one that is wrong or missing."""
+    values = typed_settings()
+    if lines := [*_wrong_shapes(values), *_missing_or_contradictory(values)]:
+        raise SetupError("\n".join(lines))
+    return values
+
+
+def typed_settings() -> Settings:
+    """This process's settings; each is of its type, and nothing else is known of it. Raises SetupError."""
     try:
-        values = settings()
+        return settings()
     except ValidationError as error:
         lines = [_line(str(e["loc"][0]).lower(), e["msg"], e["input"]) for e in error.errors()]
         raise SetupError("\n".join(lines)) from None
     except SettingsError as error:  # a value that should be JSON is not
         field = re.search(r'field "(\w+)"', str(error))
         raise SetupError(_not_json(field[1] if field else "")) from None
-    if lines := [*_wrong_shapes(values), *_missing_or_contradictory(values)]:
-        raise SetupError("\n".join(lines))
-    return values
 
 
 def unknown_names() -> list[str]:
@@ -66,16 +79,21 @@ def unknown_names() -> list[str]:
 
 
 def _line(name: str, problem: str, value: object) -> str:
-    """What is wrong with a setting, with its value (of a secret only the length) and an example."""
-    default = Settings.model_fields[name].default
-    example = EXAMPLES.get(name, default)
-    secret = isinstance(default, SecretStr) or "secret" in name or "key" in name
-    displayed = f"a text of {len(str(value))} characters" if secret else repr(_without_password(str(value)))
-    return f"{PREFIX}{name.upper()} is {displayed}: {problem}. Example: {PREFIX}{name.upper()}={example}"
+    """What is wrong with a setting, with what may be shown of its value and an example."""
+    example = EXAMPLES.get(name, Settings.model_fields[name].default)
+    setting = PREFIX + name.upper()
+    return f"{setting} is {_displayed(name, str(value))}: {problem}. Example: {setting}={example}"
 
 
-def _without_password(address: str) -> str:
-    return re.sub(r"(://[^:/@]*:)[^@/]+@", r"\1***@", address)
+def _displayed(name: str, value: str) -> str:
+    """A value for a message. What may be a secret, also one that was set under a wrong name, is only a length."""
+    if "://" in value:
+        return redacted(value)
+    secret = isinstance(Settings.model_fields[name].default, SecretStr) or "secret" in name or "key" in name
+    if name in CHECKS:
+        secret = value not in EXAMPLES[name]  # a word of the example is none
+    harmless = PATH if name == "fcm_credentials" else WORD
+    return length(value) if secret or not re.fullmatch(harmless, value) else repr(value)
 
 
 def _not_json(field: str) -> str:
@@ -89,6 +107,11 @@ def _wrong_shapes(values: Settings) -> list[str]:
         value = getattr(values, name)
         if value is not None and not re.fullmatch(shape, value):
             lines.append(_line(name, "it does not have this setting's form", value))
+    for name, check in CHECKS.items():
+        try:
+            check(getattr(values, name))
+        except AddressError as error:
+            lines.append(_line(name, error.detail, getattr(values, name)))
     return lines
 
 
@@ -103,6 +126,9 @@ def _missing_or_contradictory(values: Settings) -> list[str]:
         lines.append(f"Links to a folder's objects must be signed. Set {PREFIX}LINK_SECRET={EXAMPLES['link_secret']}")
     if values.s3_kms_key_id and not values.s3_encryption.startswith("aws:kms"):
         lines.append(_line("s3_encryption", "a KMS key is set beside it, so it must be aws:kms", values.s3_encryption))
+    if (values.s3_access_key_id is None) != (values.s3_secret_access_key is None):
+        missing = "s3_access_key_id" if values.s3_access_key_id is None else "s3_secret_access_key"
+        lines.append(f"One half of the bucket's key is missing: set {PREFIX}{missing.upper()} too, or neither.")
     if values.fcm_credentials is not None and not os.path.isfile(values.fcm_credentials):  # Path.is_file may raise
         lines.append(_line("fcm_credentials", "there is no such file", values.fcm_credentials))
     return lines

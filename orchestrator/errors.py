@@ -147,6 +147,10 @@ class StoreUnavailable(TransientError):
     code = "store_unavailable"
 
 
+class ListingDenied(StoreUnavailable):
+    """The key of the bucket lacks the right to list it (s3:ListBucket)."""
+
+
 class DatabaseUnavailable(TransientError):
     """The database did not answer in time."""
 

@@ -8,18 +8,20 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from arq.connections import ArqRedis
+from obstore.exceptions import BaseError
+from redis.exceptions import RedisError, ResponseError
 
-from orchestrator import db, queue
+from orchestrator import db, queue, redis_client
+from orchestrator.bucket import RIGHTS, is_denied
 from orchestrator.db.migrations import behind
 from orchestrator.errors import IrisvueError
-from orchestrator.progress.events import UNREACHABLE
 from orchestrator.services import Services
 from orchestrator.storage import Storage
 
@@ -51,9 +53,11 @@ async def database(services: Services, now: Callable[[], float] = time.time) -> 
             database_time = await db.server.clock(session)
             our_time = (before + now()) / 2
             migrations = behind(await db.server.revision(session)) or "ok"
+            writable = await db.server.takes_writes(session)
     except (*db.UNAVAILABLE, db.DBAPIError) as error:  # also a wrong password or an unknown database
-        return {"database": f"not reachable ({cause_of(error)})"}
-    return {"database": "ok", "migrations": migrations, "clock": skew(our_time, database_time)}
+        return {"database": _unreachable(error)}
+    database = "ok" if writable else "takes no writes: it is a standby, or set to read only"
+    return {"database": database, "migrations": migrations, "clock": skew(our_time, database_time)}
 
 
 def skew(our_time: float, database_time: float) -> str:
@@ -64,12 +68,20 @@ def skew(our_time: float, database_time: float) -> str:
     return f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the database's: let both follow NTP"
 
 
-async def redis(services: Services) -> dict[str, str]:
-    """Whether Redis answers, and whether a worker has been seen."""
+def _unreachable(error: BaseException) -> str:
+    """That the database can't be reached: the kind of the error and, where it is known, what is wrong."""
+    words = db.reason(error)
+    return f"not reachable ({cause_of(error)}){f': {words}' if words else ''}"
+
+
+async def redis(client: ArqRedis) -> dict[str, str]:
+    """Whether Redis takes writes, and whether a worker has been seen."""
     try:
-        workers = "ok" if await queue.worker_seen(services.redis) else "none seen"
-    except UNREACHABLE as error:
-        return {"queue": f"not reachable ({cause_of(error)})"}
+        await queue.write_something(client)
+        workers = "ok" if await queue.worker_seen(client) else "none seen"
+    except (RedisError, OSError) as error:  # also a user who may not write
+        what = "takes no work" if isinstance(error, ResponseError) else "not reachable"
+        return {"queue": f"{what} ({type(error).__name__}): {redis_client.reason(error)}"}
     return {"workers": workers, "queue": "ok"}
 
 
@@ -94,11 +106,26 @@ def _folder(folder: Path, min_free_bytes: int) -> str:
     return "ok" if free_bytes > min_free_bytes else f"only {free_bytes // 2**20} MB are left on the disk of {folder}"
 
 
+DENIED = "access denied"
+# What S3 calls the reason that it denies access.
+DENIALS = {
+    "InvalidAccessKeyId": "it does not know the access key",
+    "SignatureDoesNotMatch": "the secret of the access key is wrong",
+    "RequestTimeTooSkewed": "this machine's clock is wrong",
+    "ExpiredToken": "the session token has expired",
+    "InvalidToken": "the session token does not belong to this key",
+    "NoSuchBucket": "there is no such bucket",
+    "AllAccessDisabled": "the bucket is closed",
+}
+
+
 def store_error(error: BaseException) -> str:
     """An error of the object store in words, by its cause."""
     message = str(error)
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        return "access denied: look at the key, its rights on the bucket, and this machine's clock"
+    if (code := re.search(r"<Code>(\w+)</Code>", message)) and code[1] in DENIALS:
+        return DENIALS[code[1]]
+    if is_denied(error):
+        return f"{DENIED}: look at the key, its rights on the bucket, and this machine's clock"
     if certificate := re.search(r"InvalidCertificate\(\s*(\w+)", message):
         return f"its certificate is not valid: {certificate[1].removesuffix('Context')}"
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in message:
@@ -107,17 +134,31 @@ def store_error(error: BaseException) -> str:
 
 
 async def written(storage: Storage) -> str:
-    """Write, read and delete an object: "ok" or what is wrong."""
+    """Write, read, list and delete an object: "ok" or what is wrong, with the right that a bucket's key lacks."""
     key, data = f"health/doctor-{uuid4()}", b"Irisvue was here."
-    if (state := await store(storage)) != "ok":
+    if (state := await store(storage)) != "ok" and not state.startswith(DENIED):
         return state
-    try:
-        await storage.put(key, data, "text/plain")
-        read = await storage.get(key)
-        await storage.delete([key])
-    except IrisvueError as error:
-        return store_error(error.__cause__ or error)
-    return "ok" if read == data else "what is read is not what was written"
+    steps: dict[str, Callable[[], Awaitable[object]]] = {
+        "put": lambda: storage.put(key, data, "text/plain"),
+        "get": lambda: storage.get(key),
+        "list": lambda: storage.keys("health/"),
+        "delete": lambda: storage.delete([key]),
+    }
+    lacking = []
+    for step, work in steps.items():
+        try:
+            read = await work()
+        except IrisvueError as error:
+            words = store_error(error.__cause__ or error)
+            if not words.startswith(DENIED):
+                return words
+            lacking.append(RIGHTS[step])
+            if step == "put":
+                break
+        else:
+            if step == "get" and read != data:
+                return "what is read is not what was written"
+    return f"the bucket's key lacks the right to {', '.join(lacking)}" if lacking else "ok"
 
 
 async def certificate(url: str) -> str:

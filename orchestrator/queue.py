@@ -3,57 +3,32 @@
 Redis keys of arq: `irisvue:queue` is a sorted set of `{job}:{attempt}`, the oldest first; `arq:job:*`,
 `arq:in-progress:*` and `arq:retry:*` expire by themselves. arq refuses a job id that it knows, so each attempt has its
 own: enqueuing the same attempt twice does nothing. Keys of ours: `irisvue:turn:{task}` names the leader of periodic
-work, `irisvue:models_busy` (expires after MODELS_BUSY_S) says that the models' queue is full, and
-`irisvue:held:{job}:{attempt}` (expires after HELD_S) that a worker has taken an attempt out and waits for the models.
+work, `irisvue:models_busy` (expires after MODELS_BUSY_S) says that the models' queue is full,
+`irisvue:held:{job}:{attempt}` (expires after HELD_S) that a worker has taken an attempt out and waits for the models,
+and `irisvue:written` (expires after WRITTEN_S) is what health checks write.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, cast
 from uuid import UUID
 
-from arq import create_pool
-from arq.connections import ArqRedis, RedisSettings
+from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.connection import DefaultParser
-from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
+from redis.asyncio import Redis
 
 from orchestrator.config import Settings
-from orchestrator.errors import SetupError
+from orchestrator.redis_client import open_pool
 
 QUEUE = "irisvue:queue"
 FUNCTION = "process"
 HEAD_START = {"interactive": timedelta(seconds=30), "background": timedelta(0)}
 LONG_AGO = timedelta(days=1)  # arq runs no job early: clocks of workers and database may differ by this much
 EXPIRES = timedelta(days=7)
-CONNECT_TRIES = 30  # a second apart
 MODELS_BUSY, MODELS_BUSY_S = "irisvue:models_busy", 5
 HELD_S = 10
-
-
-# Before version 7, Redis hides the code of an error within a script.
-IN_A_SCRIPT = re.compile(r"ERR Error running script .*: -((?:MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY) .*)")
-
-
-class OutageParser(DefaultParser):  # type: ignore[misc, valid-type]
-    """Gives every error that is an outage a class of its own; redis-py takes some of them for mistakes in a command."""
-
-    EXCEPTION_CLASSES: ClassVar[dict[str, Any]] = {
-        **DefaultParser.EXCEPTION_CLASSES,
-        "MASTERDOWN": MasterDownError,  # a replica that has lost its master
-        "MISCONF": ReadOnlyError,  # it can't write to its disk
-        "NOREPLICAS": ReadOnlyError,
-    }
-
-    @classmethod
-    def parse_error(cls, response: str) -> ResponseError:
-        """The exception for an error reply."""
-        hidden = IN_A_SCRIPT.match(response)
-        error: ResponseError = super().parse_error(hidden[1] if hidden else response)
-        return error
+WRITTEN_S = 5
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -61,27 +36,10 @@ def dump(value: dict[str, Any]) -> bytes:
     return json.dumps(value, default=str).encode()
 
 
-def redis_settings(settings: Settings) -> RedisSettings:
-    """Arq's own connection settings."""
-    options = RedisSettings.from_dsn(settings.redis_url)
-    options.conn_retries = CONNECT_TRIES
-    return options
-
-
 async def open_queue(settings: Settings, patient: bool = True) -> ArqRedis:
     """Connect; close with `aclose`. Raises SetupError when Redis does not answer, after half a minute or at once."""
-    options = redis_settings(settings)
-    options.conn_retries = options.conn_retries if patient else 0
-    try:
-        redis = await create_pool(options, job_serializer=dump, job_deserializer=json.loads, default_queue_name=QUEUE)
-    except (RedisError, OSError) as error:
-        raise SetupError(
-            f"Redis does not answer at {options.host}:{options.port} ({type(error).__name__}). "
-            "Look at IRISVUE_REDIS_URL, and whether it runs."
-        ) from error
-    pool = redis.connection_pool  # arq does not take a parser
-    redis.connection_pool = ConnectionPool(pool.connection_class, **pool.connection_kwargs, parser_class=OutageParser)
-    await pool.disconnect()
+    redis = cast(ArqRedis, ArqRedis.from_pool(await open_pool(settings.redis_url, patient)))
+    redis.job_serializer, redis.job_deserializer, redis.default_queue_name = dump, json.loads, QUEUE
     return redis
 
 
@@ -143,6 +101,11 @@ async def length(queue: ArqRedis) -> int:
 async def worker_seen(queue: ArqRedis) -> bool:
     """Whether any worker has reported in the last seconds."""
     return bool(await queue.exists(f"{QUEUE}:health-check"))
+
+
+async def write_something(queue: ArqRedis) -> None:
+    """Write a key that expires. Raises Redis's own errors where it takes no writes."""
+    await queue.set("irisvue:written", 1, ex=WRITTEN_S)
 
 
 async def lead(queue: ArqRedis, task: str, for_s: float) -> bool:

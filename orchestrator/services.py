@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from arq.connections import ArqRedis
 
+from orchestrator import db
 from orchestrator.config import Settings
 from orchestrator.db import Sessions, open_database
 from orchestrator.progress.hub import Hub
@@ -40,5 +41,9 @@ async def open_services(settings: Settings, listen: bool = False, patient: bool 
 
 
 async def reach(settings: Settings) -> None:
-    """Raises SetupError unless Redis answers: without it, no process starts."""
+    """Raises SetupError unless Redis answers, without which no process starts; and where the database refuses us.
+
+    A database that does not answer yet stops nothing.
+    """
     await (await open_queue(settings)).aclose()
+    await db.refuses_nothing(settings.database_url)

@@ -10,19 +10,17 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError
 from obstore.store import LocalStore, S3Store
 
+from orchestrator.bucket import is_denied, s3_store
 from orchestrator.config import Settings
-from orchestrator.errors import IrisvueError, NotFound, StoreUnavailable
+from orchestrator.errors import IrisvueError, ListingDenied, NotFound, StoreUnavailable
 
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig, S3Config
-
+PROBED = "health"  # the key that `probe` asks a bucket for
 UNFINISHED_NAME = re.compile(r".*#\d+")  # what obstore calls a file that it is still writing
 
 
@@ -66,36 +64,6 @@ class LinkSigner:
         return hmac.new(self.secret, f"{method}\n{key}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 
-def s3_store(
-    bucket: str, prefix: str | None, settings: Settings, endpoint: str | None = None, patient: bool = True
-) -> S3Store:
-    """A bucket at the settings' endpoint, or at another one; an impatient client fails at once instead of retrying.
-
-    Keys come from the settings or, where they have none, from the environment variables of AWS's own tools.
-    """
-    config: S3Config = {"region": settings.s3_region}
-    client: ClientConfig = {}
-    if endpoint := endpoint or settings.s3_endpoint:
-        config |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
-        client["allow_http"] = endpoint.startswith("http://")
-    if settings.s3_access_key_id and settings.s3_secret_access_key:
-        config["access_key_id"] = settings.s3_access_key_id.get_secret_value()
-        config["secret_access_key"] = settings.s3_secret_access_key.get_secret_value()
-    if settings.s3_encryption:
-        config["server_side_encryption"] = settings.s3_encryption
-        if settings.s3_encryption == "aws:kms":  # one call of the key service for many objects
-            config["sse_bucket_key_enabled"] = True
-    if settings.s3_kms_key_id:
-        config["sse_kms_key_id"] = settings.s3_kms_key_id
-    return S3Store(
-        bucket,
-        prefix=prefix,
-        config=config,
-        client_options=client,
-        retry_config=None if patient else {"max_retries": 0},
-    )
-
-
 @contextlib.contextmanager
 def _errors(missing: type[IrisvueError] = NotFound) -> Iterator[None]:
     """Turn obstore's errors into ours; `missing` is for an object, a folder or a bucket that does not exist."""
@@ -132,12 +100,12 @@ class Storage:
 
     async def get(self, key: str) -> bytes:
         """Read an object. Raises NotFound."""
-        with _errors():
+        async with self._reading():
             return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
 
     async def size(self, key: str) -> int:
         """Size of an object in bytes. Raises NotFound."""
-        with _errors():
+        async with self._reading():
             return int((await obstore.head_async(self._store, key))["size"])
 
     async def delete(self, keys: Iterable[str]) -> None:
@@ -151,11 +119,16 @@ class Storage:
         return [item.key async for item in self.objects(prefix)]
 
     async def objects(self, prefix: str) -> AsyncIterator[Stored]:
-        """All objects under a prefix."""
-        with _errors(missing=StoreUnavailable):
-            async for batch in obstore.list(self._store, prefix):
-                for item in batch:
-                    yield Stored(item["path"], item["size"], item["last_modified"])
+        """All objects under a prefix. Raises ListingDenied where the key of a bucket lacks the right to list it."""
+        try:
+            with _errors(missing=StoreUnavailable):
+                async for batch in obstore.list(self._store, prefix):
+                    for item in batch:
+                        yield Stored(item["path"], item["size"], item["last_modified"])
+        except StoreUnavailable as error:
+            if is_denied(error.__cause__) and await self._may_read():
+                raise ListingDenied from error.__cause__
+            raise
 
     async def remove_unfinished(self, prefix: str, older_than: datetime) -> list[str]:
         """Remove half-written files that a killed process left in a folder, and return their names.
@@ -172,9 +145,36 @@ class Storage:
         return Path(str(self._store.prefix)) if isinstance(self._store, LocalStore) else None
 
     async def probe(self) -> None:
-        """Ask a bucket for an object that may not exist, without retries. Raises obstore's own errors."""
-        with contextlib.suppress(FileNotFoundError):
-            await obstore.head_async(self._probe, "health")
+        """Ask a bucket for one small object, without retries. Raises obstore's own errors.
+
+        Without the right to list a bucket, S3 denies access to an object that does not exist. So it is written then.
+        """
+        try:
+            await obstore.head_async(self._probe, PROBED)
+        except FileNotFoundError:
+            return
+        except PermissionDeniedError:
+            await obstore.put_async(self._probe, PROBED, b"Irisvue was here.")
+            await obstore.head_async(self._probe, PROBED)
+
+    @contextlib.asynccontextmanager
+    async def _reading(self) -> AsyncIterator[None]:
+        """Errors of reading one object; see `probe` for what a bucket answers where there is none."""
+        try:
+            with _errors():
+                yield
+        except StoreUnavailable as error:
+            if is_denied(error.__cause__) and await self._may_read():
+                raise NotFound from error
+            raise
+
+    async def _may_read(self) -> bool:
+        """Whether the key of the bucket is good, although something has just been denied."""
+        try:
+            await self.probe()
+        except (BaseError, OSError):
+            return False
+        return True
 
     async def link(self, key: str) -> str:
         """An address that lets anyone read this one object for `link_seconds`."""

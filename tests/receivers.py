@@ -50,6 +50,9 @@ def receiver() -> Iterator[Receiver]:
         def do_GET(self) -> None:
             self.do_POST()
 
+        def do_PUT(self) -> None:
+            self.do_POST()
+
         def do_HEAD(self) -> None:
             self.send_response(state.always(Received(self.path, {}, b""))[0])
             self.end_headers()

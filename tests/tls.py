@@ -37,11 +37,28 @@ def signed(name: str, days: int, authority: Signed | None = None) -> Signed:
     return builder.sign(authority[1] if authority else key, hashes.SHA256()), key
 
 
+def authority_file(folder: Path) -> Path:
+    """The certificate of an authority, as a PEM file."""
+    return server_certificate(folder)[1]
+
+
+def server_certificate(folder: Path, days: int = 90) -> tuple[Path, Path]:
+    """PEM files: a certificate for localhost with its key, and the authority that signed it."""
+    authority = signed("Irisvue's tests", 1000)
+    certificate, key = signed("localhost", days, authority)
+    pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (folder / "ca.pem").write_bytes(authority[0].public_bytes(pem))
+    (folder / "server.pem").write_bytes(
+        certificate.public_bytes(pem) + key.private_bytes(pem, private, serialization.NoEncryption())
+    )
+    return folder / "server.pem", folder / "ca.pem"
+
+
 class _Server(ThreadingHTTPServer):
     """Speaks TLS; clients that hang up because of the certificate are no error."""
 
-    def __init__(self, certificate: Path) -> None:
-        super().__init__(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    def __init__(self, certificate: Path, handler: type[BaseHTTPRequestHandler] = BaseHTTPRequestHandler) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate)
 
@@ -57,21 +74,42 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def tls_server(folder: Path, days: int) -> Iterator[str]:
     """Its address. The certificate expires in `days` days; this process trusts the authority that signed it."""
-    authority = signed("Irisvue's tests", 1000)
-    certificate, key = signed("localhost", days, authority)
-    pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    (folder / "ca.pem").write_bytes(authority[0].public_bytes(pem))
-    (folder / "server.pem").write_bytes(
-        certificate.public_bytes(pem) + key.private_bytes(pem, private, serialization.NoEncryption())
-    )
-    server = _Server(folder / "server.pem")
-    thread = threading.Thread(target=server.serve_forever)
+    certificate, authority = server_certificate(folder, days)
+    with pytest.MonkeyPatch.context() as patch, _served(_Server(certificate)) as url:
+        patch.setenv("SSL_CERT_FILE", str(authority))
+        yield url
+
+
+@contextmanager
+def tls_receiver(certificate: Path, answer: tuple[int, dict[str, str], bytes]) -> Iterator[str]:
+    """The address of a server that always answers so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, headers, body = answer
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_PUT = do_HEAD = do_POST
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with _served(_Server(certificate, Handler)) as url:
+        yield url
+
+
+@contextmanager
+def _served(server: _Server) -> Iterator[str]:
+    thread = threading.Thread(target=server.serve_forever, args=[0.05])
     thread.start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
-        try:
-            yield f"https://localhost:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+    try:
+        yield f"https://localhost:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

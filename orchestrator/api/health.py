@@ -24,7 +24,7 @@ async def ready(services: Open, response: Response) -> dict[str, Any]:
 
     Workers, the object store and the clock are reported, but work is accepted without them.
     """
-    checks = await health.database(services) | await health.redis(services)
+    checks = await health.database(services) | await health.redis(services.redis)
     checks["store"] = await health.store(services.storage)
     checks["streams"] = "draining" if services.hub.draining else "ok"
     is_ready = all(checks.get(name) == "ok" for name in ("database", "migrations", "queue", "streams"))

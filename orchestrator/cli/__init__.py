@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from orchestrator.cli import jobs, photos, processes, stack
 from orchestrator.cli.terminal import EXIT_STATUS
+from orchestrator.proxies import keep_loopback_direct
 
 
 class LazyGroup(TyperGroup):
@@ -52,6 +53,11 @@ class Commands(TyperGroup):
                 "Everything that is kept about one person: export it, erase it, or see who opened it.",
             )
         )
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        keep_loopback_direct()
+        return super().invoke(ctx)
 
 
 app = typer.Typer(

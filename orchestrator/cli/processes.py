@@ -24,6 +24,7 @@ from orchestrator.cli.terminal import (
     run,
 )
 from orchestrator.config import ROOT, Settings
+from orchestrator.config_check import typed_settings
 
 app = typer.Typer()
 PANEL = "For operators and developers"
@@ -53,12 +54,14 @@ def worker(
     """Run one worker process (settings from IRISVUE_*)."""
     from orchestrator.observability.logs import configure_logging
     from orchestrator.observability.tracing import configure_tracing
+    from orchestrator.services import reach
     from orchestrator.worker.main import run_worker
 
     settings = checked_settings()
     configure_logging(settings.log_level)
     configure_tracing(settings, "worker")
     with exit_on_setup_error():
+        asyncio.run(reach(settings))
         asyncio.run(run_worker(settings.model_copy(update={"triton_url": triton} if triton else {})))
 
 
@@ -107,7 +110,8 @@ def openapi() -> None:
     """Print the OpenAPI document, for client generators."""
     from orchestrator.api.app import create_app
 
-    typer.echo(json.dumps(create_app(Settings()).openapi(), indent=1))
+    with exit_on_setup_error():
+        typer.echo(json.dumps(create_app(typed_settings()).openapi(), indent=1))
 
 
 @app.command(rich_help_panel=PANEL)
@@ -116,13 +120,13 @@ def migrate(
 ) -> None:
     """Bring the database up to date."""
     from orchestrator.db.migrations import upgrade
-    from orchestrator.observability.logs import configure_logging
+    from orchestrator.observability.logs import configure_logging, log
 
     settings = checked_settings()
     configure_logging(settings.log_level)
     logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)  # a line for each migration
     with exit_on_setup_error():
-        upgrade(settings.database_url)
+        upgrade(settings.database_url, say=lambda words: log.warning("migration", detail=words))
         if models:
             run(_sync_models(settings))
 

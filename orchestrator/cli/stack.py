@@ -15,8 +15,9 @@ from orchestrator.auth.tokens import make_token
 from orchestrator.cli.options import DEFAULT_DATA, AsJson, DataFolder, Inference
 from orchestrator.cli.photos import require_file, send
 from orchestrator.cli.server_address import running_stack
-from orchestrator.cli.terminal import console, examples, fail, photo_bars, print_json, run
-from orchestrator.config import InferenceBackend, settings
+from orchestrator.cli.terminal import console, examples, exit_on_setup_error, fail, photo_bars, print_json, run
+from orchestrator.config import InferenceBackend
+from orchestrator.config_check import typed_settings
 from orchestrator.embedded.data_folder import read_secret
 from orchestrator.embedded.stack import Options, Stack
 
@@ -118,7 +119,8 @@ def token(
     scope: Annotated[str, typer.Option(help="Scopes, separated by blanks; models:write may route models.")] = "",
 ) -> None:
     """Print a token for a user, signed with IRISVUE_JWT_SECRET or the secret of the data folder."""
-    secret = settings().jwt_secret
+    with exit_on_setup_error():
+        secret = typed_settings().jwt_secret
     key = secret.get_secret_value() if secret else read_secret(data, "jwt")
     if key is None:
         fail(f"no secret: set IRISVUE_JWT_SECRET, or start `irisvue up --data {data}` once.")

@@ -83,7 +83,18 @@ def run(work: Coroutine[Any, Any, int | None]) -> NoReturn:
         status = asyncio.run(_until_stopped(work)) or 0
     except (IrisvueError, ClientError) as error:
         fail(error.detail)
+    except Exception as error:
+        if words := refusal_of_the_database(error):
+            fail(words)
+        raise
     raise typer.Exit(status)
+
+
+def refusal_of_the_database(error: BaseException) -> str:
+    """The sentence for an error that says that IRISVUE_DATABASE_URL is wrong; "" for every other error."""
+    from orchestrator.db.reasons import is_refusal, reason
+
+    return f"The database refuses us: {reason(error)}. Look at IRISVUE_DATABASE_URL." if is_refusal(error) else ""
 
 
 async def _until_stopped(work: Coroutine[Any, Any, int | None]) -> int | None:

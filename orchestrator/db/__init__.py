@@ -16,7 +16,8 @@ from orchestrator.db import (
     subject_data,
     users,
 )
-from orchestrator.db.engine import UNAVAILABLE, Session, Sessions, open_database
+from orchestrator.db.engine import UNAVAILABLE, Session, Sessions, open_database, refuses_nothing
+from orchestrator.db.reasons import no_answer, reason
 
 __all__ = [
     "UNAVAILABLE",
@@ -29,9 +30,12 @@ __all__ = [
     "idempotency",
     "jobs",
     "limits",
+    "no_answer",
     "notifications",
     "open_database",
     "photos",
+    "reason",
+    "refuses_nothing",
     "retention",
     "rollout",
     "server",

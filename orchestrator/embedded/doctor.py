@@ -27,7 +27,8 @@ FIXES = {
     "clock": "timedatectl set-ntp true",
     "queue": "Check IRISVUE_REDIS_URL, and that Redis is running.",
     "workers": "irisvue worker",
-    "store": "Check IRISVUE_STORAGE_URL, the key's rights on the bucket, and the disk.",
+    "store": "Check IRISVUE_STORAGE_URL and the disk; the key of a bucket needs "
+    "s3:GetObject, s3:PutObject and s3:DeleteObject on its objects, and s3:ListBucket on the bucket.",
     "models": "Check IRISVUE_TRITON_URL, and that Triton is running and has loaded the networks.",
     "certificate": "Renew the certificate of IRISVUE_PUBLIC_URL.",
     "keys of tokens": "Check IRISVUE_JWKS_URL.",
@@ -129,7 +130,7 @@ async def examine_service() -> list[Check]:
     results: dict[str, str] = {}
     try:
         async with open_services(settings, patient=False) as services:
-            results |= await health.database(services) | await health.redis(services)
+            results |= await health.database(services) | await health.redis(services.redis)
             results["store"] = await health.written(services.storage)
     except SetupError as error:  # without Redis no services can be opened
         results["queue"] = error.detail

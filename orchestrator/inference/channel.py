@@ -10,6 +10,7 @@ import grpc
 from tritonclient.grpc.aio import InferenceServerClient
 
 from orchestrator.errors import ModelUnavailable
+from orchestrator.proxies import is_loopback
 
 MESSAGE_BYTES = 512 * 1024 * 1024  # a published model's file travels in one message
 UNAVAILABLE = (str(grpc.StatusCode.UNAVAILABLE), str(grpc.StatusCode.DEADLINE_EXCEEDED), "StatusCode.CANCELLED")
@@ -49,10 +50,14 @@ def may_name_several(url: str) -> bool:
     return "," in url or url.startswith("dns:")
 
 
+def _servers(url: str) -> list[str]:
+    return url.removeprefix("dns:").lstrip("/").split(",")
+
+
 async def addresses(url: str) -> list[str]:
     """`host:port` of every server that the setting names. Raises ModelUnavailable for a name that can't be resolved."""
     resolved = []
-    for server in url.removeprefix("dns:").lstrip("/").split(","):
+    for server in _servers(url):
         host, _, port = server.strip().rpartition(":")
         try:
             infos = await asyncio.get_running_loop().getaddrinfo(host, int(port), family=socket.AF_INET)
@@ -86,5 +91,7 @@ async def open_channel(url: str) -> InferenceServerClient:
     options: list[tuple[str, int | str]] = [*CHANNEL_OPTIONS]
     if may_name_several(url):
         options += [("grpc.lb_policy_name", "round_robin"), ("grpc.service_config", json.dumps(LOAD_BALANCING))]
+    if all(is_loopback(server.rpartition(":")[0]) for server in _servers(url)):
+        options.append(("grpc.enable_http_proxy", 0))
     target = "ipv4:" + ",".join(await addresses(url)) if "," in url else url
     return InferenceServerClient(target, channel_args=options)

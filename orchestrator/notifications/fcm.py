@@ -42,7 +42,10 @@ class Fcm:
     def __init__(self, credentials: Credentials, url: str) -> None:
         self._credentials = credentials
         self._url = f"{url.rstrip('/')}/v1/projects/{credentials.project_id}/messages:send"
-        self._http = httpx.AsyncClient(timeout=15)
+        try:
+            self._http = httpx.AsyncClient(timeout=15)
+        except (ImportError, ValueError) as error:  # its words may repeat the proxy's password
+            raise SetupError("httpx can't use the proxy that HTTPS_PROXY or ALL_PROXY names.") from error
         self._refreshing = asyncio.Lock()
 
     @classmethod

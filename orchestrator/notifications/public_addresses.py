@@ -77,7 +77,7 @@ def check_url(url: str, allow_private: bool) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        raise Invalid(f"{url[:100]} is not an address. Send one like https://app.example.com/irisvue.") from None
+        raise Invalid("This is not an address. Send one like https://app.example.com/irisvue.") from None
     if parts.scheme not in (("https", "http") if allow_private else ("https",)) or not host or len(url) > MAX_URL:
         raise Invalid("A webhook's address must begin with https:// and name a host.")
     if parts.username or parts.password or parts.fragment or not VISIBLE.fullmatch(url):

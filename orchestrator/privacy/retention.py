@@ -7,6 +7,7 @@ from uuid import UUID
 
 from orchestrator import db, object_keys, photos
 from orchestrator.db.tables import Job, Photo, Upload
+from orchestrator.errors import ListingDenied
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import CLEANED
 from orchestrator.progress import events
@@ -125,11 +126,14 @@ async def _clean_orphans(services: Services, dry_run: bool) -> tuple[list[str], 
     before = datetime.now(UTC) - timedelta(minutes=services.settings.orphan_minutes)
     names: list[str] = []
     size_bytes = 0
-    async for orphan in _orphans(services, before):
-        names.append(orphan.key)
-        size_bytes += orphan.size_bytes
-        if not dry_run:
-            await services.storage.delete([orphan.key])
+    try:
+        async for orphan in _orphans(services, before):
+            names.append(orphan.key)
+            size_bytes += orphan.size_bytes
+            if not dry_run:
+                await services.storage.delete([orphan.key])
+    except ListingDenied as error:
+        log.warning("objects without an owner are not looked for", detail=error.detail)
     if not dry_run:
         for prefix in OWNERS:
             names += await services.storage.remove_unfinished(prefix, before)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 FINDINGS = Path(__file__).parent / "findings"
 WATCHED = ["orchestrator", "PIL", "pydantic_settings", "google.protobuf.text_format"]
-TEXT = ("settings", "config_pbtxt")
+TEXT = ("settings", "address", "config_pbtxt")
 MEMORY_MB, ONE_RUN_S, MAX_BYTES = 3072, 20, 16_384
 
 

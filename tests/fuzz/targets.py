@@ -55,6 +55,23 @@ def settings_of_a_process(data: bytes) -> None:
     assert complaints_about(given) == complaints_about(hidden), "the message depends on a secret"
 
 
+def address_with_a_password(data: bytes) -> None:
+    """What stands around a password in an address: whatever is wrong there, no message shows a piece of it."""
+    which, _, around = data.decode("utf-8", "replace").replace("\0", "").partition("\n")
+    before, _, after = around.partition("\n")
+    name = ADDRESSES[len(which) % len(ADDRESSES)]
+    said = complaints_about({f"IRISVUE_{name}": f"{before}:{PASSWORD}@{after}"})
+    pieces = [PASSWORD[at : at + 4] for at in range(len(PASSWORD) - 3)]
+    assert not any(piece in said for piece in pieces), said
+
+
+PASSWORD = "k#9/Wq?2Zx@7:V&0j=Yv"
+ADDRESSES = [
+    "DATABASE_URL", "REDIS_URL", "STORAGE_URL", "S3_ENDPOINT", "PUBLIC_URL", "JWKS_URL", "TRITON_URL", "OTLP_ENDPOINT",
+    "MODEL_REPOSITORY", "REGIONS", "LOG_LEVEL", "WORKER_JOBS",
+]  # fmt: skip
+
+
 def complaints_about(values: dict[str, str]) -> str:
     with environment(values):
         try:
@@ -136,6 +153,7 @@ def planted(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "photo": photo,
     "settings": settings_of_a_process,
+    "address": address_with_a_password,
     "config_pbtxt": config_pbtxt,
     "last_event_id": last_event_id,
 }
@@ -148,6 +166,11 @@ def seeds(target: str) -> dict[str, bytes]:
     if target == "settings":
         lines = [f"{name}={example}" for name, example in config_check.EXAMPLES.items()]
         return {"all": "\n".join(lines).encode(), **{line.partition("=")[0]: line.encode() for line in lines}}
+    if target == "address":
+        heads = ["postgresql+asyncpg://u", "redis://", "s3://key", "https://u", "https://u", "https://u", "triton"]
+        tails = ["h:5432/db?sslmode=require", "h:6379/0", "bucket/prefix", "h", "h/?a=b", "h/jwks.json", "h:8001"]
+        pairs = enumerate(zip(heads, tails, strict=True))
+        return {ADDRESSES[at]: f"{'.' * at}\n{head}\n{tail}".encode() for at, (head, tail) in pairs}
     if target == "config_pbtxt":
         return {path.parent.name: path.read_bytes() for path in (ROOT / "model_repository").glob("*/config.pbtxt")}
     if target == "last_event_id":

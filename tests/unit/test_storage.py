@@ -3,11 +3,13 @@
 import errno
 from pathlib import Path
 
+import pytest
+
 from orchestrator import health
 from orchestrator.config import Settings
 from orchestrator.storage import Storage
 from tests.receivers import receiver
-from tests.tls import tls_server
+from tests.tls import server_certificate, tls_receiver, tls_server
 
 
 def bucket(endpoint: str) -> Storage:
@@ -18,6 +20,14 @@ def bucket(endpoint: str) -> Storage:
 async def test_a_wrong_certificate(tmp_path: Path) -> None:
     with tls_server(tmp_path, -1) as url:
         assert await health.store(bucket(url)) == "its certificate is not valid: Expired"
+
+
+async def test_a_private_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, authority = server_certificate(tmp_path)
+    with tls_receiver(certificate, (200, {"ETag": "x"}, b"")) as url:
+        assert "its certificate is not valid: UnknownIssuer" in await health.store(bucket(url))
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        await bucket(url).put("a", b"data", "text/plain")
 
 
 async def test_denied_access() -> None:

@@ -1,38 +1,40 @@
-"""Alembic's entry: online only, with the service's own driver, asyncpg.
+"""Alembic's entry: online only, with the service's own driver, asyncpg; one migration a run.
 
-One migrator runs at a time, each migration has a transaction of its own, and none waits long for a lock: every query on
-the table would wait behind it, and the old version of the service still works on these tables.
+A migration, the lock that keeps other migrators out, and the new version number are one transaction. None waits long
+for a table: every query on it would wait behind the migration, and the old version of the service still works on these
+tables.
 """
 
 import asyncio
 
 from alembic import context
 from sqlalchemy import Connection, pool, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
+from orchestrator.db.engine import engine_for
+from orchestrator.db.migrations import lock
+from orchestrator.db.server import revision
 from orchestrator.db.tables import Base
 
-ONE_AT_A_TIME = 0x69726973  # "iris"
-LOCK_TIMEOUT = context.config.get_main_option("lock_timeout")
+OPTIONS = context.config.attributes
 
 
 def _run(connection: Connection) -> None:
-    connection.execute(text(f"SELECT pg_advisory_lock({ONE_AT_A_TIME})"))  # held until the connection is closed
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-    connection.commit()
-    context.configure(
-        connection=connection, target_metadata=Base.metadata, compare_type=True, transaction_per_migration=True
-    )
+    connection.execute(text(f"SET LOCAL lock_timeout = '{OPTIONS['lock_timeout']}'"))
+    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
     with context.begin_transaction():
         context.run_migrations()
 
 
 async def _online() -> None:
-    engine = create_async_engine(str(context.config.get_main_option("sqlalchemy.url")), poolclass=pool.NullPool)
-    async with engine.connect() as connection:
-        await connection.run_sync(_run)
-        await connection.commit()
-    await engine.dispose()
+    engine = engine_for(OPTIONS["database_url"], "irisvue migrate", poolclass=pool.NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(lock.take, OPTIONS["say"])
+            if (await revision(connection) or "") < str(context.get_revision_argument()):
+                await connection.run_sync(_run)
+            await connection.commit()
+    finally:
+        await engine.dispose()
 
 
 asyncio.run(_online())

@@ -3,12 +3,12 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from orchestrator.bucket import s3_store
 from orchestrator.config import Settings
 from orchestrator.errors import SetupError
 from orchestrator.publishing.repository.bucket import BucketRepository
 from orchestrator.publishing.repository.folder import FolderRepository
 from orchestrator.publishing.repository.protocol import Repository
-from orchestrator.storage import s3_store
 
 __all__ = ["BucketRepository", "FolderRepository", "Repository", "open_repository"]
 
