@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -91,6 +92,8 @@ def _environment(wheel: Path) -> dict[str, str]:
     libraries = [str(wheel.parent / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR") or ""]
     return {
         "LD_LIBRARY_PATH": ":".join(filter(None, [*libraries, os.environ.get("LD_LIBRARY_PATH", "")])),
+        # The stub takes the standard library of the first python3 on PATH, which may be another one's.
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": f"{wheel.parent}:{ROOT}",
         "ORT_DISABLE_TELEMETRY": "1",
         **RETURN_FREED_MEMORY,
