@@ -21,6 +21,7 @@ from export.evaluation.drawn_scores import (
     score_reflections,
     with_outlines,
 )
+from export.evaluation.grain import share_like_its_ring
 from export.evaluation.metrics import roc_area
 from export.evaluation.photos import GOOD_IOU
 
@@ -88,11 +89,21 @@ def _print_segmentation(console: Console, eyes: list[EyeScore], no_eyes: list[fl
 
 def _print_reflections(console: Console, scores: list[ReflectionScore]) -> None:
     hit, marked, true, faint = np.sum([score.pixels for score in scores], axis=0)
-    dB = np.mean([score.psnr for score in scores], axis=0)
     console.print(
         f"reflections ({len(scores)}): recall {hit / true:.3f}, precision {hit / marked:.3f}; "
         f"{(hit + faint) / marked:.3f} with what is too faint to count"
     )
+    _print_filling(console, "all", scores)
+    _print_filling(console, "large ones on dark irises", [score for score in scores if score.large_on_dark])
+
+
+def _print_filling(console: Console, group: str, scores: list[ReflectionScore]) -> None:
+    if not scores:
+        return
+    dB = np.mean([score.psnr for score in scores], axis=0)
+    grain = [ratio for score in scores for ratio in score.grain]
     console.print(
-        f"  PSNR inside: {dB[0]:.1f} dB untouched, {dB[1]:.1f} dB by grey > {BRIGHT} and Telea, {dB[2]:.1f} dB by ours"
+        f"  {group} ({len(scores)}): PSNR inside {dB[0]:.1f} dB untouched, "
+        f"{dB[1]:.1f} dB by grey > {BRIGHT} and Telea, {dB[2]:.1f} dB by ours"
     )
+    console.print(f"    grain like its ring's in {share_like_its_ring(grain):.0%} of {len(grain)} filled places")

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from export.drawing import eyes
+from export.evaluation.grain import grain_ratios
 from export.evaluation.metrics import iou, psnr
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.onnx import OnnxInfer
@@ -21,6 +22,7 @@ WIDTH, HEIGHT = 480, 360
 CROP_PX, LEAST_PX = 1024, 50
 BRIGHT = 240  # grey level from which the reference takes a pixel for a reflection
 FAINT = 3  # grey levels that a reflection adds; the truth begins at eyes.VISIBLE
+DARK, LARGE = 70, 0.08  # grey levels of a dark iris; share of it that large reflections cover
 TRUE_COLOUR, ANSWER_COLOUR = (0, 255, 0), (255, 0, 0)
 
 
@@ -37,11 +39,14 @@ class ReflectionScore:
     """How one eye's reflections are found and removed.
 
     `pixels`: hit, marked, true, and marked where the reflection is real but too faint to be in the truth.
-    `psnr`: dB inside the reflections: untouched, by BRIGHT and Telea's inpainting, by ours.
+    `psnr`: dB inside the reflections: untouched, by BRIGHT and Telea's inpainting, by ours. `large_on_dark`: a dark
+    iris that large reflections cover. `grain`: see `grain_ratios`.
     """
 
     pixels: tuple[int, int, int, int]
     psnr: tuple[float, float, float]
+    large_on_dark: bool
+    grain: list[float]
 
 
 def score_eye(repository: Path, seed: int) -> EyeScore | None:
@@ -78,7 +83,14 @@ def score_reflections(repository: Path, seed: int) -> ReflectionScore | None:
     return ReflectionScore(
         (int((marked & true).sum()), int(marked.sum()), int(true.sum()), int(faint.sum())),
         (psnr(crop.picture, clean, true), psnr(reference, clean, true), psnr(ours, clean, true)),
+        _is_dark(clean, crop.masks) and bool(true.sum() > LARGE * crop.masks.iris.sum()),
+        grain_ratios(ours, marked, crop.masks),
     )
+
+
+def _is_dark(clean: Pixels, masks: IrisMasks) -> bool:
+    fibres = masks.iris & ~masks.pupil
+    return bool(np.median(clean[fibres if fibres.any() else masks.iris]) < DARK)
 
 
 def with_outlines(repository: Path, seed: int) -> Pixels:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from orchestrator.pipeline.geometry import Circle
 from orchestrator.pipeline.images import Mask, Pixels
 
+Window = tuple[slice, slice]  # rows and columns
+
 ANGLES, RADII = 1024, 320  # size of the unrolled iris
 SEAM_PX = 64  # of it that are repeated on the other side, because angles go round
 HALF_SIZE_RADIUS_PX = 3  # Telea's neighbourhood at half size
@@ -19,13 +21,16 @@ SECTORS_TRIED = 4
 PUPIL_MAX = 45.0  # grey levels: no pupil is lighter
 
 
-def fill_iris(photo: Pixels, unknown: Mask, circle: Circle) -> Pixels:
-    """Inpaint the unrolled iris, lay other sectors' fibres over it, and roll it up again.
+def fill_iris(photo: Pixels, unknown: Mask, circle: Circle, window: Window) -> Pixels:
+    """The window of the photo with what is unknown in it filled.
+
+    Inpaint the unrolled iris, lay other sectors' fibres over it, and roll it up again.
 
     Args:
         photo: (H, W, 3) uint8 sRGB.
         unknown: (H, W) bool, what to fill; with lids and pupil in it, neither bleeds into the iris.
         circle: of the iris.
+        window: of the photo that is needed, (h, w, 3).
     """
     size, centre = (RADII, ANGLES), (circle.x, circle.y)
     flags = cv2.WARP_POLAR_LINEAR | cv2.INTER_LINEAR | cv2.WARP_FILL_OUTLIERS
@@ -36,7 +41,7 @@ def fill_iris(photo: Pixels, unknown: Mask, circle: Circle) -> Pixels:
     continued_hole = np.concatenate([hole[-SEAM_PX:], hole, hole[:SEAM_PX]])
     smooth = _inpaint(continued, continued_hole)[SEAM_PX:-SEAM_PX]
     filled = _add_fibres(smooth, unrolled, hole > 0)
-    ys, xs = np.mgrid[0 : photo.shape[0], 0 : photo.shape[1]].astype(np.float32)
+    ys, xs = np.mgrid[window].astype(np.float32)
     dx, dy = xs - circle.x, ys - circle.y
     angle = (np.arctan2(dy, dx) / (2 * np.pi) % 1.0) * ANGLES
     radius = np.hypot(dx, dy) / circle.radius * RADII

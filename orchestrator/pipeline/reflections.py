@@ -12,18 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.pipeline.geometry import Circle, fit_circle
+from orchestrator.pipeline.grain import match_grain, medians_by_radius
 from orchestrator.pipeline.images import Mask, Pixels
-from orchestrator.pipeline.inpainting import PUPIL_MAX, fill_iris, fill_pupil
+from orchestrator.pipeline.inpainting import PUPIL_MAX, Window, fill_iris, fill_pupil
 from orchestrator.pipeline.segment import IrisMasks
 
 CLIPPED = 252  # lightness of a sensor at its limit
 OVEREXPOSED = 0.03  # share of the iris: where more of it is clipped, no reflection did that
 OPAQUE = 70.0  # grey levels of added light that leave nothing of the fibres
 DARKEST = 0.7  # of the median colour: what subtracting light may leave
+HALO_LEAST, HALO_SPREADS = 4.0, 1.5  # grey levels, and spreads of the clear iris, that a halo differs by
+NORMAL_MAD = 1.48  # standard deviations in a median absolute deviation, of normally distributed values
 GLOW = 8.0  # grey levels above the pupil's darker part
-COLOUR_RADII, COLOUR_ANGLES, MIN_ANGLES = 128, 256, 8  # of the unrolled iris; clear ones that a median needs
 # In iris radii:
 TRANSLUCENT_SIGMA, OPAQUE_SIGMA = 0.05, 0.015  # over which added light is averaged, to subtract it and to find lamps
+HALO = 0.08  # around a reflection as the network marks it, where its light may go on
 OPAQUE_RIM = 0.06  # around an opaque part that counts as opaque, too
 LIMBUS_RIM = 0.06  # inside the outline, where the sclera may show through
 BORDER = 0.06  # over which light that goes on beyond a reflection decays into it
@@ -67,28 +70,56 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
     pupil = _disc(pupil_circle, iris.shape) & iris if pupil_circle else masks.pupil
     reflections |= _glow(photo, reflections, pupil)
     rim_px = max(2, round(FADE * circle.radius))
-    alpha = _fade_out(reflections, rim_px)
-    with_rims = alpha > 0
     depth = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     inside_limbus = depth > LIMBUS_RIM * circle.radius
+    clear = iris & ~pupil & (_fade_out(reflections, rim_px) == 0)
+    median = medians_by_radius(photo, clear, circle)
+    if median is not None:
+        reflections |= _halo(
+            _large_scale(photo - median, circle), reflections, clear & inside_limbus, inside_limbus & ~pupil, circle
+        )
+    alpha = _fade_out(reflections, rim_px)
+    with_rims = alpha > 0
     on_iris, clear = reflections & ~pupil, iris & ~pupil & ~with_rims
-    subtracted, translucent = _subtract_light(photo, on_iris, clear, inside_limbus, circle)
+    subtracted, translucent = _subtract_light(photo, median, on_iris, clear, inside_limbus, circle)
+    window = _bounding_box(with_rims & iris)
     kept = np.where(translucent, 1.0 - _fade_out(on_iris & ~translucent, rim_px), 0.0)[..., None]
     unknown = (with_rims & (kept[..., 0] < 1)) | ~iris | pupil
-    filled = fill_iris(subtracted, unknown, circle).astype(np.float32)
-    filled += (subtracted - filled) * kept
-    if pupil.any():
-        soft = cv2.GaussianBlur(pupil.astype(np.float32), (0, 0), max(0.7, PUPIL_FADE * circle.radius))[..., None]
-        filled += (fill_pupil(photo, with_rims, pupil) - filled) * soft
-    out = photo + (filled - photo) * (alpha * iris)[..., None]
-    return Cleaned(np.clip(out + 0.5, 0, 255).astype(np.uint8), share)
+    filled = fill_iris(subtracted, unknown, circle, window).astype(np.float32)
+    filled += (subtracted[window] - filled) * kept[window]
+    changed = (with_rims & iris & ~pupil)[window]
+    filled = match_grain(filled, changed, window, photo, clear & inside_limbus, circle)
+    if pupil[window].any():
+        soft = cv2.GaussianBlur(pupil.astype(np.float32), (0, 0), max(0.7, PUPIL_FADE * circle.radius))[window]
+        filled += (fill_pupil(photo, with_rims, pupil)[window] - filled) * soft[..., None]
+    cleaned, part = photo.copy(), photo[window]
+    mixed = part + (filled - part) * (alpha * iris)[window][..., None]
+    cleaned[window] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+    return Cleaned(cleaned, share)
+
+
+def _bounding_box(mask: Mask) -> Window:
+    """The rows and columns between the first and the last of a mask that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _fade_out(mask: Mask, rim_px: int) -> NDArray[np.float32]:
     """1 in the mask, falling smoothly to 0 over a rim around it."""
-    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    distance = _distance_to(mask)
     t = np.clip(1.0 - distance / rim_px, 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
+
+
+def _distance_to(mask: Mask) -> NDArray[np.float32]:
+    """(H, W) pixels from each pixel to the nearest in the mask."""
+    return np.asarray(cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 5), np.float32)
+
+
+def _large_scale(above: NDArray[np.float32], circle: Circle) -> NDArray[np.float32]:
+    """(H, W) mean over the channels of (H, W, 3) added light, without fibres and grain."""
+    grey = cv2.transform(above, np.full((1, 3), 1 / 3))
+    return np.asarray(cv2.GaussianBlur(grey, (0, 0), max(0.7, OPAQUE_SIGMA * circle.radius)), np.float32)
 
 
 def _disc(circle: Circle, shape: tuple[int, ...]) -> Mask:
@@ -105,8 +136,30 @@ def _glow(photo: Pixels, reflections: Mask, pupil: Mask) -> Mask:
     return np.asarray(pupil & (grey > min(np.percentile(grey[clear], 25), PUPIL_MAX) + GLOW), bool)
 
 
+def _halo(
+    light: NDArray[np.float32], reflections: Mask, clear: Mask, inside: Mask, circle: Circle
+) -> NDArray[np.bool_]:
+    """(H, W) bool: around reflections, where it is lighter or darker than the clear iris varies; frames and glare.
+
+    Args:
+        light: (H, W) grey levels that were added to the clear iris.
+        reflections: (H, W) bool, as the network marks them.
+        clear: (H, W) bool, the iris without reflections.
+        inside: (H, W) bool, the iris without its pupil and its outline.
+        circle: of the iris.
+    """
+    near = _distance_to(reflections) <= HALO * circle.radius
+    spread = NORMAL_MAD * float(np.median(np.abs(light[clear]))) if clear.any() else 0.0
+    return np.asarray(near & inside & (np.abs(light) > max(HALO_LEAST, HALO_SPREADS * spread)), bool)
+
+
 def _subtract_light(
-    photo: Pixels, reflections: Mask, clear: Mask, inside_limbus: Mask, circle: Circle
+    photo: Pixels,
+    median: NDArray[np.float32] | None,
+    reflections: Mask,
+    clear: Mask,
+    inside_limbus: Mask,
+    circle: Circle,
 ) -> tuple[Pixels, Mask]:
     """Subtract the light that reflections add to the iris.
 
@@ -114,6 +167,7 @@ def _subtract_light(
 
     Args:
         photo: (H, W, 3) uint8 sRGB.
+        median: (H, W, 3), the clear iris's colour at each pixel's radius; None where nothing is clear.
         reflections: (H, W) bool, outside the pupil.
         clear: (H, W) bool, the iris without reflections.
         inside_limbus: (H, W) bool, far enough from the outline that no sclera shows through.
@@ -122,15 +176,12 @@ def _subtract_light(
     Returns:
         The photo with the light subtracted, and the translucent part of the reflections.
     """
-    median = _median_colours(photo, clear, circle)
     if median is None:
         return photo, np.zeros_like(reflections)
     above = photo - median
-    light = cv2.GaussianBlur(above.mean(axis=2), (0, 0), max(0.7, OPAQUE_SIGMA * circle.radius))
-    size = max(1, round(OPAQUE_RIM * circle.radius)) * 2 + 1
-    opaque = ((light > OPAQUE) & reflections & inside_limbus).astype(np.uint8)
-    opaque = cv2.dilate(opaque, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    translucent = np.asarray(reflections & (opaque == 0), bool)
+    light = _large_scale(above, circle)
+    opaque = (light > OPAQUE) & reflections & inside_limbus
+    translucent = np.asarray(reflections & (_distance_to(opaque) > OPAQUE_RIM * circle.radius), bool)
     sigma_px = TRANSLUCENT_SIGMA * circle.radius
     depth = cv2.distanceTransform(reflections.astype(np.uint8), cv2.DIST_L2, 5)[..., None]
     beyond = np.maximum(_local_mean(above, clear & inside_limbus, sigma_px), 0)
@@ -150,22 +201,3 @@ def _local_mean(values: NDArray[np.float32], mask: Mask, sigma_px: float) -> NDA
     mean_weight = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-4)[..., None]
     mean = cv2.GaussianBlur(weighted, (0, 0), sigma) / mean_weight
     return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _median_colours(photo: Pixels, clear: Mask, circle: Circle) -> NDArray[np.float32] | None:
-    """(H, W, 3): for each pixel the median colour of the clear iris at its radius; None where nothing is clear."""
-    size, centre = (COLOUR_RADII, COLOUR_ANGLES), (circle.x, circle.y)
-    unrolled = cv2.warpPolar(photo, size, centre, circle.radius, cv2.WARP_POLAR_LINEAR).astype(np.float32)
-    unrolled_clear = cv2.warpPolar(clear.astype(np.uint8), size, centre, circle.radius, cv2.WARP_POLAR_LINEAR) > 0
-    known = np.flatnonzero(unrolled_clear.sum(axis=0) >= MIN_ANGLES)
-    if not known.size:
-        return None
-    unrolled[~unrolled_clear] = np.nan
-    medians = np.nanmedian(unrolled[:, known], axis=0)
-    colours = np.stack([np.interp(np.arange(COLOUR_RADII), known, channel) for channel in medians.T], axis=-1)
-    ys, xs = np.ogrid[0 : photo.shape[0], 0 : photo.shape[1]]
-    radius = (np.hypot(xs - circle.x, ys - circle.y) * (COLOUR_RADII / circle.radius)).astype(np.float32)
-    table = colours.astype(np.float32)[None]
-    return np.asarray(
-        cv2.remap(table, radius, np.zeros_like(radius), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
-    )

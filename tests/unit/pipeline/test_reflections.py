@@ -70,3 +70,21 @@ def test_pale_fibres_are_no_reflections_and_a_clipped_spot_is() -> None:
     assert reflections[200:214, 300:314].all() and not reflections[:, :250].any()
     photo[:, ::8] = 255  # overexposed everywhere: filling it would invent an iris
     assert not find_reflections(photo, masks).any()
+
+
+def test_the_frame_around_a_window_goes_with_it() -> None:
+    """The network marks the window alone; its glare reaches further, and would stay as a frame."""
+    ys, xs = np.mgrid[0:400, 0:400].astype(np.float32)
+    distance = np.hypot(xs - 200, ys - 200)
+    iris, pupil = distance < 180, distance < 40
+    grain = np.random.default_rng(5).normal(0, 3, (400, 400, 1))
+    clean = (np.where(pupil[..., None], 10, 45) + grain * np.ones(3)).clip(0, 255).astype(np.uint8)
+    from_window = np.maximum(np.abs(xs - 290), np.abs(ys - 200)) - 25
+    photo = (clean + 60 * np.clip(1 - np.maximum(from_window, 0) / 12, 0, 1)[..., None]).astype(np.uint8)
+    circle = circle_at(200, 200, 180)
+    masks = IrisMasks(iris, pupil, from_window < 0, circle, 1.0, 1.0, round_outline(circle))
+    cleaned = remove_reflections(photo, masks).photo
+    frame = (from_window > 1) & (from_window < 10)
+    assert photo[frame].mean() > 65 and abs(cleaned[frame].mean() - 45) < 8
+    filled = from_window < -4
+    assert 0.5 < cleaned[filled].astype(float).std() / clean[filled].astype(float).std() < 1.6, "and there is grain"
