@@ -21,6 +21,7 @@ def train_unet(
     first_picture: Annotated[int, typer.Option(help="Seed of the first drawn picture.")] = 1_000_000,
     sharp: Annotated[int, typer.Option(help="Number of sharp, well lit crops; they make up half of a batch.")] = 0,
     textures: Annotated[int, typer.Option(help="Number of drawn textures that change surfaces and light.")] = 0,
+    traps: Annotated[int, typer.Option(help="Number of pictures without an eye, beside those among PICTURES.")] = 0,
     phones: Annotated[int, typer.Option(help="Number of eyes as phones take them; they make up half of a batch.")] = 0,
     rate: Annotated[float, typer.Option(help="Highest learning rate of the fine steps.")] = 8e-4,
     resume: Annotated[bool, typer.Option(help="Continue from CACHE/iris_unet.pt.")] = False,
@@ -30,10 +31,11 @@ def train_unet(
     cache: Cache = CACHE,
 ) -> None:
     """Train the segmentation network on drawn pictures; weights go to CACHE/iris_unet.pt."""
-    from export.training.segmenter import Source, Stage, train
+    from export.training.segmenter import Stage, train
+    from export.training.source import Source
 
     stages = [Stage(coarse_px, 16, coarse_steps, 2e-3), Stage(side_px, 8, fine_steps, rate)]
-    source = Source(cache / "drawn", pictures, first_picture, sharp, phones, textures, held_out)
+    source = Source(cache / "drawn", pictures, first_picture, sharp, traps, phones, textures, held_out)
     out = cache / "iris_unet.pt"
     train(out, source, [stage for stage in stages if stage.steps], seed, device, out if resume else from_onnx)
 

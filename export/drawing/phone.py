@@ -127,7 +127,10 @@ def _eyeball(rng: Rng, at: Position, iris: Iris, radius: float) -> Field:
     blend(ball, np.array([1.0, 0.9, 0.85]) * rng.uniform(0, 0.07), iris.pupil)
     shade = lid_shadow(rng, at.lid_v, at.top, *at.u.shape)
     corners = np.clip(np.abs(at.lid_u) / at.lids.half_width, 0, 1.2)
-    ball *= (shade * (1 - rng.uniform(0, 0.75) * corners ** rng.uniform(1, 4)))[..., None]
+    ball *= (shade * (1 - rng.uniform(0, 0.9) * corners ** rng.uniform(0.7, 4)))[..., None]
+    if rng.random() < 0.3:  # one side in the dark: there a limbus ends in a sclera as dark as itself
+        side = rng.choice([-1.0, 1.0]) * at.u
+        ball *= (1 - rng.uniform(0.4, 0.95) * edge(side - rng.uniform(0.3, 1.3), rng.uniform(0.4, 1.5)))[..., None]
     return ball
 
 
@@ -141,7 +144,7 @@ def _skin(rng: Rng, at: Position, outer: Lids, radius: float, pulled: float) -> 
         lines = surroundings.wrinkles(rng, at.lid_u, at.lid_v, at.lids, radius)
         skin *= 1.0 - rng.uniform(0.1, 0.7) * lines[..., None]
     ring = np.exp(-np.maximum(np.maximum(top - at.lid_v, at.lid_v - bottom), 0) / rng.uniform(0.2, 1.0))
-    skin *= (1 - rng.uniform(0, 0.7) * ring)[..., None]  # dark lids
+    skin *= (1 - rng.uniform(0, 0.9) * ring)[..., None]  # dark lids
     if rng.random() < 0.5:
         blemishes.sheen(rng, skin)
     if rng.random() < 0.25:

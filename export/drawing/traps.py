@@ -1,4 +1,4 @@
-"""Pictures without an eye, most of them of round things: cups, moons, lenses, buttons, wheels, plain textures."""
+"""Pictures without an eye, mostly of round things: cups, moons, lenses, buttons, wheels, icons; or plain textures."""
 
 from collections.abc import Callable
 
@@ -99,11 +99,47 @@ def _blobs(rng: Rng, u: Field, v: Field, scene: Field) -> None:
         blend(scene, rng.uniform(0, 1, 3), edge(field - rng.uniform(0.1, 0.7), rng.uniform(0.03, 0.4)))
 
 
-KINDS: tuple[Callable[[Rng, Field, Field, Field], None], ...] = (_cup, _moon, _rings, _button, _skin_or_cloth, _blobs)
+def _icon(rng: Rng, u: Field, v: Field, scene: Field) -> None:
+    """An eye as a logo or a cartoon has it: flat colours, even outlines, nothing of a photo."""
+    scene[:] = np.ones(3) if rng.random() < 0.4 else rng.uniform(0, 1, 3)
+    ink = rng.uniform(0, 0.3, 3) if rng.random() < 0.7 else rng.uniform(0, 1, 3)
+    half, high, power = rng.uniform(1.2, 2.8), rng.uniform(0.6, 1.5), rng.uniform(1.0, 2.5)
+    almond = high * (1 - np.abs(u / half) ** power) - np.abs(v)
+    line = rng.uniform(0.03, 0.25)
+    blend(scene, ink, edge(almond + line, 0.03))
+    blend(scene, np.ones(3) if rng.random() < 0.7 else rng.uniform(0, 1, 3), edge(almond, 0.03))
+    r, inside = np.hypot(u, v), edge(almond, 0.03) if rng.random() < 0.7 else np.ones_like(u)
+    tone, size = rng.uniform(0, 1, 3), rng.uniform(0.5, 1.0)
+    steps = int(rng.integers(1, 4))
+    for step in range(steps):  # rings, each a little darker or lighter
+        limit = size * (1 - 0.25 * step / steps)
+        ring = np.clip(tone * rng.uniform(0.6, 1.4), 0, 1)
+        blend(scene, ring, np.asarray((1 - edge(r - limit, 0.03)) * inside, np.float32))
+    blend(
+        scene,
+        ink * rng.uniform(0, 1),
+        np.asarray((1 - edge(r - size * rng.uniform(0.3, 0.6), 0.03)) * inside, np.float32),
+    )
+    spot = np.hypot(u - size * rng.uniform(-0.4, 0.4), v + size * rng.uniform(0.0, 0.4))
+    blend(scene, np.ones(3), 1 - edge(spot - rng.uniform(0.0, 0.2), 0.03))
+    if rng.random() < 0.4:  # rays for lashes
+        rays = edge(np.cos(np.arctan2(v, u) * rng.integers(8, 40)) - 0.6, 0.2) * edge(-almond - line, 0.03)
+        blend(scene, ink, np.asarray(rays * edge(rng.uniform(0.2, 0.6) + almond, 0.03) * (v < 0), np.float32))
+
+
+KINDS: tuple[Callable[[Rng, Field, Field, Field], None], ...] = (
+    _cup,
+    _moon,
+    _rings,
+    _button,
+    _skin_or_cloth,
+    _blobs,
+    _icon,
+)
 
 
 def draw_trap(rng: Rng, u: Field, v: Field) -> Field:
     """Draw something that is no eye round the origin of `u`, `v`; returns (H, W, 3) float 0–1."""
     scene = _surface(rng, u.shape[0], u.shape[1])
-    KINDS[rng.choice(len(KINDS), p=[0.22, 0.17, 0.25, 0.14, 0.10, 0.12])](rng, u, v, scene)
+    KINDS[rng.choice(len(KINDS), p=[0.20, 0.15, 0.23, 0.12, 0.09, 0.11, 0.10])](rng, u, v, scene)
     return scene

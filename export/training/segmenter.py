@@ -21,10 +21,8 @@ from export.networks.weights import read_weights
 from export.training import dataset
 from export.training.augmentation import augment, disturb, relight
 from export.training.segmenter_scores import score
+from export.training.source import Source
 
-HELD_OUT_SEED = 9_000_000
-SHARP_OFFSET = 500_000
-TEXTURE_PX, TEXTURE_SEED = 384, 2_000_000
 SAVED_EVERY = 1_000  # steps
 SETTLED_ON = 24  # batches
 COLUMNS = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -38,44 +36,6 @@ class Stage:
     batch: int
     steps: int
     peak_rate: float
-
-
-@dataclass(frozen=True)
-class Source:
-    """The pictures to train on and to score on, drawn into `folder` the first time.
-
-    With `sharp` above 0, there are as many sharp, well lit crops of an iris in a batch as pictures of every kind; with
-    `phones` above 0, twice as many eyes as phones take them. With `textures` above 0, that many drawn textures change
-    surfaces and light. Pictures are drawn `side_px` large.
-    """
-
-    folder: Path
-    pictures: int
-    first_seed: int
-    sharp: int = 0
-    phones: int = 0
-    textures: int = 0
-    held_out: int = 600
-    side_px: int = 256
-
-    def training(self) -> list[dataset.Pictures]:
-        """The sets that a batch takes pictures from in turn."""
-        sets = [dataset.eye_pictures(self.folder, self.pictures, self.side_px, self.first_seed)]
-        if self.sharp:
-            first_seed = self.first_seed + SHARP_OFFSET
-            sets.append(dataset.eye_pictures(self.folder, self.sharp, self.side_px, first_seed, "crop", mild=True))
-        if self.phones:
-            phones = dataset.eye_pictures(self.folder, self.phones, self.side_px, self.first_seed, "phone")
-            sets = [one for other in sets for one in (other, phones)] + [phones] * (len(sets) == 1)
-        return sets
-
-    def surfaces(self) -> NDArray[np.uint8] | None:
-        """The textures (N, S, S, 3), None where there are none."""
-        return dataset.textures(self.folder, self.textures, TEXTURE_PX, TEXTURE_SEED) if self.textures else None
-
-    def scoring(self) -> dataset.Pictures:
-        """Pictures that are never trained on."""
-        return dataset.eye_pictures(self.folder, self.held_out, self.side_px, HELD_OUT_SEED)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from export.networks.from_onnx import read_onnx, settle  # noqa: E402
 from export.networks.unet import UNet  # noqa: E402
 from export.networks.weights import mean_weights, read_weights  # noqa: E402
 from export.training import enhancer, segmenter  # noqa: E402
+from export.training.source import Source  # noqa: E402
 from orchestrator.config import ROOT  # noqa: E402
 
 
@@ -168,7 +169,7 @@ def test_every_weight_in_a_file_is_accounted_for(
 
 def test_training_goes_on_from_a_published_network(published: tuple[UNet, Path], tmp_path: Path) -> None:
     file, out = published[1], tmp_path / "iris_unet.pt"
-    few = segmenter.Source(tmp_path / "drawn", pictures=6, first_seed=1_000_000, phones=6, held_out=4, side_px=96)
+    few = Source(tmp_path / "drawn", pictures=6, first_seed=1_000_000, phones=6, held_out=4, side_px=96)
     segmenter.train(out, few, [segmenter.Stage(64, 4, 1, 1e-9)], 1, "cpu", start=file)
     trained = UNet(base=8)
     trained.load_state_dict(read_weights(out))
@@ -180,14 +181,14 @@ def test_training_goes_on_from_a_published_network(published: tuple[UNet, Path],
 
 def test_a_few_steps_of_segmentation_training_and_a_resume(tmp_path: Path) -> None:
     out, stages = tmp_path / "iris_unet.pt", [segmenter.Stage(64, 4, 6, 1e-3)]
-    few = segmenter.Source(tmp_path / "drawn", pictures=12, first_seed=1_000_000, held_out=12, side_px=192)
+    few = Source(tmp_path / "drawn", pictures=12, first_seed=1_000_000, held_out=12, side_px=192)
     segmenter.train(out, few, stages, 1, "cpu")
     scores = json.loads(out.with_suffix(".json").read_text())[-1]
     assert scores["step"] == 6 and 0 <= scores["iou_mean"] <= 1 and 0 <= scores["reflection_recall"] <= 1
     before = read_weights(out)
     first = out.rename(tmp_path / "first.pt")
     torch.save(before, out)
-    segmenter.train(out, replace(few, sharp=4, phones=4, textures=4), stages, 2, "cpu", start=out)
+    segmenter.train(out, replace(few, sharp=4, traps=4, phones=4, textures=4), stages, 2, "cpu", start=out)
     after = read_weights(out)
     assert before.keys() == after.keys() and any((before[k] != after[k]).any() for k in before)
     mean = mean_weights([first, out])
