@@ -24,6 +24,7 @@ from irisvue._values import Event, Job, Photo
 T = TypeVar("T")
 Source = str | Path | bytes
 OnProgress = Callable[[float], None]
+Point = tuple[float, float]
 PAUSES_S = (0.25, 0.5, 1, 2, 4, 8)
 SILENT_S = 45.0  # three heartbeats missed
 
@@ -105,18 +106,24 @@ class AsyncClient:
         await self._request("DELETE", f"/api/v1/photos/{photo_id}")
 
     # Jobs
-    async def submit(self, photo_id: str, *, preview: bool = False, priority: str = "interactive") -> Job:
-        """Start processing a photo; `priority` is interactive or background."""
-        key, body = secrets.token_hex(16), {"photo_id": photo_id, "preview": preview, "priority": priority}
+    async def submit(
+        self, photo_id: str, *, preview: bool = False, priority: str = "interactive", at: Point | None = None
+    ) -> Job:
+        """Start processing a photo; `priority` is interactive or background.
+
+        `at` says where the eye is: x and y, 0–1 of the upright photo's width and height.
+        """
+        key = secrets.token_hex(16)
+        body = {"photo_id": photo_id, "preview": preview, "priority": priority, **_hint(at)}
 
         async def send() -> Job:
             return Job.of(await self._json("POST", "/api/v1/processing/submit", json=body, key=key))
 
         return await self._patiently(send)
 
-    async def submit_batch(self, photo_ids: Iterable[str]) -> list[Job]:
-        """Start processing one to ten photos, all or none, in this order."""
-        body = {"photo_ids": list(photo_ids)}
+    async def submit_batch(self, photo_ids: Iterable[str], *, at: Point | None = None) -> list[Job]:
+        """Start processing one to ten photos, all or none, in this order; `at` as in `submit`, for each of them."""
+        body = {"photo_ids": list(photo_ids), **_hint(at)}
         accepted = await self._json("POST", "/api/v1/processing/batch", json=body, key=secrets.token_hex(16))
         return [Job.of(row) for row in accepted["jobs"]]
 
@@ -130,10 +137,11 @@ class AsyncClient:
         async for row in self._pages("/api/v1/processing/jobs", "jobs", query):
             yield Job.of(row)
 
-    async def reprocess(self, job_id: str) -> Job:
-        """A new job for the same photo."""
+    async def reprocess(self, job_id: str, *, at: Point | None = None) -> Job:
+        """A new job for the same photo; `at` as in `submit`."""
         path = f"/api/v1/processing/jobs/{job_id}/reprocess"
-        return Job.of(await self._json("POST", path, key=secrets.token_hex(16)))
+        body = _hint(at) or None
+        return Job.of(await self._json("POST", path, json=body, key=secrets.token_hex(16)))
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel a job that has not ended."""
@@ -303,3 +311,7 @@ class _Counted(BytesIO):
         if self._on_progress:
             self._on_progress(min(self.tell() / self._size, 1.0))
         return data
+
+
+def _hint(at: Point | None) -> dict[str, Any]:
+    return {"at": {"x": at[0], "y": at[1]}} if at else {}

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 
-from irisvue._async import SILENT_S, AsyncClient, OnProgress, Source
+from irisvue._async import SILENT_S, AsyncClient, OnProgress, Point, Source
 from irisvue._bars import Step
 from irisvue._connection import Verify
 from irisvue._values import Event, Job, Photo
@@ -72,13 +72,15 @@ class Client:
         """See AsyncClient.delete_photo."""
         self._wait(lambda: self._client.delete_photo(photo_id))
 
-    def submit(self, photo_id: str, *, preview: bool = False, priority: str = "interactive") -> Job:
+    def submit(
+        self, photo_id: str, *, preview: bool = False, priority: str = "interactive", at: Point | None = None
+    ) -> Job:
         """See AsyncClient.submit."""
-        return self._wait(lambda: self._client.submit(photo_id, preview=preview, priority=priority))
+        return self._wait(lambda: self._client.submit(photo_id, preview=preview, priority=priority, at=at))
 
-    def submit_batch(self, photo_ids: Iterable[str]) -> list[Job]:
+    def submit_batch(self, photo_ids: Iterable[str], *, at: Point | None = None) -> list[Job]:
         """See AsyncClient.submit_batch."""
-        return self._wait(lambda: self._client.submit_batch(photo_ids))
+        return self._wait(lambda: self._client.submit_batch(photo_ids, at=at))
 
     def job(self, job_id: str) -> Job:
         """See AsyncClient.job."""
@@ -88,9 +90,9 @@ class Client:
         """See AsyncClient.jobs."""
         return self._each(self._client.jobs(status=status, photo_id=photo_id))
 
-    def reprocess(self, job_id: str) -> Job:
+    def reprocess(self, job_id: str, *, at: Point | None = None) -> Job:
         """See AsyncClient.reprocess."""
-        return self._wait(lambda: self._client.reprocess(job_id))
+        return self._wait(lambda: self._client.reprocess(job_id, at=at))
 
     def cancel(self, job_id: str) -> Job:
         """See AsyncClient.cancel."""

@@ -48,10 +48,12 @@ class Job(_Value):
     result_height: int | None = None
     processing_time_ms: int | None = None
     step_ms: Mapping[str, int] | None = None
+    eyes_found: int | None = None
     quality_score: float | None = None
     quality_warnings: list[str] | None = None
     model_versions: Mapping[str, str] | None = None
     error_type: str | None = None
+    error_code: str | None = None
     error_message: str | None = None
     suggestion: str | None = None
 
@@ -74,6 +76,7 @@ class Event(_Value):
     result_url: str | None = None
     preview_url: str | None = None
     error_type: str | None = None
+    error_code: str | None = None
     message: str | None = None
     suggestion: str | None = None
 

@@ -125,6 +125,35 @@ class IrisTooSmall(QualityIssue):
     """The iris is too small in the photo. Move closer to the eye."""
 
     code = "iris_too_small"
+    suggestion = "Move the camera closer, until the eye fills half of the frame."
+
+
+class TooDark(QualityIssue):
+    """The photo is too dark to see the iris."""
+
+    code = "too_dark"
+    suggestion = "Turn towards a window or a lamp, and take the photo again."
+
+
+class TooBlurred(QualityIssue):
+    """The eye is out of focus."""
+
+    code = "too_blurred"
+    suggestion = "Tap on the eye to focus, hold the camera still, and take the photo again."
+
+
+class LidTooLow(QualityIssue):
+    """The eyelid covers too much of the iris."""
+
+    code = "lid_too_low"
+    suggestion = "Open the eye wide, or lift the lid with a finger."
+
+
+class ReflectionCovers(QualityIssue):
+    """A reflection covers the iris."""
+
+    code = "reflection_covers_iris"
+    suggestion = "Turn until no window, lamp or screen shines on the eye."
 
 
 class TransientError(IrisvueError):

@@ -13,6 +13,7 @@ from orchestrator.api.schemas.jobs import (
     JobList,
     JobResponse,
     JobStatusResponse,
+    ReprocessRequest,
     SubmitRequest,
 )
 from orchestrator.db.job_states import JobStatus
@@ -33,9 +34,10 @@ async def _full(services: Services, job: Job) -> JobStatusResponse:
 @router.post("/submit", status_code=202, responses=problems(404, 409, 429))
 async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: IdempotencyHeader = None) -> JobResponse:
     """Process a photo; answers at once."""
-    idempotency_key = key_for(key, "submit", body.model_dump(mode="json"))
+    idempotency_key = key_for(key, "submit", body.model_dump(mode="json", exclude_none=True))
+    at = body.at.point if body.at else None
     accepted = await submission.submit(
-        services, user, [body.photo_id], body.priority, preview=body.preview, key=idempotency_key
+        services, user, [body.photo_id], body.priority, preview=body.preview, at=at, key=idempotency_key
     )
     return JobResponse.of(services, accepted[0])
 
@@ -43,8 +45,9 @@ async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: Id
 @router.post("/batch", status_code=202, responses=problems(404, 409, 429))
 async def batch(services: Open, user: CurrentUser, body: BatchRequest, key: IdempotencyHeader = None) -> BatchResponse:
     """Process up to ten photos: all are accepted or none, earlier ones go first."""
-    idempotency_key = key_for(key, "batch", body.model_dump(mode="json"))
-    accepted = await submission.submit(services, user, body.photo_ids, "interactive", key=idempotency_key)
+    idempotency_key = key_for(key, "batch", body.model_dump(mode="json", exclude_none=True))
+    at = body.at.point if body.at else None
+    accepted = await submission.submit(services, user, body.photo_ids, "interactive", at=at, key=idempotency_key)
     return BatchResponse(jobs=[JobResponse.of(services, job) for job in accepted])
 
 
@@ -77,10 +80,17 @@ async def get_job(services: Open, user: CurrentUser, job_id: UUID) -> JobStatusR
 
 
 @router.post("/jobs/{job_id}/reprocess", status_code=202, responses=problems(404, 409, 429))
-async def reprocess(services: Open, user: CurrentUser, job_id: UUID, key: IdempotencyHeader = None) -> JobResponse:
-    """A new job for the same photo."""
-    idempotency_key = key_for(key, "reprocess", str(job_id))
-    return JobResponse.of(services, await submission.reprocess(services, user, job_id, idempotency_key))
+async def reprocess(
+    services: Open,
+    user: CurrentUser,
+    job_id: UUID,
+    body: ReprocessRequest | None = None,
+    key: IdempotencyHeader = None,
+) -> JobResponse:
+    """A new job for the same photo; the body may be left out."""
+    at = body.at.point if body and body.at else None
+    idempotency_key = key_for(key, "reprocess", f"{job_id} {at}" if at else str(job_id))
+    return JobResponse.of(services, await submission.reprocess(services, user, job_id, idempotency_key, at))
 
 
 @router.post("/jobs/{job_id}/cancel", responses=problems(404, 409))

@@ -20,11 +20,14 @@ async def add_jobs(
     priority: str,
     preview: bool = False,
     trace: str | None = None,
+    at: tuple[float, float] | None = None,
 ) -> list[Job]:
     """Add one pending job for each photo, in this order."""
+    at_x, at_y = at or (None, None)
+    common = {"user_id": user, "priority": priority, "preview": preview, "trace": trace, "at_x": at_x, "at_y": at_y}
     jobs = []
     for photo_id in photo_ids:
-        values = {"user_id": user, "photo_id": photo_id, "priority": priority, "preview": preview, "trace": trace}
+        values = common | {"photo_id": photo_id}
         jobs.append((await session.execute(insert(Job).values(**values).returning(Job))).scalar_one())
     return jobs
 

@@ -136,8 +136,12 @@ class Job(Base):
     retry_at: Mapped[datetime | None]  # a pending job is not tried again before this
     lease_until: Mapped[datetime | None]
     error_type: Mapped[str | None]
+    error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     suggestion: Mapped[str | None]
+    at_x: Mapped[float | None]  # where the sender says the eye is, 0–1 of the photo's width and height
+    at_y: Mapped[float | None]
+    eyes_found: Mapped[int | None]
     preview: Mapped[bool] = mapped_column(default=False, server_default=false())
     preview_key: Mapped[str | None]
     result_key: Mapped[str | None]

@@ -21,9 +21,15 @@ async def current_message(services: Services, job: Job) -> dict[str, Any]:
             "processing_time_ms": job.processing_time_ms,
             "result_width": job.result_width,
             "result_height": job.result_height,
+            "eyes_found": job.eyes_found,
         }
     elif job.status == JobStatus.FAILED:
-        extra = {"error_type": job.error_type, "message": job.error_message, "suggestion": job.suggestion}
+        extra = {
+            "error_type": job.error_type,
+            "error_code": job.error_code,
+            "message": job.error_message,
+            "suggestion": job.suggestion,
+        }
     elif job.preview_key:
         extra = {"preview_url": await services.storage.link(job.preview_key)}
     return events.message(job.id, job.status, job.progress, job.current_step, **extra)

@@ -98,6 +98,7 @@ def failure_columns(error: IrisvueError) -> dict[str, str]:
     """What a failed job's row says about its error."""
     return {
         "error_type": error.error_type,
+        "error_code": error.code,
         "error_message": words_for_people(error),
         "suggestion": error.suggestion,
     }

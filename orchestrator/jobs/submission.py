@@ -21,9 +21,10 @@ async def submit(
     priority: str,
     *,
     preview: bool = False,
+    at: tuple[float, float] | None = None,
     key: IdempotencyKey | None = None,
 ) -> list[Job]:
-    """Accept one job for each photo, all or none, earlier photos first.
+    """Accept one job for each photo, all or none, earlier photos first; `at` says where the eye is, see `Job`.
 
     Raises:
         NotFound: there is no such photo. TooMany: a limit is reached. Conflict: see `idempotency.earlier_result`.
@@ -40,7 +41,7 @@ async def submit(
         for photo_id in photo_ids:
             if await db.photos.photo_of(session, user, photo_id) is None:
                 raise NotFound(f"There is no photo {photo_id}.")
-        jobs = await db.jobs.add_jobs(session, user, photo_ids, priority, preview, tracing.traceparent())
+        jobs = await db.jobs.add_jobs(session, user, photo_ids, priority, preview, tracing.traceparent(), at)
         await idempotency.remember(session, user, key, [job.id for job in jobs])
     for job in jobs:
         log.info("accepted", job_id=str(job.id), user_id=str(user), photo_id=str(job.photo_id), priority=priority)
@@ -48,15 +49,32 @@ async def submit(
     return jobs
 
 
-async def reprocess(services: Services, user: UUID, job_id: UUID, key: IdempotencyKey | None = None) -> Job:
-    """Accept a new job for the same photo. Raises as `submit`; Conflict also while the old one has not ended."""
+async def reprocess(
+    services: Services,
+    user: UUID,
+    job_id: UUID,
+    key: IdempotencyKey | None = None,
+    at: tuple[float, float] | None = None,
+) -> Job:
+    """Accept a new job for the same photo; without `at` the eye is where the old job was told it is.
+
+    Raises as `submit`; Conflict also while the old one has not ended.
+    """
     async with services.db() as session:
         job = await db.jobs.job_of(session, user, job_id)
     if job is None:
         raise NotFound
     if not db.jobs.has_ended(job):
         raise Conflict("This job has not ended yet.")
-    return (await submit(services, user, [job.photo_id], job.priority, preview=job.preview, key=key))[0]
+    accepted = await submit(
+        services, user, [job.photo_id], job.priority, preview=job.preview, at=at or hint_of(job), key=key
+    )
+    return accepted[0]
+
+
+def hint_of(job: Job) -> tuple[float, float] | None:
+    """Where the job's sender said that the eye is."""
+    return None if job.at_x is None or job.at_y is None else (job.at_x, job.at_y)
 
 
 async def enqueue(services: Services, job: Job) -> None:

@@ -24,6 +24,7 @@ def message_about(job: Job) -> dict[str, Any]:
     if job.status == JobStatus.COMPLETED:
         fields |= {name: getattr(job, name) for name in COMPLETED_FIELDS}
     elif job.status == JobStatus.FAILED:
-        fields |= {"error_type": job.error_type, "message": job.error_message, "suggestion": job.suggestion}
+        fields |= {"error_type": job.error_type, "error_code": job.error_code}
+        fields |= {"message": job.error_message, "suggestion": job.suggestion}
     data = {name: str(value) if isinstance(value, UUID) else value for name, value in fields.items()}
     return {"type": f"job.{job.status}", "timestamp": timestamp(), "data": data}

@@ -84,6 +84,10 @@ class Circle:
         apart = np.hypot(self.x - other.x, self.y - other.y)
         return bool(apart < 0.35 * larger and min(self.radius, other.radius) > 0.67 * larger)
 
+    def touches(self, other: "Circle") -> bool:
+        """Whether the circles overlap or touch."""
+        return bool(np.hypot(self.x - other.x, self.y - other.y) <= self.radius + other.radius)
+
 
 def around(circle: Circle, diameters: float) -> Square:
     """The square around a circle, so many of its diameters long, rounded to whole pixels as `cut` does."""

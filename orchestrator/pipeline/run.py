@@ -14,6 +14,7 @@ from orchestrator.pipeline.images import Pixels, encode_jpeg, encode_mask
 from orchestrator.pipeline.preview import make_preview
 from orchestrator.pipeline.quality import assess
 from orchestrator.pipeline.reflections import remove_reflections
+from orchestrator.pipeline.search import Point
 from orchestrator.pipeline.segment import IrisMasks, segment
 
 ReportStep = Callable[[str, int], Awaitable[None]]
@@ -55,6 +56,7 @@ class Result:
     height: int
     quality_score: float
     warnings: list[str]
+    eyes_found: int
     step_ms: dict[str, int]
 
 
@@ -73,14 +75,21 @@ class Stopwatch:
 
 
 async def run(
-    data: bytes, infer: Infer, decoder: Decoder, budget: Budget, report: ReportStep, show: ShowPreview | None = None
+    data: bytes,
+    infer: Infer,
+    decoder: Decoder,
+    budget: Budget,
+    report: ReportStep,
+    show: ShowPreview | None = None,
+    at: Point | None = None,
 ) -> Result:
     """Turn the bytes of a photo into the finished picture.
 
-    Reports as work advances; progress never goes down. Makes a preview only if it is to be shown.
+    Reports as work advances; progress never goes down. Makes a preview only if it is to be shown. `at` says
+    where the eye is, see `segment`.
 
     Raises:
-        NotAnImage, TooLarge, Unreadable, NoIrisFound, IrisTooSmall: the photo's fault; never retried.
+        NotAnImage, TooLarge, Unreadable, QualityIssue (see `segment`): the photo's fault; never retried.
         ModelUnavailable, BadModelOutput, ProcessingFailed: our fault.
     """
     watch = Stopwatch()
@@ -88,7 +97,7 @@ async def run(
     async with decoder.photo(data, budget.max_pixels) as photo:
         watch.lap(LOADING)
         await report(SEGMENTING, 10)
-        mask_png, crop = await _find_iris(photo, infer, budget, show)
+        mask_png, crop = await _find_iris(photo, infer, budget, show, at)
         del photo  # frees the full-size pixels before the next large photo is let in
     watch.lap(SEGMENTING)
 
@@ -105,12 +114,14 @@ async def run(
     before_jpeg = await asyncio.to_thread(encode_jpeg, crop.picture)
     watch.lap(ENHANCING)
     height, width = finished.shape[:2]
-    return Result(jpeg, before_jpeg, mask_png, width, height, score, warnings, watch.ms)
+    return Result(jpeg, before_jpeg, mask_png, width, height, score, warnings, crop.masks.eyes_found, watch.ms)
 
 
-async def _find_iris(photo: Pixels, infer: Infer, budget: Budget, show: ShowPreview | None) -> tuple[bytes, Crop]:
+async def _find_iris(
+    photo: Pixels, infer: Infer, budget: Budget, show: ShowPreview | None, at: Point | None
+) -> tuple[bytes, Crop]:
     """The encoded mask on the photo's own grid, and the iris cut out; full-size masks are freed on return."""
-    masks = await segment(photo, infer)
+    masks = await segment(photo, infer, at)
     if show and (preview := await make_preview(photo, masks.circle, masks.turn, infer)) is not None:
         await show(preview)
     mask_png = await asyncio.to_thread(encode_mask, masks.iris)

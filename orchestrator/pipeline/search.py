@@ -1,14 +1,15 @@
 """Where in a photo an eye may be: several hypotheses, each followed by closer looks, the clearest first."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from orchestrator.inference.protocol import Infer
+from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.geometry import Circle, Square, around, enclosing_square, fit_circle, largest_piece
 from orchestrator.pipeline.images import Pixels
-from orchestrator.pipeline.looks import Look, ProbabilityMap, look, mean_look
+from orchestrator.pipeline.looks import ProbabilityMap, look, mean_look
 from orchestrator.pipeline.views import Tones, View
 
 UPRIGHT, TURNED = (0,), (1, 3, 2)  # quarter turns; a phone held flat is more often on its side than upside down
@@ -30,56 +31,55 @@ MAYBE_PRESENT = 0.1  # presence that is worth a closer look
 MIN_FOLLOWED = 0.2  # presence in the first closer look that is worth more of them
 MIN_PRESENCE = 0.6  # presence that closer looks must show
 MAX_RADIUS_RATIO = 2.0  # between the iris in a closer look and the one seen from afar
-OUTSIDE, SECTORS, SCLERA_FROM = 0.15, 36, 0.4  # ring outside the circle, ± in radii; its parts; probability there
 SETTLED = 0.04  # a circle that moved by less, in radii, needs no further look
 MAX_ROUNDS = 3
 SURE, LIKELY = 0.7, 0.3  # confidence with which the search ends; with which it does not go further down
+HINT_LEVELS = 4  # squares around a point that somebody said the eye is at
+NEAR = 1.5  # radii from that point to the middle of the iris, at most
+
+Point = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A place that may be an eye: the square looked at, what was seen in it, and the circle of its disc.
+async def find_candidates(
+    photo: Pixels, infer: Infer, at: Point | None = None
+) -> AsyncIterator[tuple[int, list[Candidate]]]:
+    """What each stage found, the most confident first, by its number; a stage is only gone through when asked for.
 
-    `circle` is in the look's pixels, `circle_on_photo` in the photo's. `turn`: quarter turns, counter-clockwise, after
-    which the eye stands upright.
+    With `at`, only squares around that point are looked at, and only an iris that it lies on or near is a candidate.
     """
-
-    square: Square
-    look: Look
-    circle: Circle
-    circle_on_photo: Circle
-    turn: int = 0
-
-    @property
-    def confidence(self) -> float:
-        """0–1: how likely this is an open eye, and how far the outline can be trusted."""
-        return self.look.presence * outline_clarity(self.look.disc) * self.circle.mask_share
-
-    @property
-    def beside_sclera(self) -> float:
-        """0–1: on how much of the circle's circumference there is sclera just outside; 1 if the network knows none."""
-        ys, xs = np.mgrid[0 : len(self.look.sclera), 0 : len(self.look.sclera)]
-        x, y = xs - self.circle.x, ys - self.circle.y
-        ring = np.abs(np.hypot(x, y) / self.circle.radius - (1 + OUTSIDE)) < OUTSIDE
-        sectors = ((np.arctan2(y[ring], x[ring]) / (2 * np.pi) + 0.5) * SECTORS).astype(int) % SECTORS
-        sclera = np.bincount(sectors, self.look.sclera[ring], SECTORS)
-        pixels = np.maximum(np.bincount(sectors, minlength=SECTORS), 1)
-        return float((sclera / pixels > SCLERA_FROM).mean()) if self.look.sclera.any() else 1.0
+    if at is None:
+        for stage, (level, turns) in enumerate(STAGES):
+            if squares := _pyramid(photo, level, infer.segment_px):
+                tones = FRAME_TONES if level == 0 else FRAME_TONES[-1:]
+                yield stage, await _stage(photo, squares, turns, tones, infer)
+        return
+    x, y = at[0] * photo.shape[1], at[1] * photo.shape[0]
+    for stage, turns in enumerate((UPRIGHT, TURNED)):
+        candidates = await _stage(photo, _squares_at(photo, x, y, infer.segment_px), turns, FRAME_TONES, infer, (x, y))
+        yield stage, [one for one in candidates if _is_near(one.circle_on_photo, x, y)]
 
 
-async def find_candidates(photo: Pixels, infer: Infer) -> AsyncIterator[tuple[int, list[Candidate]]]:
-    """What each stage found, the most confident first, by its number; a stage is only gone through when asked for."""
-    for stage, (level, turns) in enumerate(STAGES):
-        squares = _pyramid(photo, level, infer.segment_px)
-        if squares:
-            tones = FRAME_TONES if level == 0 else FRAME_TONES[-1:]
-            yield stage, await _stage(photo, squares, turns, tones, infer)
+def _squares_at(photo: Pixels, x: float, y: float, side_px: int) -> list[Square]:
+    """Squares around a point, each half as long as the one before."""
+    sides = [max(photo.shape) / 2**level for level in range(HINT_LEVELS)]
+    return [Square(x - side / 2, y - side / 2, side) for n, side in enumerate(sides) if n == 0 or side >= side_px / 2]
+
+
+def _is_near(circle: Circle, x: float, y: float) -> bool:
+    return bool(np.hypot(circle.x - x, circle.y - y) < NEAR * circle.radius)
 
 
 async def _stage(
-    photo: Pixels, squares: list[Square], turns: tuple[int, ...], tones: tuple[Tones, ...], infer: Infer
+    photo: Pixels,
+    squares: list[Square],
+    turns: tuple[int, ...],
+    tones: tuple[Tones, ...],
+    infer: Infer,
+    at_px: Point | None = None,
 ) -> list[Candidate]:
     circles = await _likely_circles(photo, squares, turns, tones, infer)
+    if at_px:
+        circles = [entry for entry in circles if _is_near(entry[0], *at_px)]
     confirmed = await _look_closer(photo, circles[:MAX_CANDIDATES], CONFIRM, CONFIRM[0][0], infer)
     expected_px = infer.segment_px / (2 * CONFIRM[0][0])
     plausible = [
@@ -172,16 +172,6 @@ def _circles_of(disc: ProbabilityMap) -> list[Circle]:
             circles.append(circle)
         remaining = remaining & ~piece
     return circles
-
-
-def outline_clarity(disc: ProbabilityMap) -> float:
-    """How decided a map is, 0–1: 1 minus twice the doubt in it, as a share of what is taken for iris.
-
-    The doubt of a pixel is p · (1 − p): next to none in a clear outline; much where lids, lashes or the dark hide the
-    limbus, where looks disagree, or where nothing is an iris.
-    """
-    doubt = float((disc * (1 - disc)).sum())
-    return max(0.0, 1.0 - 2 * doubt / max(float(disc.sum()), 1.0))
 
 
 def _on_photo(circle: Circle, square: Square, side_px: int) -> Circle:

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.errors import IrisTooSmall, NoIrisFound
+from orchestrator.errors import IrisTooSmall
 from orchestrator.inference.protocol import Infer
+from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.geometry import Circle, largest_piece
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.outline import Outline
 from orchestrator.pipeline.outline_fit import largest_piece_of, outline_on_photo
-from orchestrator.pipeline.search import LAST_IF_LIKELY, LIKELY, MIN_PRESENCE, SURE, Candidate, find_candidates
+from orchestrator.pipeline.refusal import reason
+from orchestrator.pipeline.search import LAST_IF_LIKELY, LIKELY, MIN_PRESENCE, SURE, Point, find_candidates
 
 MIN_RADIUS_PX = 20  # of the circle
 MIN_VISIBLE_RADIUS_PX = 14  # of a disc with as many pixels as can be seen of the iris
@@ -19,6 +21,7 @@ MIN_VISIBLE = 0.2  # share of the circle that can be seen
 MIN_MASK_SHARE, MIN_OUTLINE_SHARE = 0.8, 0.15  # see `Circle`
 MIN_CONFIDENCE = 0.3
 MIN_TURNED_CONFIDENCE, MIN_BESIDE_SCLERA = 0.4, 0.1  # three turns more are three chances more to see what is not there
+ALIKE = 0.8  # of the better one's confidence and of the larger one's radius: two eyes of one portrait
 MIN_REFLECTION = 0.2  # of the reflection map: recall and precision nearest to 0.9 and 0.8 on drawn eyes
 
 
@@ -39,34 +42,52 @@ class IrisMasks:
     confidence: float
     outline: Outline
     turn: int = 0
+    eyes_found: int = 1
 
 
-async def segment(photo: Pixels, infer: Infer) -> IrisMasks:
+async def segment(photo: Pixels, infer: Infer, at: Point | None = None) -> IrisMasks:
     """Find the iris, its pupil and its reflections, and how confident the network is.
 
     Args:
         photo: (H, W, 3) uint8 sRGB; H and W from 64 to 12,000 px. An eye may lie on its side.
         infer: runs the segmenter.
+        at: where the eye is, 0–1 of the photo's width and height, if somebody said so.
 
     Raises:
         NoIrisFound: no open eye, or the mask covers too little or is not one round shape. Not retried.
+        TooDark, TooBlurred, LidTooLow, ReflectionCovers: likewise, and this is why. Not retried.
         IrisTooSmall: there is an iris, but with too few pixels to make a picture of. Not retried.
         ModelUnavailable: no answer within the deadline. Retried once.
 
     Source: passes after PMC7922029 and model_repository/iris_unet/MODEL.md.
     """
+    seen: list[Candidate] = []
     irises: list[Candidate] = []
-    async for stage, candidates in find_candidates(photo, infer):
-        irises += [candidate for candidate in candidates if _is_an_iris(candidate)]
+    async for stage, candidates in find_candidates(photo, infer, at):
+        seen += candidates
+        irises = [candidate for candidate in seen if _is_an_iris(candidate)]
         best = max((candidate.confidence for candidate in irises), default=0.0)
         if best >= SURE or (best >= LIKELY and stage >= LAST_IF_LIKELY):
             break
     if not irises:
-        raise NoIrisFound
-    return await _masks_of(photo, max(irises, key=lambda candidate: candidate.confidence))
+        raise await asyncio.to_thread(reason, photo, seen)
+    eyes = _equally_good(irises)
+    return await _masks_of(photo, max(eyes, key=lambda eye: eye.circle_on_photo.radius), len(eyes))
 
 
-async def _masks_of(photo: Pixels, candidate: Candidate) -> IrisMasks:
+def _equally_good(irises: list[Candidate]) -> list[Candidate]:
+    """The most confident candidate, and another eye beside it that is about as large and as clear; at most two."""
+    best, *others = sorted(irises, key=lambda candidate: -candidate.confidence)
+    for other in others:
+        circles = best.circle_on_photo, other.circle_on_photo
+        radii = sorted(circle.radius for circle in circles)
+        alike = other.confidence >= ALIKE * best.confidence and radii[0] >= ALIKE * radii[1]
+        if alike and other.turn == best.turn and not circles[0].touches(circles[1]):
+            return [best, other]
+    return [best]
+
+
+async def _masks_of(photo: Pixels, candidate: Candidate, eyes_found: int) -> IrisMasks:
     """The masks of the last look, on the photo's grid. Raises IrisTooSmall."""
     look, square, circle = candidate.look, candidate.square, candidate.circle_on_photo
     reflection_map = (look.reflection + (0.5 - MIN_REFLECTION)).astype(np.float32)
@@ -79,7 +100,8 @@ async def _masks_of(photo: Pixels, candidate: Candidate) -> IrisMasks:
         raise IrisTooSmall
     pupil &= iris
     reflection &= iris
-    return IrisMasks(iris, pupil, reflection, circle, look.presence, candidate.confidence, outline, candidate.turn)
+    confidence = candidate.confidence
+    return IrisMasks(iris, pupil, reflection, circle, look.presence, confidence, outline, candidate.turn, eyes_found)
 
 
 def _is_an_iris(candidate: Candidate) -> bool:

@@ -54,6 +54,7 @@ async def save(
         result_height=result.height,
         processing_time_ms=processing_time_ms,
         step_ms=step_ms,
+        eyes_found=result.eyes_found,
         quality_score=result.quality_score,
         quality_warnings=result.warnings,
         provider=provider,

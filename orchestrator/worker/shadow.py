@@ -17,6 +17,7 @@ from orchestrator import db
 from orchestrator.errors import classify
 from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.jobs.lease import Claim
+from orchestrator.jobs.submission import hint_of
 from orchestrator.observability.logs import log
 from orchestrator.pipeline.run import Result, run
 from orchestrator.worker.context import Context
@@ -46,7 +47,9 @@ async def _run_shadow(context: Context, claim: Claim, primary: PrimaryRun, name:
     try:
         async with asyncio.timeout(services.settings.job_timeout_s):
             infer = context.infer.pinned({**claim.versions, name: version}, background=True)
-            result = await run(primary.photo, infer, context.decoder, context.budget, _ignore_progress)
+            result = await run(
+                primary.photo, infer, context.decoder, context.budget, _ignore_progress, at=hint_of(claim.job)
+            )
             alike = await asyncio.to_thread(likeness, name, result, primary.result)
     except Exception as error:
         code = classify(error).code

@@ -11,6 +11,7 @@ from tests.waiting import ended, submitted, uploaded
 
 JOBS = "/api/v1/processing/jobs"
 BATCH = "/api/v1/processing/batch"
+SUBMIT = "/api/v1/processing/submit"
 
 
 async def test_batch_order_list_and_reprocess(api: httpx.AsyncClient, eye_jpeg: bytes) -> None:
@@ -33,6 +34,24 @@ async def test_batch_order_list_and_reprocess(api: httpx.AsyncClient, eye_jpeg: 
     assert [job["job_id"] for job in listed["jobs"]] == [again_id, jobs[0]["job_id"]], "newest first"
     photo = (await api.get(f"/api/v1/photos/{photos[0]}")).json()
     assert photo["ai_processing_status"] == "completed" and photo["ai_results"]["result_url"]
+
+
+async def test_a_job_is_told_where_the_eye_is(api: httpx.AsyncClient, eye_jpeg: bytes) -> None:
+    photo = await uploaded(api, eye_jpeg)
+    nowhere = {"photo_id": photo, "at": {"x": 0.02, "y": 0.02}}
+    key = {"Idempotency-Key": uuid4().hex}
+    failed = (await api.post(SUBMIT, json=nowhere, headers=key)).json()
+    row = await ended(api, failed["job_id"])
+    assert (row["status"], row["error_type"], row["error_code"]) == ("failed", "quality_issue", "no_iris")
+    again = await api.post(f"{JOBS}/{failed['job_id']}/reprocess")
+    assert (await ended(api, again.json()["job_id"]))["error_code"] == "no_iris", "it keeps the old job's point"
+    other = nowhere | {"at": {"x": 0.5, "y": 0.5}}
+    assert (await api.post(SUBMIT, json=other, headers=key)).status_code == 409, "the point is part of the request"
+    moved = await api.post(f"{JOBS}/{failed['job_id']}/reprocess", json={"at": {"x": 0.5, "y": 0.5}})
+    done = await ended(api, moved.json()["job_id"])
+    assert (done["status"], done["eyes_found"], done["error_code"]) == ("completed", 1, None)
+    for outside in ({"x": 1.1, "y": 0.5}, {"x": 0.5}):
+        assert (await api.post(SUBMIT, json=nowhere | {"at": outside})).status_code == 422
 
 
 async def test_a_batch_is_accepted_completely_or_not_at_all(api: httpx.AsyncClient, eye_jpeg: bytes) -> None:

@@ -12,10 +12,10 @@ from orchestrator.config import ROOT
 from orchestrator.errors import IrisTooSmall, NoIrisFound, QualityIssue
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.inference.protocol import Segmentation
+from orchestrator.pipeline.candidate import Candidate, outline_clarity
 from orchestrator.pipeline.geometry import Square
 from orchestrator.pipeline.images import Pixels, decode
 from orchestrator.pipeline.looks import Look
-from orchestrator.pipeline.search import Candidate, outline_clarity
 from orchestrator.pipeline.segment import segment
 from tests.conftest import PHOTOS
 from tests.disc_masks import circle_at
@@ -114,6 +114,17 @@ async def test_a_candidate_that_turns_out_to_be_none_gives_way_to_the_next() -> 
     truth = (eye.iris | eye.pupil) if masks.circle.x < 300 else (eye.iris | eye.pupil)[:, ::-1]
     start = 0 if masks.circle.x < 300 else 300
     assert iou(masks.iris[:, start : start + 300], truth) > 0.9
+
+
+async def test_of_two_equal_eyes_the_one_that_was_pointed_at_is_taken() -> None:
+    eye = eyes.draw(492, 300, 300, "crop", mild=True)
+    both = np.concatenate([eye.image, eye.image[:, ::-1]], axis=1)
+    assert (await segment(both, local())).eyes_found == 2
+    for x in (0.25, 0.75):
+        masks = await segment(both, local(), (x, 0.5))
+        assert abs(masks.circle.x - x * 600) < 60 and masks.eyes_found == 1
+    with pytest.raises(NoIrisFound):
+        await segment(both, local(), (0.5, 0.02))
 
 
 async def test_eye_in_a_corner_of_a_large_frame_is_found() -> None:

@@ -1,7 +1,7 @@
 import { cancelled, errorOf, IrisvueError, noAnswer } from "./errors.js";
 import type {
-  BatchResponse, DeviceResponse, JobList, JobResponse, JobStatus, JobStatusResponse, PhotoList, PhotoResponse, ProgressMessage,
-  SubmitRequest,
+  BatchResponse, DeviceResponse, EyePosition, JobList, JobResponse, JobStatus, JobStatusResponse, PhotoList, PhotoResponse,
+  ProgressMessage, SubmitRequest,
 } from "./schema.js";
 import { rest, watch, type Source, type WatchOptions } from "./watch.js";
 
@@ -71,10 +71,10 @@ export class Irisvue implements Source {
     return this.#post("/api/v1/processing/submit", { photo_id: photoId, ...more }, idempotencyKey);
   }
 
-  /** Start processing one to ten photos: either all of them or none. */
-  async submitBatch(photoIds: string[], idempotencyKey?: string): Promise<JobResponse[]> {
+  /** Start processing one to ten photos: either all of them or none. `at` says where the eye is in each of them. */
+  async submitBatch(photoIds: string[], idempotencyKey?: string, at?: EyePosition): Promise<JobResponse[]> {
     const path = "/api/v1/processing/batch";
-    return (await this.#post<BatchResponse>(path, { photo_ids: photoIds }, idempotencyKey)).jobs;
+    return (await this.#post<BatchResponse>(path, { photo_ids: photoIds, at }, idempotencyKey)).jobs;
   }
 
   /** A job's status and, once it is completed, its result. */
@@ -87,9 +87,9 @@ export class Irisvue implements Source {
     return this.#json(`/api/v1/processing/jobs${queryOf(query)}`);
   }
 
-  /** Start a new job for the same photo. */
-  async reprocess(jobId: string, idempotencyKey?: string): Promise<JobResponse> {
-    return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, undefined, idempotencyKey);
+  /** Start a new job for the same photo. `at` says where the eye is. */
+  async reprocess(jobId: string, idempotencyKey?: string, at?: EyePosition): Promise<JobResponse> {
+    return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, at && { at }, idempotencyKey);
   }
 
   /** Stop a job that has not finished. */

@@ -285,7 +285,7 @@ export interface paths {
         put?: never;
         /**
          * Reprocess
-         * @description A new job for the same photo.
+         * @description A new job for the same photo; the body may be left out.
          */
         post: operations["reprocess_api_v1_processing_jobs__job_id__reprocess_post"];
         delete?: never;
@@ -636,6 +636,8 @@ export interface components {
         BatchRequest: {
             /** Photo Ids */
             photo_ids: string[];
+            /** @description Where the eye is in each of them. */
+            at?: components["schemas"]["EyePosition"] | null;
         };
         /**
          * BatchResponse
@@ -757,6 +759,16 @@ export interface components {
             push_enabled: boolean;
         };
         /**
+         * EyePosition
+         * @description A point on the upright photo: x, 0–1 of its width, from the left; y, 0–1 of its height, from the top.
+         */
+        EyePosition: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
          * JobList
          * @description One page of jobs, newest first.
          */
@@ -837,6 +849,11 @@ export interface components {
             events_url: string;
             /** Error Type */
             error_type?: string | null;
+            /**
+             * Error Code
+             * @description What went wrong, for programs.
+             */
+            error_code?: string | null;
             /** Error Message */
             error_message?: string | null;
             /** Suggestion */
@@ -866,6 +883,11 @@ export interface components {
             result_width?: number | null;
             /** Result Height */
             result_height?: number | null;
+            /**
+             * Eyes Found
+             * @description 2: another eye is as good; the larger one was taken.
+             */
+            eyes_found?: number | null;
             /** Quality Score */
             quality_score?: number | null;
             /** Quality Warnings */
@@ -956,6 +978,14 @@ export interface components {
             ai_provider_used?: string | null;
         };
         /**
+         * ReprocessRequest
+         * @description What a new job for the same photo does differently; everything may be left out.
+         */
+        ReprocessRequest: {
+            /** @description Where the eye is, when the search took something else for it. */
+            at?: components["schemas"]["EyePosition"] | null;
+        };
+        /**
          * RouteRequest
          * @description The percentage of jobs for each version, 100 in all. Jobs that have begun keep their version.
          */
@@ -1001,7 +1031,7 @@ export interface components {
         };
         /**
          * SubmitRequest
-         * @description Which photo, how urgent, and whether a preview is wanted.
+         * @description Which photo, how urgent, whether a preview is wanted, and perhaps where the eye is.
          */
         SubmitRequest: {
             /**
@@ -1020,6 +1050,8 @@ export interface components {
              * @enum {string}
              */
             priority?: "interactive" | "background";
+            /** @description Where the eye is, when the search took something else for it. */
+            at?: components["schemas"]["EyePosition"] | null;
         };
         /**
          * TicketRequest
@@ -1235,10 +1267,20 @@ export interface components {
              */
             result_height?: number | null;
             /**
+             * Eyes Found
+             * @default null
+             */
+            eyes_found?: number | null;
+            /**
              * Error Type
              * @default null
              */
             error_type?: ("quality_issue" | "transient_error" | "server_error") | null;
+            /**
+             * Error Code
+             * @default null
+             */
+            error_code?: string | null;
             /**
              * Message
              * @default null
@@ -1278,6 +1320,7 @@ export type DeliveryStatus = components['schemas']['DeliveryStatus'];
 export type DeviceList = components['schemas']['DeviceList'];
 export type DeviceRequest = components['schemas']['DeviceRequest'];
 export type DeviceResponse = components['schemas']['DeviceResponse'];
+export type EyePosition = components['schemas']['EyePosition'];
 export type JobList = components['schemas']['JobList'];
 export type JobResponse = components['schemas']['JobResponse'];
 export type JobStatus = components['schemas']['JobStatus'];
@@ -1286,6 +1329,7 @@ export type ModelList = components['schemas']['ModelList'];
 export type ModelResponse = components['schemas']['ModelResponse'];
 export type PhotoList = components['schemas']['PhotoList'];
 export type PhotoResponse = components['schemas']['PhotoResponse'];
+export type ReprocessRequest = components['schemas']['ReprocessRequest'];
 export type RouteRequest = components['schemas']['RouteRequest'];
 export type RouteResponse = components['schemas']['RouteResponse'];
 export type SubmitRequest = components['schemas']['SubmitRequest'];
@@ -2735,7 +2779,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReprocessRequest"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {

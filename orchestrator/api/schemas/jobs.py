@@ -13,18 +13,41 @@ from orchestrator.services import Services
 WAITING = "Waiting in line..."
 
 
+class EyePosition(BaseModel):
+    """A point on the upright photo: x, 0–1 of its width, from the left; y, 0–1 of its height, from the top."""
+
+    x: float = Field(ge=0, le=1)
+    y: float = Field(ge=0, le=1)
+
+    @property
+    def point(self) -> tuple[float, float]:
+        """As a tuple, x first."""
+        return self.x, self.y
+
+
+AT = Field(default=None, description="Where the eye is, when the search took something else for it.")
+
+
 class SubmitRequest(BaseModel):
-    """Which photo, how urgent, and whether a preview is wanted."""
+    """Which photo, how urgent, whether a preview is wanted, and perhaps where the eye is."""
 
     photo_id: UUID
     preview: bool = False
     priority: Literal["interactive", "background"] = "interactive"
+    at: EyePosition | None = AT
+
+
+class ReprocessRequest(BaseModel):
+    """What a new job for the same photo does differently; everything may be left out."""
+
+    at: EyePosition | None = AT
 
 
 class BatchRequest(BaseModel):
     """Up to ten photos; earlier ones are processed first."""
 
     photo_ids: list[UUID] = Field(min_length=1, max_length=10)
+    at: EyePosition | None = Field(default=None, description="Where the eye is in each of them.")
 
 
 class JobResponse(BaseModel):
@@ -50,6 +73,7 @@ class JobStatusResponse(JobResponse):
     """Everything about a job. Addresses are signed and good for minutes."""
 
     error_type: str | None = None
+    error_code: str | None = Field(default=None, description="What went wrong, for programs.")
     error_message: str | None = None
     suggestion: str | None = None
     attempt_count: int
@@ -62,6 +86,7 @@ class JobStatusResponse(JobResponse):
     step_ms: dict[str, int] | None = None
     result_width: int | None = None
     result_height: int | None = None
+    eyes_found: int | None = Field(default=None, description="2: another eye is as good; the larger one was taken.")
     quality_score: float | None = None
     quality_warnings: list[str] | None = None
     model_versions: dict[str, str] | None = None
@@ -77,6 +102,7 @@ class JobStatusResponse(JobResponse):
         return cls(
             **_common(services, job),
             error_type=job.error_type,
+            error_code=job.error_code,
             error_message=job.error_message,
             suggestion=job.suggestion,
             attempt_count=job.attempt,
@@ -89,6 +115,7 @@ class JobStatusResponse(JobResponse):
             step_ms=job.step_ms,
             result_width=job.result_width,
             result_height=job.result_height,
+            eyes_found=job.eyes_found,
             quality_score=job.quality_score,
             quality_warnings=job.quality_warnings,
             model_versions=job.model_versions,

@@ -35,7 +35,9 @@ class ProgressMessage(BaseModel):
     processing_time_ms: int | None = None
     result_width: int | None = None
     result_height: int | None = None
+    eyes_found: int | None = None
     error_type: Literal["quality_issue", "transient_error", "server_error"] | None = None
+    error_code: str | None = None
     message: str | None = None
     suggestion: str | None = None
     preview_url: str | None = None

@@ -35,10 +35,10 @@ export class Irisvue {
         const { idempotencyKey, ...more } = options;
         return this.#post("/api/v1/processing/submit", { photo_id: photoId, ...more }, idempotencyKey);
     }
-    /** Start processing one to ten photos: either all of them or none. */
-    async submitBatch(photoIds, idempotencyKey) {
+    /** Start processing one to ten photos: either all of them or none. `at` says where the eye is in each of them. */
+    async submitBatch(photoIds, idempotencyKey, at) {
         const path = "/api/v1/processing/batch";
-        return (await this.#post(path, { photo_ids: photoIds }, idempotencyKey)).jobs;
+        return (await this.#post(path, { photo_ids: photoIds, at }, idempotencyKey)).jobs;
     }
     /** A job's status and, once it is completed, its result. */
     async getJob(jobId) {
@@ -48,9 +48,9 @@ export class Irisvue {
     async listJobs(query = {}) {
         return this.#json(`/api/v1/processing/jobs${queryOf(query)}`);
     }
-    /** Start a new job for the same photo. */
-    async reprocess(jobId, idempotencyKey) {
-        return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, undefined, idempotencyKey);
+    /** Start a new job for the same photo. `at` says where the eye is. */
+    async reprocess(jobId, idempotencyKey, at) {
+        return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, at && { at }, idempotencyKey);
     }
     /** Stop a job that has not finished. */
     async cancel(jobId) {
