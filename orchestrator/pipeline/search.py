@@ -33,7 +33,7 @@ MIN_PRESENCE = 0.6  # presence that closer looks must show
 MAX_RADIUS_RATIO = 2.0  # between the iris in a closer look and the one seen from afar
 SETTLED = 0.04  # a circle that moved by less, in radii, needs no further look
 MAX_ROUNDS = 3
-SURE, LIKELY = 0.7, 0.3  # confidence with which the search ends; with which it does not go further down
+SURE, LIKELY = 0.7, 0.6  # confidence with which the search ends; with which it does not go further down
 HINT_LEVELS = 4  # squares around a point that somebody said the eye is at
 NEAR = 1.5  # radii from that point to the middle of the iris, at most
 

@@ -104,14 +104,21 @@ async def _masks_of(photo: Pixels, candidate: Candidate, eyes_found: int) -> Iri
     return IrisMasks(iris, pupil, reflection, circle, look.presence, confidence, outline, candidate.turn, eyes_found)
 
 
+def _is_small(candidate: Candidate) -> bool:
+    return candidate.circle_on_photo.radius < MIN_RADIUS_PX
+
+
 def _is_an_iris(candidate: Candidate) -> bool:
-    """Whether an eye is there and its disc is one round shape, with enough of it visible."""
+    """Whether an eye is there and its disc is one round shape, with enough of it visible.
+
+    One that is turned or very small must lie beside its sclera too: craters and rims of cups do not.
+    """
     disc, circle = candidate.look.disc, candidate.circle
     visible = largest_piece(disc > 0.5).sum() / (np.pi * circle.radius**2)
     return bool(
         candidate.look.presence >= MIN_PRESENCE
         and candidate.confidence >= (MIN_TURNED_CONFIDENCE if candidate.turn else MIN_CONFIDENCE)
-        and (candidate.turn == 0 or candidate.beside_sclera >= MIN_BESIDE_SCLERA)
+        and (candidate.beside_sclera >= MIN_BESIDE_SCLERA or not (candidate.turn or _is_small(candidate)))
         and visible >= MIN_VISIBLE
         and circle.mask_share >= MIN_MASK_SHARE
         and circle.outline_share >= MIN_OUTLINE_SHARE
