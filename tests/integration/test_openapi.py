@@ -16,7 +16,6 @@ from tests.api_process import api_process
 CHECKS = [
     "not_a_server_error",
     "status_code_conformance",
-    "content_type_conformance",
     "response_schema_conformance",
     "negative_data_rejection",
     "ignored_auth",

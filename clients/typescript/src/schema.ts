@@ -3112,8 +3112,9 @@ export interface operations {
                     "text/event-stream": {
                         /** @description For Last-Event-ID. */
                         id?: string;
-                        /** @enum {unknown} */
-                        event: "progress" | "completed" | "failed" | "cancelled";
+                        /** @description progress, completed, failed or cancelled; others are heartbeats. */
+                        event?: string;
+                        /** @description JSON, see ProgressMessage; empty in a heartbeat. */
                         data: string;
                     };
                 };
@@ -3230,8 +3231,9 @@ export interface operations {
                     "text/event-stream": {
                         /** @description For Last-Event-ID. */
                         id?: string;
-                        /** @enum {unknown} */
-                        event: "progress" | "completed" | "failed" | "cancelled";
+                        /** @description progress, completed, failed or cancelled; others are heartbeats. */
+                        event?: string;
+                        /** @description JSON, see ProgressMessage; empty in a heartbeat. */
                         data: string;
                     };
                 };

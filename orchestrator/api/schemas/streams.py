@@ -46,14 +46,13 @@ class ProgressMessage(BaseModel):
 
 EVENT_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "required": ["event", "data"],
+    "required": ["data"],
     "properties": {
         "id": {"type": "string", "description": "For Last-Event-ID."},
-        "event": {"enum": ["progress", "completed", "failed", "cancelled"]},
+        "event": {"type": "string", "description": "progress, completed, failed or cancelled; others are heartbeats."},
         "data": {
             "type": "string",
-            "contentMediaType": "application/json",
-            "contentSchema": {"$ref": "#/components/schemas/ProgressMessage"},
+            "description": "JSON, see ProgressMessage; empty in a heartbeat.",
         },
     },
 }
