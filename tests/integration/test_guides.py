@@ -31,6 +31,8 @@ LANGUAGES = {"sh", "python", "ts", "tsx", "js", "ini", "text"}
 CANT = {
     "it installs packages; .ci/run does too",
     "it needs a Docker engine",
+    "it trains; tests/export runs the parts",
+    "it needs a folder of photos; tests/integration/publishing/test_compare.py runs it",
     "it needs a cluster; tests render it",
     "it needs published weights; tests/export runs it on small ones",
     "it needs the package index; tests/export does it for real",
