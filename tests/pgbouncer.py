@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,10 +22,11 @@ SERVER_CONNECTIONS = 3
 
 
 @asynccontextmanager
-async def pgbouncer(config: Settings, folder: Path) -> AsyncIterator[str]:
+async def pgbouncer(config: Settings) -> AsyncIterator[str]:
     """The address of every database of the server through PgBouncer, without a database; it lends 3 connections."""
     assert PROGRAM
     server, port = make_url(config.database_url), free_port()
+    folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))  # pytest's own folders are closed to NOBODY
     users, settings = folder / "users.txt", folder / "pgbouncer.ini"
     users.write_text(f'"{server.username}" "{server.password}"\n')
     settings.write_text(
@@ -34,7 +36,7 @@ async def pgbouncer(config: Settings, folder: Path) -> AsyncIterator[str]:
         "max_client_conn = 200\nserver_reset_query_always = 0\n"
     )
     as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-    for path in (users, settings, folder, *folder.parents[:2]):
+    for path in (users, settings, folder):
         path.chmod(0o755)
     log = (folder / "pgbouncer.log").open("wb")
     argv = [PROGRAM, str(settings)]
@@ -44,5 +46,7 @@ async def pgbouncer(config: Settings, folder: Path) -> AsyncIterator[str]:
         await until(lambda: listens(port), 20)
         yield server.set(port=port, database="").render_as_string(hide_password=False).rstrip("/")
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
+        shutil.rmtree(folder)

@@ -26,13 +26,13 @@ CALLS = 36
 
 
 @pytest.fixture
-async def pooled(config: Settings, tmp_path: Path) -> AsyncIterator[str]:
+async def pooled(config: Settings) -> AsyncIterator[str]:
     """The address of a new, empty database, through PgBouncer."""
     name = f"pooled_{uuid4().hex}"
     server = engine_for(config.database_url, isolation_level="AUTOCOMMIT")
     async with server.connect() as connection:
         await connection.execute(text(f"CREATE DATABASE {name}"))
-    async with pgbouncer(config, tmp_path) as address:
+    async with pgbouncer(config) as address:
         yield f"{address}/{name}"
     async with server.connect() as connection:
         await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
