@@ -135,8 +135,8 @@ def linted(statements: list[str], tmp_path: Path) -> str:
     """The warnings of squawk, which knows the statements that lock tables or break running code."""
     path = tmp_path / "migration.sql"
     path.write_text("SET lock_timeout = '5s';\n" + ";\n".join(statements) + ";\n")
-    # The first four are matters of style; migrations run in a transaction and need not be idempotent. Waiting for a lock
-    # is what must be short: an index may take an hour to build.
+    # The first four are matters of style; migrations run in a transaction and need not be idempotent. Only waiting for
+    # a lock must be short: an index may take an hour to build.
     excluded = "prefer-text-field,prefer-bigint-over-int,prefer-robust-stmts,prefer-identity,require-statement-timeout"
     argv = [str(Path(sys.executable).parent / "squawk"), "--pg-version=15", "--assume-in-transaction"]
     done = subprocess.run([*argv, f"--exclude={excluded}", str(path)], capture_output=True, text=True, check=False)
