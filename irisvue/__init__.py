@@ -8,8 +8,21 @@
 """
 
 from irisvue._async import AsyncClient
+from irisvue._codes import ErrorCode, StepKey, WarningCode
 from irisvue._errors import IrisvueError, JobFailed
 from irisvue._sync import Client
 from irisvue._values import ENDED, Event, Job, Photo
 
-__all__ = ["ENDED", "AsyncClient", "Client", "Event", "IrisvueError", "Job", "JobFailed", "Photo"]
+__all__ = [
+    "ENDED",
+    "AsyncClient",
+    "Client",
+    "ErrorCode",
+    "Event",
+    "IrisvueError",
+    "Job",
+    "JobFailed",
+    "Photo",
+    "StepKey",
+    "WarningCode",
+]

@@ -41,6 +41,8 @@ class AsyncClient:
         verify: a file or folder of certificate authorities, an ssl.SSLContext, or False. Default: those of the machine
             or, where they are set, of SSL_CERT_FILE and SSL_CERT_DIR.
 
+        language: of the words for people, as Accept-Language has it: de, or fr-CH, de;q=0.8. Default: English.
+
     Proxies are those of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY), except for this machine itself.
     """
 
@@ -51,6 +53,7 @@ class AsyncClient:
         patience_s: float = 60.0,
         silent_s: float = SILENT_S,
         verify: Verify = True,
+        language: str | None = None,
     ) -> None:
         self.url = (url or os.environ.get("IRISVUE_URL", "http://127.0.0.1:8000")).rstrip("/")
         source = os.environ.get("IRISVUE_TOKEN", "") if token is None else token
@@ -59,6 +62,7 @@ class AsyncClient:
         self._patience_s = patience_s
         self._stream_timeout = httpx.Timeout(60, read=silent_s)
         self._verify = verify
+        self._language = {"Accept-Language": language} if language else {}
         self._http = open_http(self.url, verify, base_url=self.url, timeout=httpx.Timeout(60, read=SILENT_S))
 
     async def __aenter__(self) -> Self:
@@ -245,7 +249,7 @@ class AsyncClient:
         return answer
 
     def _auth(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._token()}"}
+        return {"Authorization": f"Bearer {self._token()}", **self._language}
 
     async def _patiently(self, send: Callable[[], Awaitable[T]]) -> T:
         """Call `send`, and again while that may help, for `patience_s`. It must be safe to repeat."""

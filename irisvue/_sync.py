@@ -26,10 +26,11 @@ class Client:
         patience_s: float = 60.0,
         silent_s: float = SILENT_S,
         verify: Verify = True,
+        language: str | None = None,
     ) -> None:
         with ExitStack() as exits:
             self._portal = exits.enter_context(start_blocking_portal())
-            self._client = self._portal.call(AsyncClient, url, token, patience_s, silent_s, verify)
+            self._client = self._portal.call(AsyncClient, url, token, patience_s, silent_s, verify, language)
             self._exits = exits.pop_all()
         self.url = self._client.url
 

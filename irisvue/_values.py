@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from irisvue._codes import ErrorCode, StepKey, WarningCode
+
 ENDED = ("completed", "failed", "cancelled")
 
 
@@ -40,6 +42,7 @@ class Job(_Value):
     current_step: str
     progress: int
     created_at: str
+    step_key: StepKey | None = None
     result_url: str | None = None
     mask_url: str | None = None
     before_url: str | None = None
@@ -51,9 +54,10 @@ class Job(_Value):
     eyes_found: int | None = None
     quality_score: float | None = None
     quality_warnings: list[str] | None = None
+    warning_codes: list[WarningCode] | None = None
     model_versions: Mapping[str, str] | None = None
     error_type: str | None = None
-    error_code: str | None = None
+    error_code: ErrorCode | None = None
     error_message: str | None = None
     suggestion: str | None = None
 
@@ -72,11 +76,13 @@ class Event(_Value):
     progress: int
     step: str
     timestamp: str
+    step_key: StepKey | None = None
     event_id: str | None = None
     result_url: str | None = None
     preview_url: str | None = None
     error_type: str | None = None
-    error_code: str | None = None
+    error_code: ErrorCode | None = None
+    warning_codes: list[WarningCode] | None = None
     message: str | None = None
     suggestion: str | None = None
 

@@ -13,6 +13,7 @@ from orchestrator import __version__
 from orchestrator.api import devices, health, jobs, models, objects, page, photos, streams, webhooks, websockets
 from orchestrator.api.body_limit import MULTIPART_BYTES, BodyLimit
 from orchestrator.api.errors import UNAVAILABLE, answer_error
+from orchestrator.api.languages import Languages
 from orchestrator.api.schemas.common import Problem, problems
 from orchestrator.api.schemas.streams import ProgressMessage
 from orchestrator.config import Settings, settings
@@ -20,6 +21,7 @@ from orchestrator.errors import IrisvueError
 from orchestrator.observability.logs import configure_logging
 from orchestrator.observability.tracing import trace_requests
 from orchestrator.services import open_services
+from orchestrator.words.catalogue import languages
 
 
 @asynccontextmanager
@@ -48,7 +50,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app = App(
         title="Irisvue",
         version=__version__,
-        description="A phone photo of an eye goes in, a finished iris picture comes out, with live progress.",
+        description="A phone photo of an eye goes in, a finished iris picture comes out, with live progress. "
+        f"Sentences for people follow Accept-Language ({', '.join(sorted(languages()))}); codes never change.",
         lifespan=_lifespan,
         responses=problems(400, 408, 422, 500, 503),
     )
@@ -57,6 +60,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     for kind in (IrisvueError, RequestValidationError, HTTPException, *UNAVAILABLE, Exception):
         app.add_exception_handler(kind, answer_error)
     app.state.settings = config
+    app.add_middleware(Languages)
     max_bytes = config.max_upload_bytes + MULTIPART_BYTES
     app.add_middleware(BodyLimit, max_bytes=max_bytes, timeout_s=config.body_timeout_s)
     app.add_middleware(

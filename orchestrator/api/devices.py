@@ -10,14 +10,19 @@ from orchestrator.api.schemas.common import problems
 from orchestrator.api.schemas.devices import DeviceList, DeviceRequest, DeviceResponse
 from orchestrator.errors import NotFound
 from orchestrator.notifications import subscriptions
+from orchestrator.words import catalogue
 
 router = APIRouter(prefix="/api/v1", tags=["notices"], responses=problems(401, 421))
 
 
 @router.post("/devices", status_code=201, responses=problems(409))
 async def add_device(services: Open, user: CurrentUser, body: DeviceRequest) -> DeviceResponse:
-    """Register a phone for push notifications, or confirm that it is still in use. A token belongs to one user."""
-    return DeviceResponse.of(services, await subscriptions.add_device(services, user, body.token, body.platform))
+    """Register a phone for push notifications, or confirm that it is still in use. A token belongs to one user.
+
+    Its notifications come in the language of this request's Accept-Language.
+    """
+    device = await subscriptions.add_device(services, user, body.token, body.platform, catalogue.current.get())
+    return DeviceResponse.of(services, device)
 
 
 @router.get("/devices")

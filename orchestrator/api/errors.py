@@ -14,6 +14,7 @@ from orchestrator.api.schemas.common import Problem
 from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow
 from orchestrator.observability.logs import log
 from orchestrator.progress.events import UNREACHABLE
+from orchestrator.words.catalogue import translated
 
 BUSY_RETRY_S = 5
 UNAVAILABLE = (*db.UNAVAILABLE, *UNREACHABLE)
@@ -22,7 +23,7 @@ UNAVAILABLE_DETAIL = "A part of the service can't be reached. Please try again."
 
 def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An application/problem+json answer."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code)
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=translated(detail), code=code)
     all_headers = dict(headers or {}) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
     if status == 503:
         all_headers["Retry-After"] = str(BUSY_RETRY_S)

@@ -14,6 +14,7 @@ from orchestrator.progress import events
 from orchestrator.progress.events import LAST_STATES, UNREACHABLE, Event, event, job_stream, order, user_stream
 from orchestrator.progress.hub import Mark, Watch, follow, push
 from orchestrator.services import Services
+from orchestrator.words import catalogue
 
 GOES_ON = "The job goes on. Connect again to follow it."
 SEND_TIMEOUT_S = 10  # a client that does not read is dropped
@@ -38,6 +39,7 @@ class Feed:
         self._services, self._stream, self._after, self._first, self._job_id = services, stream, after, first, job_id
         self._deadline = asyncio.get_running_loop().time() + services.settings.stream_seconds
         self.seen_to_the_end = seen_to_the_end
+        self._language = catalogue.current.get()
         self._unfinished: dict[str, Event] = {}  # where each job stands that has not ended, the latest last
         self._watch: Watch | None = None
         self._interrupted = False
@@ -55,7 +57,8 @@ class Feed:
     def heartbeat(self) -> str:
         """A heartbeat as JSON. It repeats what is known of a job, so that it does not surprise an older client."""
         latest = self._latest_unfinished()
-        return json.dumps((latest.body if latest else {}) | {"type": "heartbeat"})
+        body = latest.in_language(self._language).body if latest else {}
+        return json.dumps(body | {"type": "heartbeat"})
 
     def interrupt(self, mark: Mark) -> None:
         """Make the events end soon."""
@@ -92,17 +95,17 @@ class Feed:
             async for next_event in source:
                 if next_event is None and asyncio.get_running_loop().time() >= self._deadline:
                     if goes_on := await self._goes_on():
-                        yield goes_on
+                        yield goes_on.in_language(self._language)
                     return
                 yield self._noted(next_event) if next_event else None
 
     def _noted(self, next_event: Event) -> Event:
-        """Remember where its job stands, until the job has ended."""
+        """Remember where its job stands, until the job has ended; the event in the client's language."""
         job_id = next_event.body["job_id"]
         self._unfinished.pop(job_id, None)
         if next_event.kind not in LAST_STATES:
             self._unfinished[job_id] = next_event
-        return next_event
+        return next_event.in_language(self._language)
 
     def _latest_unfinished(self) -> Event | None:
         return next(reversed(self._unfinished.values()), None)

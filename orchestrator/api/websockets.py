@@ -17,6 +17,7 @@ from orchestrator.observability.logs import log
 from orchestrator.privacy import audit_log
 from orchestrator.progress.hub import Draining, Mark
 from orchestrator.services import Services
+from orchestrator.words.catalogue import translated
 
 router = APIRouter(tags=["progress"])
 
@@ -58,10 +59,10 @@ async def _serve(
         place = await hold_place(services, user)
     except UNAVAILABLE as error:
         log.error("unavailable", path=socket.url.path, exc_info=error)
-        await socket.close(4503, UNAVAILABLE_DETAIL)
+        await socket.close(4503, translated(UNAVAILABLE_DETAIL))
         return
     except IrisvueError as error:
-        await socket.close(4000 + error.status, error.detail[:120])
+        await socket.close(4000 + error.status, _reason(translated(error.detail)))
         return
     async with _interrupted_by_disconnect(socket, feed):
         try:
@@ -74,6 +75,11 @@ async def _serve(
             pass  # disconnected, or does not read
         finally:
             await feed.aclose()
+
+
+def _reason(words: str) -> str:
+    """The words, cut to what a close frame holds: 123 bytes."""
+    return words.encode()[:120].decode(errors="ignore")
 
 
 def _bearer_subprotocol(socket: WebSocket) -> tuple[str | None, str | None]:

@@ -253,6 +253,7 @@ class Device(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     token: Mapped[str] = mapped_column(unique=True)
     platform: Mapped[str]
+    language: Mapped[str | None]  # of its notifications; None is English
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -10,6 +10,7 @@ from orchestrator.db.tables import Job
 from orchestrator.observability.logs import log
 from orchestrator.progress import events
 from orchestrator.services import Services
+from orchestrator.words.codes import warning_codes_of
 
 
 async def current_message(services: Services, job: Job) -> dict[str, Any]:
@@ -22,6 +23,7 @@ async def current_message(services: Services, job: Job) -> dict[str, Any]:
             "result_width": job.result_width,
             "result_height": job.result_height,
             "eyes_found": job.eyes_found,
+            "warning_codes": warning_codes_of(job.quality_warnings),
         }
     elif job.status == JobStatus.FAILED:
         extra = {

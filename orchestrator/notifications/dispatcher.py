@@ -12,6 +12,7 @@ from orchestrator.notifications.webhooks import WebhookSender
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import DELIVERIES
 from orchestrator.services import Services
+from orchestrator.words.catalogue import ENGLISH
 
 # The pauses between tries that Standard Webhooks recommends, about three days in all.
 PAUSES_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -64,7 +65,7 @@ class Dispatcher:
                 return SendResult(None, "the webhook is disabled: it has answered 410", final=True)
             return await self._webhooks.send(due.webhook, f"msg_{due.delivery.id.hex}", body)
         if due.device and self._fcm:
-            return await self._fcm.send(due.device.token, body)
+            return await self._fcm.send(due.device.token, body, due.device.language or ENGLISH)
         return SendResult(None, "push is not set up (IRISVUE_FCM_CREDENTIALS)", final=True)
 
     async def _record(self, due: DueDelivery, result: SendResult, ms: int) -> None:

@@ -12,6 +12,7 @@ from google.oauth2.service_account import Credentials
 from orchestrator.config import Settings
 from orchestrator.errors import SetupError
 from orchestrator.notifications.result import SendResult, retry_after_s
+from orchestrator.words.catalogue import ENGLISH, translated
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 COMPLETED = "Your iris art is ready to view!"
@@ -20,11 +21,14 @@ NOT_THE_TOKEN = re.compile(r"too (big|large|long)|exceed|payload|topic|condition
 TRANSIENT = (401, 408, 429)  # worth another try, like every 5xx
 
 
-def message(token: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The message to FCM for a notification; from `data` the app knows which job to open."""
+def message(token: str, body: dict[str, Any], language: str = ENGLISH) -> dict[str, Any]:
+    """The message to FCM for a notification; from `data` the app knows which job to open. Its values are strings."""
     job = body["data"]
-    text = COMPLETED if body["type"] == "job.completed" else job.get("message", "")
+    text = translated(COMPLETED if body["type"] == "job.completed" else job.get("message", ""), language)
     data = {"type": body["type"], "job_id": job["job_id"], "photo_id": job["photo_id"], "status": job["status"]}
+    data |= {name: job[name] for name in ("step_key", "error_code") if job.get(name)}
+    if codes := job.get("warning_codes"):
+        data["warning_codes"] = ",".join(codes)
     return {
         "message": {
             "token": token,
@@ -65,14 +69,14 @@ class Fcm:
         """Close."""
         await self._http.aclose()
 
-    async def send(self, token: str, body: dict[str, Any]) -> SendResult:
+    async def send(self, token: str, body: dict[str, Any], language: str = ENGLISH) -> SendResult:
         """Try once. `unwanted`: the app is no longer on that device, or this was never the token of one.
 
         Whatever else Firebase refuses (the project, the account, the message) says nothing about the device.
         """
         try:
             headers = {"Authorization": f"Bearer {await self._bearer()}"}
-            response = await self._http.post(self._url, json=message(token, body), headers=headers)
+            response = await self._http.post(self._url, json=message(token, body, language), headers=headers)
         except (httpx.HTTPError, TransportError) as error:
             return SendResult(None, f"{type(error).__name__}: {error}"[:200])
         except GoogleAuthError as error:

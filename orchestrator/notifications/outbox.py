@@ -8,6 +8,7 @@ from orchestrator.db import Session
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job
 from orchestrator.progress.events import timestamp
+from orchestrator.words.codes import step_key_of, warning_codes_of
 
 COMPLETED_FIELDS = ("processing_time_ms", "result_width", "result_height", "quality_score", "quality_warnings")
 
@@ -21,8 +22,10 @@ async def record(session: Session, job: Job) -> None:
 def message_about(job: Job) -> dict[str, Any]:
     """The body of a notification. It holds no signed links: they would have expired in a delivery that is late."""
     fields: dict[str, Any] = {"job_id": job.id, "photo_id": job.photo_id, "user_id": job.user_id, "status": job.status}
+    fields["step_key"] = step_key_of(job.current_step)
     if job.status == JobStatus.COMPLETED:
         fields |= {name: getattr(job, name) for name in COMPLETED_FIELDS}
+        fields["warning_codes"] = warning_codes_of(job.quality_warnings)
     elif job.status == JobStatus.FAILED:
         fields |= {"error_type": job.error_type, "error_code": job.error_code}
         fields |= {"message": job.error_message, "suggestion": job.suggestion}

@@ -88,7 +88,7 @@ async def redeliver(services: Services, user: UUID, webhook_id: UUID, delivery_i
 
 
 # Devices
-async def add_device(services: Services, user: UUID, token: str, platform: str) -> Device:
+async def add_device(services: Services, user: UUID, token: str, platform: str, language: str) -> Device:
     """Register a device for push. Raises Conflict when there are too many."""
     async with services.db.begin() as session:
         await db.users.ensure_user(session, user)
@@ -96,4 +96,4 @@ async def add_device(services: Services, user: UUID, token: str, platform: str) 
         devices = await db.notifications.devices_of(session, user)
         if len(devices) >= MAX_DEVICES and token not in {device.token for device in devices}:
             raise Conflict(f"{MAX_DEVICES} of your devices are registered already; delete one first.")
-        return await db.notifications.add_device(session, user, token, platform)
+        return await db.notifications.add_device(session, user, token, platform, language)

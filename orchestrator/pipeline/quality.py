@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.segment import IrisMasks
+from orchestrator.words.codes import WARNINGS, WarningCode
 
 # Short of these values the score is lower and there is a warning.
 GOOD_RADIUS_PX = 120
@@ -31,17 +32,15 @@ def assess(picture: Pixels, masks: IrisMasks, reflection_share: float) -> tuple[
     brightness = float(np.median(grey[fibres] if fibres.any() else grey[masks.iris]))
     visible = float(masks.iris.sum() / (np.pi * masks.circle.radius**2))
     sharpness, contrast = _sharpness(grey, fibres), _contrast(grey, fibres)
-    factors = {
-        "The iris is small in the photo; move closer for more detail.": masks.circle.radius / GOOD_RADIUS_PX,
-        "The photo is not quite sharp; hold still and tap the eye to focus.": sharpness / GOOD_SHARPNESS,
-        "Hardly any fibres can be seen; use more light, from the side.": (contrast / GOOD_CONTRAST) ** 2,
-        "The photo is dark; use more light.": brightness / GOOD_BRIGHTNESS,
-        "The lids cover part of the iris; open the eye wide.": visible / GOOD_VISIBLE,
-        "Large reflections cover the iris; turn away from windows and lamps.": (
-            GOOD_REFLECTION / max(reflection_share, 1e-6)
-        ),
+    factors: dict[WarningCode, float] = {
+        "iris_small": masks.circle.radius / GOOD_RADIUS_PX,
+        "not_sharp": sharpness / GOOD_SHARPNESS,
+        "low_contrast": (contrast / GOOD_CONTRAST) ** 2,
+        "dark": brightness / GOOD_BRIGHTNESS,
+        "lids_cover": visible / GOOD_VISIBLE,
+        "reflections_cover": (GOOD_REFLECTION / max(reflection_share, 1e-6)),
     }
-    warnings = [words for words, factor in factors.items() if factor < 1.0]
+    warnings = [WARNINGS[code] for code, factor in factors.items() if factor < 1.0]
     score = masks.confidence * float(np.prod([min(f, 1.0) ** 0.5 for f in factors.values()]))
     return round(min(score, 1.0), 3), warnings
 

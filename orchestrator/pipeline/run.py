@@ -16,6 +16,7 @@ from orchestrator.pipeline.quality import assess
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.search import Point
 from orchestrator.pipeline.segment import IrisMasks, segment
+from orchestrator.words.codes import STEPS, WARNINGS
 
 ReportStep = Callable[[str, int], Awaitable[None]]
 """Awaited with the step that work is in and the percent that are done; may raise to stop the work."""
@@ -26,12 +27,8 @@ ShowPreview = Callable[[Pixels], Awaitable[None]]
 LOADING, SEGMENTING, REMOVING, ENHANCING, SAVING = (
     "loading", "segmenting", "removing_reflections", "enhancing", "saving"
 )  # fmt: skip
-WORDS = {
-    LOADING: "Preparing your image...",
-    SEGMENTING: "Finding your iris...",
-    REMOVING: "Removing reflections...",
-    ENHANCING: "Enhancing quality...",
-    SAVING: "Almost done...",
+WORDS: dict[str, str] = {
+    key: words for words, key in STEPS.items() if key in (LOADING, SEGMENTING, REMOVING, ENHANCING, SAVING)
 }
 COMPLETE = "Complete!"
 
@@ -105,7 +102,7 @@ async def run(
     cleaned = await asyncio.to_thread(remove_reflections, crop.picture, crop.masks)
     score, warnings = assess(crop.picture, crop.masks, cleaned.share)
     if crop.shrunk:
-        warnings.append(f"The iris was larger than {budget.max_result_px // SCALE} pixels and was reduced to that.")
+        warnings.append(WARNINGS["iris_reduced"].format(budget.max_result_px // SCALE))
     watch.lap(REMOVING)
 
     await report(ENHANCING, 60)

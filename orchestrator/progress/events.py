@@ -18,10 +18,13 @@ from redis import exceptions
 from redis.asyncio import Redis
 
 from orchestrator.db.job_states import ENDED
+from orchestrator.words.catalogue import ENGLISH, translated
+from orchestrator.words.codes import step_key_of
 
 CHANNEL, STOP_CHANNEL = "irisvue:events", "irisvue:stop"
 KEEP_JOB, KEEP_USER = 400, 2000
 KEEP_SECONDS = 24 * 3600  # unless the settings say otherwise
+WORDS = ("step", "message", "suggestion")  # fields of a message that are for people
 LAST_STATES = tuple(state.value for state in ENDED)
 UNREACHABLE = (
     exceptions.ConnectionError,
@@ -81,6 +84,13 @@ class Event:
         """The id in a form that can be compared."""
         return order(self.id)
 
+    def in_language(self, language: str) -> "Event":
+        """The same event, with its words for people in another language."""
+        if language == ENGLISH:
+            return self
+        words = {name: translated(self.body[name], language) for name in WORDS if self.body.get(name)}
+        return Event(self.id, json.dumps(self.body | words))
+
     @cached_property
     def sse(self) -> bytes:
         """As a Server-Sent Event; encoded once for all watchers."""
@@ -112,6 +122,7 @@ def order(event_id: str) -> tuple[int, int]:
 def message(job_id: UUID, status: str, progress: int, step: str, **extra: Any) -> dict[str, Any]:
     """The body of an event. `extra` are the fields that only some events have; those that are None are left out."""
     body = {"job_id": str(job_id), "status": status, "progress": progress, "step": step, "timestamp": timestamp()}
+    body["step_key"] = step_key_of(step)
     return body | {key: value for key, value in extra.items() if value is not None}
 
 

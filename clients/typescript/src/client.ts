@@ -10,6 +10,8 @@ export interface ClientOptions {
   baseUrl: string;
   /** A bearer token, or a function that returns one. The function is called for each request, and once more after a 401. */
   token: string | (() => string | Promise<string>);
+  /** The language of the words for people, as in Accept-Language: `de`, `fr-CH, de;q=0.8`. By default the browser's own, and English elsewhere. */
+  language?: string;
 }
 
 /** A file in React Native, which refers to files by URI. */
@@ -40,10 +42,12 @@ const PHOTOS = "/api/v1/photos";
 export class Irisvue implements Source {
   readonly baseUrl: string;
   #token: ClientOptions["token"];
+  #language: Record<string, string>;
 
   constructor(options: ClientOptions) {
     this.baseUrl = options.baseUrl.replace(/\/+$/, "");
     this.#token = options.token;
+    this.#language = options.language ? { "Accept-Language": options.language } : {};
   }
 
   /**
@@ -140,7 +144,7 @@ export class Irisvue implements Source {
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const headers = { ...(init.headers as Record<string, string>), Authorization: `Bearer ${await this.#bearer()}` };
+    const headers = { ...(init.headers as Record<string, string>), ...this.#language, Authorization: `Bearer ${await this.#bearer()}` };
     try {
       return await fetch(this.baseUrl + path, { ...init, headers });
     } catch (error) {
@@ -179,7 +183,7 @@ export class Irisvue implements Source {
 
   async #sendWithProgress(form: FormData, headers: Record<string, string>, options: UploadOptions): Promise<string> {
     const send = async (): Promise<string> =>
-      sendWithProgress(this.baseUrl + PHOTOS, form, { ...headers, Authorization: `Bearer ${await this.#bearer()}` }, options);
+      sendWithProgress(this.baseUrl + PHOTOS, form, { ...headers, ...this.#language, Authorization: `Bearer ${await this.#bearer()}` }, options);
     try {
       return await send();
     } catch (error) {

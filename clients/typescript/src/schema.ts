@@ -580,6 +580,8 @@ export interface paths {
         /**
          * Add Device
          * @description Register a phone for push notifications, or confirm that it is still in use. A token belongs to one user.
+         *
+         *     Its notifications come in the language of this request's Accept-Language.
          */
         post: operations["add_device_api_v1_devices_post"];
         delete?: never;
@@ -743,6 +745,11 @@ export interface components {
             /** Platform */
             platform: string;
             /**
+             * Language
+             * @description Of its notifications; null is English.
+             */
+            language?: string | null;
+            /**
              * Created At
              * Format: date-time
              */
@@ -800,6 +807,11 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** Current Step */
             current_step: string;
+            /**
+             * Step Key
+             * @description The step, for programs.
+             */
+            step_key?: ("waiting" | "loading" | "segmenting" | "removing_reflections" | "enhancing" | "saving" | "complete" | "cancelled") | null;
             /** Progress */
             progress: number;
             /**
@@ -836,6 +848,11 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** Current Step */
             current_step: string;
+            /**
+             * Step Key
+             * @description The step, for programs.
+             */
+            step_key?: ("waiting" | "loading" | "segmenting" | "removing_reflections" | "enhancing" | "saving" | "complete" | "cancelled") | null;
             /** Progress */
             progress: number;
             /**
@@ -853,7 +870,7 @@ export interface components {
              * Error Code
              * @description What went wrong, for programs.
              */
-            error_code?: string | null;
+            error_code?: ("no_iris" | "iris_too_small" | "too_dark" | "too_blurred" | "lid_too_low" | "reflection_covers_iris" | "quality_issue" | "too_large" | "not_an_image" | "unreadable" | "transient_error" | "model_unavailable" | "models_busy" | "store_unavailable" | "database_unavailable" | "step_timeout" | "processing_failed" | "version_gone" | "bad_model_output" | "not_found" | "internal") | null;
             /** Error Message */
             error_message?: string | null;
             /** Suggestion */
@@ -892,6 +909,11 @@ export interface components {
             quality_score?: number | null;
             /** Quality Warnings */
             quality_warnings?: string[] | null;
+            /**
+             * Warning Codes
+             * @description The warnings, for programs.
+             */
+            warning_codes?: ("iris_small" | "not_sharp" | "low_contrast" | "dark" | "lids_cover" | "reflections_cover" | "iris_reduced")[] | null;
             /** Model Versions */
             model_versions?: {
                 [key: string]: string;
@@ -1242,6 +1264,11 @@ export interface components {
             /** Step */
             step: string;
             /**
+             * Step Key
+             * @default null
+             */
+            step_key?: ("waiting" | "loading" | "segmenting" | "removing_reflections" | "enhancing" | "saving" | "complete" | "cancelled") | null;
+            /**
              * Timestamp
              * Format: date-time
              */
@@ -1280,7 +1307,12 @@ export interface components {
              * Error Code
              * @default null
              */
-            error_code?: string | null;
+            error_code?: ("no_iris" | "iris_too_small" | "too_dark" | "too_blurred" | "lid_too_low" | "reflection_covers_iris" | "quality_issue" | "too_large" | "not_an_image" | "unreadable" | "transient_error" | "model_unavailable" | "models_busy" | "store_unavailable" | "database_unavailable" | "step_timeout" | "processing_failed" | "version_gone" | "bad_model_output" | "not_found" | "internal") | null;
+            /**
+             * Warning Codes
+             * @default null
+             */
+            warning_codes?: ("iris_small" | "not_sharp" | "low_contrast" | "dark" | "lids_cover" | "reflections_cover" | "iris_reduced")[] | null;
             /**
              * Message
              * @default null

@@ -1,13 +1,17 @@
 """Pages, and errors as RFC 9457 describes them."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+
+from orchestrator.words.codes import ErrorCode
 
 Page = Annotated[int, Query(ge=1, le=1_000_000)]
 PageSize = Annotated[int, Query(ge=1, le=100)]
+# Rows may hold a code that only an older or a newer version knows, so that it is documented, but not checked.
+AnErrorCode = Annotated[str, WithJsonSchema({"type": "string", "enum": list(get_args(ErrorCode))})]
 
 
 class Problem(BaseModel):

@@ -22,6 +22,7 @@ class DeviceResponse(BaseModel):
 
     id: UUID
     platform: str
+    language: str | None = Field(default=None, description="Of its notifications; null is English.")
     created_at: datetime
     seen_at: datetime
     push_enabled: bool = Field(description="Whether this service is set up to send push notifications.")
@@ -29,7 +30,7 @@ class DeviceResponse(BaseModel):
     @classmethod
     def of(cls, services: Services, row: Device) -> Self:
         """Build the answer."""
-        values = {name: getattr(row, name) for name in ("id", "platform", "created_at", "seen_at")}
+        values = {name: getattr(row, name) for name in ("id", "platform", "language", "created_at", "seen_at")}
         return cls(**values, push_enabled=services.settings.fcm_credentials is not None)
 
 

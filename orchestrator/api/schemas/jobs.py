@@ -6,9 +6,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from orchestrator.api.schemas.common import AnErrorCode
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job
 from orchestrator.services import Services
+from orchestrator.words.catalogue import translated, translated_or_none
+from orchestrator.words.codes import StepKey, WarningCode, step_key_of, warning_codes_of
 
 WAITING = "Waiting in line..."
 
@@ -57,6 +60,7 @@ class JobResponse(BaseModel):
     photo_id: UUID
     status: JobStatus
     current_step: str
+    step_key: StepKey | None = Field(default=None, description="The step, for programs.")
     progress: int
     created_at: datetime
     websocket_url: str
@@ -65,7 +69,12 @@ class JobResponse(BaseModel):
     @classmethod
     def of(cls, services: Services, job: Job) -> "JobResponse":
         """Build the answer to a submission: how the job stood then, also when a repeated key gets the answer again."""
-        fresh = {"status": JobStatus.PENDING, "current_step": WAITING, "progress": 0}
+        fresh = {
+            "status": JobStatus.PENDING,
+            "current_step": translated(WAITING),
+            "step_key": step_key_of(WAITING),
+            "progress": 0,
+        }
         return JobResponse(**_common(services, job) | fresh)
 
 
@@ -73,7 +82,7 @@ class JobStatusResponse(JobResponse):
     """Everything about a job. Addresses are signed and good for minutes."""
 
     error_type: str | None = None
-    error_code: str | None = Field(default=None, description="What went wrong, for programs.")
+    error_code: AnErrorCode | None = Field(default=None, description="What went wrong, for programs.")
     error_message: str | None = None
     suggestion: str | None = None
     attempt_count: int
@@ -89,6 +98,7 @@ class JobStatusResponse(JobResponse):
     eyes_found: int | None = Field(default=None, description="2: another eye is as good; the larger one was taken.")
     quality_score: float | None = None
     quality_warnings: list[str] | None = None
+    warning_codes: list[WarningCode] | None = Field(default=None, description="The warnings, for programs.")
     model_versions: dict[str, str] | None = None
     provider: str | None = None
     updated_at: datetime
@@ -103,8 +113,8 @@ class JobStatusResponse(JobResponse):
             **_common(services, job),
             error_type=job.error_type,
             error_code=job.error_code,
-            error_message=job.error_message,
-            suggestion=job.suggestion,
+            error_message=translated_or_none(job.error_message),
+            suggestion=translated_or_none(job.suggestion),
             attempt_count=job.attempt,
             result_url=await link(job.result_key) if job.result_key else None,
             mask_url=await link(job.mask_key) if job.mask_key else None,
@@ -117,7 +127,8 @@ class JobStatusResponse(JobResponse):
             result_height=job.result_height,
             eyes_found=job.eyes_found,
             quality_score=job.quality_score,
-            quality_warnings=job.quality_warnings,
+            quality_warnings=job.quality_warnings and [translated(words) for words in job.quality_warnings],
+            warning_codes=warning_codes_of(job.quality_warnings),
             model_versions=job.model_versions,
             provider=job.provider,
             updated_at=job.updated_at,
@@ -132,7 +143,8 @@ def _common(services: Services, job: Job) -> dict[str, Any]:
         "job_id": job.id,
         "photo_id": job.photo_id,
         "status": JobStatus(job.status),
-        "current_step": job.current_step,
+        "current_step": translated(job.current_step),
+        "step_key": step_key_of(job.current_step),
         "progress": job.progress,
         "created_at": job.created_at,
         "websocket_url": f"{base.replace('http', 'ws', 1)}/ws/jobs/{job.id}",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job, Photo, Upload
 from orchestrator.services import Services
+from orchestrator.words.catalogue import translated_or_none
 
 
 class PhotoResponse(BaseModel):
@@ -50,7 +51,7 @@ class PhotoResponse(BaseModel):
             original_url=await services.storage.link(photo.object_key),
             ai_processing_status=job.status if job else None,
             ai_results=results,
-            ai_error_message=job.error_message if job else None,
+            ai_error_message=translated_or_none(job.error_message) if job else None,
             ai_provider_used=job.provider if job else None,
         )
 

@@ -6,7 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from orchestrator.api.schemas.common import AnErrorCode
 from orchestrator.db.job_states import JobStatus
+from orchestrator.words.codes import StepKey, WarningCode
 
 
 class TicketRequest(BaseModel):
@@ -30,6 +32,7 @@ class ProgressMessage(BaseModel):
     status: JobStatus
     progress: int = Field(ge=0, le=100)
     step: str
+    step_key: StepKey | None = None
     timestamp: datetime
     result_url: str | None = None
     processing_time_ms: int | None = None
@@ -37,7 +40,8 @@ class ProgressMessage(BaseModel):
     result_height: int | None = None
     eyes_found: int | None = None
     error_type: Literal["quality_issue", "transient_error", "server_error"] | None = None
-    error_code: str | None = None
+    error_code: AnErrorCode | None = None
+    warning_codes: list[WarningCode] | None = None
     message: str | None = None
     suggestion: str | None = None
     preview_url: str | None = None

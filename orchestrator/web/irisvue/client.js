@@ -6,9 +6,11 @@ const PHOTOS = "/api/v1/photos";
 export class Irisvue {
     baseUrl;
     #token;
+    #language;
     constructor(options) {
         this.baseUrl = options.baseUrl.replace(/\/+$/, "");
         this.#token = options.token;
+        this.#language = options.language ? { "Accept-Language": options.language } : {};
     }
     /**
      * Upload a photo: JPEG, PNG, WebP, HEIC or AVIF. If the connection breaks, the upload is retried; it never creates a second photo.
@@ -93,7 +95,7 @@ export class Irisvue {
         throw errorOf(response.status, await response.text(), response.headers.get("Retry-After"));
     }
     async #fetch(path, init) {
-        const headers = { ...init.headers, Authorization: `Bearer ${await this.#bearer()}` };
+        const headers = { ...init.headers, ...this.#language, Authorization: `Bearer ${await this.#bearer()}` };
         try {
             return await fetch(this.baseUrl + path, { ...init, headers });
         }
@@ -132,7 +134,7 @@ export class Irisvue {
         }
     }
     async #sendWithProgress(form, headers, options) {
-        const send = async () => sendWithProgress(this.baseUrl + PHOTOS, form, { ...headers, Authorization: `Bearer ${await this.#bearer()}` }, options);
+        const send = async () => sendWithProgress(this.baseUrl + PHOTOS, form, { ...headers, ...this.#language, Authorization: `Bearer ${await this.#bearer()}` }, options);
         try {
             return await send();
         }

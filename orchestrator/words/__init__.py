@@ -1,0 +1,1 @@
+"""What people read: codes for programs, English sentences, and their translations."""
