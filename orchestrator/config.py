@@ -139,6 +139,11 @@ class Settings(BaseSettings):
         le=5,
         description="How often a worker with capacity looks for work; with a hundred workers, 0.5 is often enough.",
     )
+    worker_classes: str = Field(
+        default="interactive,background",
+        description="Classes of jobs that a worker takes, separated by commas. Of every ten turns of workers that take "
+        "both, one is the background's while both wait; without any that takes it, it waits for ever.",
+    )
     worker_jobs: int = Field(default=2, ge=1, description="Photos that one worker process works on at once.")
     pixels_in_hand: int = Field(
         default=60_000_000, description="Pixels of full-size photos that a worker holds in memory at once."

@@ -1,32 +1,33 @@
-"""The queue: one arq queue, ordered by time of arrival. A background job counts as if it had come 30 s later.
+"""The queue: one arq queue, in the order of `queue_order`.
 
-Redis keys of arq: `irisvue:queue` is a sorted set of `{job}:{attempt}`, the oldest first; `arq:job:*`,
-`arq:in-progress:*` and `arq:retry:*` expire by themselves. arq refuses a job id that it knows, so each attempt has its
-own: enqueuing the same attempt twice does nothing. Keys of ours: `irisvue:turn:{task}` names the leader of periodic
-work, `irisvue:models_busy` (expires after MODELS_BUSY_S) says that the models' queue is full,
-`irisvue:held:{job}:{attempt}` (expires after HELD_S) that a worker has taken an attempt out and waits for the models,
-and `irisvue:written` (expires after WRITTEN_S) is what health checks write.
+Redis keys of arq: `irisvue:queue` is a sorted set of `{job}:{attempt}`; `arq:job:*`, `arq:in-progress:*` and
+`arq:retry:*` expire by themselves. arq refuses a job id that it knows, so each attempt has its own: enqueuing the same
+attempt twice does nothing. Keys of ours: `irisvue:turn:{task}` names the leader of periodic work,
+`irisvue:models_busy` (expires after MODELS_BUSY_S) says that the models' queue is full, `irisvue:held:{job}:{attempt}`
+(expires after HELD_S) that a worker has taken an attempt out and waits for the models, and `irisvue:written` (expires
+after WRITTEN_S) is what health checks write.
 """
 
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
+from arq.jobs import serialize_job
+from arq.utils import timestamp_ms
 from redis.asyncio import Redis
 
+from orchestrator import queue_order
 from orchestrator.config import Settings
 from orchestrator.redis_client import open_pool
 
 QUEUE = "irisvue:queue"
 FUNCTION = "process"
-HEAD_START = {"interactive": timedelta(seconds=30), "background": timedelta(0)}
-LONG_AGO = timedelta(days=1)  # arq runs no job early: clocks of workers and database may differ by this much
-EXPIRES = timedelta(days=7)
 MODELS_BUSY, MODELS_BUSY_S = "irisvue:models_busy", 5
+AT_ONCE = 500  # jobs of one step: Redis does nothing else meanwhile
 HELD_S = 10
 WRITTEN_S = 5
 
@@ -43,36 +44,63 @@ async def open_queue(settings: Settings, patient: bool = True) -> ArqRedis:
     return redis
 
 
-def stands_at(priority: str, created_at: datetime) -> datetime:
-    """The job's place in the queue: the job with the earlier time goes first."""
-    return created_at.astimezone(UTC) - LONG_AGO - HEAD_START.get(priority, timedelta(0))
-
-
 def name(job_id: UUID, attempt: int) -> str:
     """An attempt's name in the queue."""
     return f"{job_id}:{attempt}"
 
 
-async def enqueue(queue: ArqRedis, job_id: UUID, attempt: int, priority: str, created_at: datetime) -> bool:
-    """Put attempt number `attempt` of a committed job into the queue; False if it is already queued."""
-    place = stands_at(priority, created_at)
-    arq_id = name(job_id, attempt)
-    job = await queue.enqueue_job(FUNCTION, str(job_id), _job_id=arq_id, _defer_until=place, _expires=EXPIRES)
-    return job is not None
+@dataclass(frozen=True)
+class Attempt:
+    """Attempt `number` of a committed job, of one of `queue_order.CLASSES`."""
+
+    user: UUID
+    job_id: UUID
+    number: int
+    priority: str
+
+    @property
+    def name(self) -> str:
+        """Its name in the queue."""
+        return name(self.job_id, self.number)
+
+
+async def enqueue(queue: ArqRedis, attempts: Sequence[Attempt], to_the_front: bool = False) -> int:
+    """Put attempts into the queue, in this order and in one step; returns how many were not in it yet.
+
+    `to_the_front` is for jobs that have had their turn, and lost it through no fault of theirs.
+    """
+    jobs = [
+        (job_key_prefix + one.name, one.name, _payload(one.job_id), str(one.user), one.priority) for one in attempts
+    ]
+    parts = [jobs[start : start + AT_ONCE] for start in range(0, len(jobs), AT_ONCE)]
+    return sum([await queue_order.enter(queue, QUEUE, part, to_the_front=to_the_front) for part in parts])
+
+
+def _payload(job_id: UUID) -> bytes:
+    payload: bytes = serialize_job(FUNCTION, (str(job_id),), {}, None, timestamp_ms(), serializer=dump)
+    return payload
+
+
+async def take(queue: ArqRedis, at_most: int, classes: Iterable[str]) -> list[bytes]:
+    """Take out the attempts of these classes whose turn it is; nobody else gets them."""
+    return await queue_order.take(queue, QUEUE, at_most, classes)
+
+
+async def places_in_line(queue: Redis, attempts: Sequence[str]) -> dict[str, int]:
+    """The place in line of each of these attempts, by name: 1 goes next. Those that do not wait are left out.
+
+    Exact while every worker takes both classes and nothing new comes in.
+    """
+    places = await queue_order.places(queue, QUEUE, attempts) if attempts else []
+    return {attempt: place for attempt, place in zip(attempts, places, strict=True) if place}
 
 
 async def lost(queue: ArqRedis, names: Sequence[str]) -> set[str]:
     """Which of these attempts are not in the queue, or were taken out by a worker that never began them."""
-    if not names:
-        return set()
-    async with queue.pipeline(transaction=False) as pipe:
-        for attempt in names:
-            pipe.zscore(QUEUE, attempt)
-            pipe.exists(in_progress_key_prefix + attempt)
-            pipe.exists(_held_key(attempt))
-        replies = await pipe.execute()
-    places = zip(names, replies[::3], replies[1::3], replies[2::3], strict=True)
-    return {attempt for attempt, score, taken, held in places if not held and (score is None or taken)}
+    scores = await queue.zmscore(QUEUE, list(names)) if names else []
+    absent = [one for one, score in zip(names, scores, strict=True) if score is None or score < queue_order.WAITING]
+    held = await queue.mget([_held_key(one) for one in absent]) if absent else []
+    return {one for one, mark in zip(absent, held, strict=True) if mark is None}
 
 
 async def hold(queue: ArqRedis, attempt: str) -> None:
@@ -91,11 +119,6 @@ async def forget(queue: ArqRedis, attempt: str) -> None:
         pipe.zrem(QUEUE, attempt)
         pipe.delete(*(prefix + attempt for prefix in prefixes))
         await pipe.execute()
-
-
-async def length(queue: ArqRedis) -> int:
-    """How many attempts are in the queue."""
-    return int(await queue.zcard(QUEUE))
 
 
 async def worker_seen(queue: ArqRedis) -> bool:

@@ -123,4 +123,4 @@ async def hand_back(services: Services, claim: Claim) -> None:
     async with services.db.begin() as session:
         held = await db.jobs.hand_back(session, claim.job.id, claim.attempt)
     if held:
-        await submission.enqueue(services, claim.job)
+        await submission.enqueue(services, [claim.job], to_the_front=True)

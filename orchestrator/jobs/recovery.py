@@ -23,11 +23,12 @@ async def sweep(services: Services) -> int:
     async with services.db.begin() as session:
         due = await db.jobs.due_retries(session)
     given_up = await give_up_on(services, expired)
-    recovered = [job for job in [*expired, *due] if job.id not in given_up]
-    for job in recovered:
+    taken_back = [job for job in expired if job.id not in given_up]
+    for job in [*taken_back, *due]:
         log.info("brought back", job_id=str(job.id), attempt=job.attempt)
-        await submission.enqueue(services, job)
-    count = len(recovered) + await _enqueue_what_the_queue_lost(services)
+    await submission.enqueue(services, taken_back, to_the_front=True)
+    await submission.enqueue(services, due)
+    count = len(taken_back) + len(due) + await _enqueue_what_the_queue_lost(services)
     SWEPT.inc(count)
     return count
 
@@ -51,16 +52,20 @@ async def give_up_on(services: Services, lost: Sequence[Job]) -> set[UUID]:
 
 
 async def _enqueue_what_the_queue_lost(services: Services) -> int:
-    """Enqueue jobs that never reached the queue, that it lost, or that a worker took out and never claimed."""
+    """Enqueue jobs that never reached the queue, that it lost, or that a worker took out and never claimed.
+
+    Earlier jobs go first, as they did when they were accepted.
+    """
     async with services.db() as session:
-        waiting = await db.jobs.waiting_since(session, services.settings.waiting_s)
+        silent = await db.jobs.waiting_since(session, services.settings.waiting_s)
+    waiting = sorted(silent, key=lambda job: job.created_at)
     by_name = {queue.name(job.id, job.attempt + 1): job for job in waiting}
     try:
         lost = await queue.lost(services.redis, list(by_name))
         for name in lost:
             log.info("not in the queue, enqueued again", attempt=name)
             await queue.forget(services.redis, name)
-            await submission.enqueue(services, by_name[name])
+        await submission.enqueue(services, [job for name, job in by_name.items() if name in lost])
     except UNREACHABLE as error:
         log.warning("queue not reachable", error=type(error).__name__)
         return 0

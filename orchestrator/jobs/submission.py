@@ -45,7 +45,7 @@ async def submit(
         await idempotency.remember(session, user, key, [job.id for job in jobs])
     for job in jobs:
         log.info("accepted", job_id=str(job.id), user_id=str(user), photo_id=str(job.photo_id), priority=priority)
-        await enqueue(services, job)
+    await enqueue(services, jobs)
     return jobs
 
 
@@ -77,9 +77,11 @@ def hint_of(job: Job) -> tuple[float, float] | None:
     return None if job.at_x is None or job.at_y is None else (job.at_x, job.at_y)
 
 
-async def enqueue(services: Services, job: Job) -> None:
-    """Enqueue the next attempt of a committed job. If Redis fails, the sweeper does it later."""
+async def enqueue(services: Services, jobs: Sequence[Job], to_the_front: bool = False) -> None:
+    """Enqueue the next attempts of committed jobs; see `queue.enqueue`. If Redis fails, the sweeper does it later."""
+    attempts = [queue.Attempt(job.user_id, job.id, job.attempt + 1, job.priority) for job in jobs]
     try:
-        await queue.enqueue(services.redis, job.id, job.attempt + 1, job.priority, job.created_at)
-    except (RedisError, OSError) as error:  # of any kind: the job is accepted, so the answer must not be an error
-        log.warning("not enqueued, left to the sweeper", job_id=str(job.id), error=type(error).__name__)
+        await queue.enqueue(services.redis, attempts, to_the_front)
+    except (RedisError, OSError) as error:  # of any kind: the jobs are accepted, so the answer must not be an error
+        ids = [str(job.id) for job in jobs]
+        log.warning("not enqueued, left to the sweeper", job_ids=ids, error=type(error).__name__)

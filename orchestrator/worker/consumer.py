@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 from arq.worker import Worker, func
@@ -16,9 +17,29 @@ from orchestrator.worker.context import Context
 RECONNECT_PAUSE_S = 0.5
 
 
+class _WorkerInOrder(Worker):
+    """An arq worker that begins what `queue.take` gives it: arq itself reads the lowest scores, and has no classes."""
+
+    def __init__(self, classes: Sequence[str], *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._classes = classes
+
+    async def _poll_iteration(self) -> None:
+        """Fill the free places, forget the tasks that are done, and report in."""
+        free = self.max_jobs - self.job_counter
+        if self.allow_pick_jobs and free > 0:
+            await self.start_jobs(await queue.take(self.pool, free, self._classes))
+        for name, task in list(self.tasks.items()):
+            if task.done():
+                del self.tasks[name]
+                task.result()
+        await self.heart_beat()
+
+
 def _arq_worker(context: Context) -> Worker:
     settings = context.services.settings
-    return Worker(
+    return _WorkerInOrder(
+        settings.worker_classes.split(","),
         [func(process, name=queue.FUNCTION)],
         queue_name=queue.QUEUE,
         redis_pool=context.services.redis,

@@ -116,8 +116,8 @@ async def test_a_job_that_is_queued_many_times_runs_once(
         start_worker(**FAST)
     job_id = await submitted(api, eye_jpeg)
     job_row = await row(services, UUID(job_id))
-    for attempt in range(1, 9):
-        await queue.enqueue(services.redis, job_row.id, attempt, "interactive", job_row.created_at)
+    attempts = [queue.Attempt(job_row.user_id, job_row.id, number, "interactive") for number in range(1, 9)]
+    await queue.enqueue(services.redis, attempts)
     job = await ended(api, job_id)
     assert (job["status"], job["attempt_count"]) == ("completed", 1)
 
@@ -139,7 +139,7 @@ async def test_a_database_clock_that_is_an_hour_ahead_delays_nothing(
         job = (await session.execute(ahead)).scalar_one()
     start_worker(**FAST)
     started = time.monotonic()
-    await submission.enqueue(services, job)
+    await submission.enqueue(services, [job])
     await until_completed(services, job.id)
     assert time.monotonic() - started < 60
     await photos.delete_photo(services, user, photo.id)

@@ -1,7 +1,6 @@
 """Every kind of address opens a real Redis; one that is refused is refused in a sentence, at once."""
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -75,7 +74,7 @@ async def test_the_rights_that_the_guide_names_are_enough(tmp_path: Path) -> Non
         ) as redis:
             await log_redis_info(redis, print)  # what a worker begins with
             await queue.write_something(redis)
-            assert await queue.enqueue(redis, job, 1, "interactive", datetime.now(UTC))
+            assert await queue.enqueue(redis, [queue.Attempt(uuid4(), job, 1, "interactive")]) == 1
             await queue.forget(redis, queue.name(job, 1))
             await events.publish(redis, user, 1, events.message(job, "processing", 1, "x"))
             await events.stop(redis, [job])

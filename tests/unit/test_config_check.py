@@ -46,6 +46,8 @@ def test_valid_settings_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PUBLIC_URL", "iris.example.com", "Example: IRISVUE_PUBLIC_URL=https://iris.example.com"),
         ("TRITON_URL", "http://triton", "Example: IRISVUE_TRITON_URL=triton-1:8001"),
         ("LOG_LEVEL", "loud", "IRISVUE_LOG_LEVEL is 'loud'"),
+        ("WORKER_CLASSES", "urgent", "IRISVUE_WORKER_CLASSES is 'urgent'"),
+        ("WORKER_CLASSES", "", "Example: IRISVUE_WORKER_CLASSES=interactive,background"),
         ("JWT_SECRET", "short", "IRISVUE_JWT_SECRET is a text of 5 characters: at least 32 are needed"),
         ("LINK_SECRET", "", "Set IRISVUE_LINK_SECRET="),
         ("FCM_CREDENTIALS", "/nowhere.json", "IRISVUE_FCM_CREDENTIALS is '/nowhere.json': there is no such file"),

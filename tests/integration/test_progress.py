@@ -1,12 +1,10 @@
-"""The order of the queue, and events that are neither missed nor repeated."""
+"""Events that are neither missed nor repeated."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from orchestrator import queue
 from orchestrator.progress import events
 from orchestrator.progress.events import Event, job_stream, message
 from orchestrator.progress.hub import CLIENT_QUEUE, Hub, Mark, follow
@@ -14,30 +12,6 @@ from orchestrator.services import Services
 from tests.waiting import until
 
 USER = uuid4()
-
-
-async def test_an_attempt_is_queued_once(services: Services) -> None:
-    job_id, now = uuid4(), datetime.now(UTC) + timedelta(hours=1)
-    assert await queue.enqueue(services.redis, job_id, 1, "interactive", now)
-    assert not await queue.enqueue(services.redis, job_id, 1, "interactive", now)
-    assert await queue.enqueue(services.redis, job_id, 2, "interactive", now)
-    names = [f"{job_id}:1", f"{job_id}:2"]
-    assert await services.redis.zrem(queue.QUEUE, *names) == 2
-    await services.redis.delete(*(f"arq:job:{n}" for n in names))
-
-
-async def test_interactive_jobs_go_first_and_background_jobs_do_not_starve(services: Services) -> None:
-    start = datetime.now(UTC) + timedelta(hours=1)
-    arrivals = [("background", 0), ("interactive", 1), ("interactive", 2), ("interactive", 40)]
-    ids = []
-    for priority, second in arrivals:
-        job_id = uuid4()
-        await queue.enqueue(services.redis, job_id, 1, priority, start + timedelta(seconds=second))
-        ids.append(f"{job_id}:1")
-    order = [i.decode() for i in await services.redis.zrange(queue.QUEUE, 0, -1)]
-    assert [ids.index(i) for i in order if i in ids] == [1, 2, 0, 3]
-    await services.redis.zrem(queue.QUEUE, *ids)
-    await services.redis.delete(*(f"arq:job:{n}" for n in ids))
 
 
 async def collect(services: Services, hub: Hub, job_id: object, after: str = "") -> list[int]:
