@@ -9,13 +9,14 @@
 
 from irisvue._async import AsyncClient
 from irisvue._codes import ErrorCode, StepKey, WarningCode
-from irisvue._errors import IrisvueError, JobFailed
+from irisvue._errors import AuthError, IrisvueError, JobFailed, RateLimited
 from irisvue._sync import Client
 from irisvue._values import ENDED, Event, Job, Photo
 
 __all__ = [
     "ENDED",
     "AsyncClient",
+    "AuthError",
     "Client",
     "ErrorCode",
     "Event",
@@ -23,6 +24,7 @@ __all__ = [
     "Job",
     "JobFailed",
     "Photo",
+    "RateLimited",
     "StepKey",
     "WarningCode",
 ]

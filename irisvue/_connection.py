@@ -16,13 +16,14 @@ Verify = bool | str | Path | ssl.SSLContext
 HINT = "Name the authority that signed it: verify=FILE, or SSL_CERT_FILE in the environment."
 
 
-def open_http(url: str, verify: Verify, **options: Any) -> httpx.AsyncClient:
+def open_http(url: str, verify: Verify, proxy: str | None = None, **options: Any) -> httpx.AsyncClient:
     """A client for one server. HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY hold, except for this machine itself.
 
     Args:
         url: an address of the server.
         verify: True trusts the machine's own authorities and certifi's or, where they are set, only those of
             SSL_CERT_FILE and SSL_CERT_DIR; a path names a file or folder of authorities; False trusts anybody.
+        proxy: address of a proxy to use instead of the environment's.
         options: those of httpx.AsyncClient.
 
     Raises:
@@ -31,12 +32,12 @@ def open_http(url: str, verify: Verify, **options: Any) -> httpx.AsyncClient:
     parts = urlsplit(url)
     context = _context(verify) if parts.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return httpx.AsyncClient(verify=context, trust_env=not _is_loopback(parts.hostname or ""), **options)
+        trust = not _is_loopback(parts.hostname or "")
+        return httpx.AsyncClient(verify=context, trust_env=trust, proxy=proxy, **options)
     except (ImportError, ValueError):  # their words may repeat the proxy's password
-        raise IrisvueError(
-            "The proxy that the environment names can't be used; a SOCKS proxy needs: pip install httpx[socks]",
-            code="proxy",
-        ) from None
+        named = "in proxy=" if proxy else "that the environment names"
+        words = f"The proxy {named} can't be used; a SOCKS proxy needs: pip install httpx[socks]"
+        raise IrisvueError(words, code="proxy") from None
 
 
 def _context(verify: Verify) -> ssl.SSLContext:
@@ -62,8 +63,8 @@ def _context(verify: Verify) -> ssl.SSLContext:
     return context
 
 
-def no_answer(url: str, error: BaseException) -> IrisvueError:
-    """The error for a request that got no answer."""
+def no_answer(url: str, error: BaseException, whence: str = "") -> IrisvueError:
+    """The error for a request that got no answer; `whence` says where the address comes from."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             words = f"The certificate of {url} is not trusted: {cause.verify_message}."
@@ -72,7 +73,7 @@ def no_answer(url: str, error: BaseException) -> IrisvueError:
             )
     if isinstance(error, httpx.ProxyError):
         return IrisvueError(f"The proxy in front of {url} refuses: {error}")
-    return IrisvueError(f"{url} does not answer ({type(error).__name__}). Is it running?")
+    return IrisvueError(f"{url} does not answer ({type(error).__name__}). Is it running? {whence}".rstrip())
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -18,12 +18,26 @@ class IrisvueError(Exception):
         status: the HTTP status; 0 where no answer came.
         code: the API's word for it, such as too_large; network where no answer came, or certificate or proxy where that
             is why.
-        retry_after_s: how long the server asks to wait.
+        retry_after: for how many seconds the server asks to wait.
+        request_id: the name that the server's log has for the request.
     """
 
-    def __init__(self, detail: str, status: int = 0, code: str = "network", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        status: int = 0,
+        code: str = "network",
+        retry_after: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
         super().__init__(detail)
-        self.detail, self.status, self.code, self.retry_after_s = detail, status, code, retry_after_s
+        self.detail, self.status, self.code = detail, status, code
+        self.retry_after, self.request_id = retry_after, request_id
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """The name that `retry_after` had in 0.1."""
+        return self.retry_after
 
     @property
     def retryable(self) -> bool:
@@ -42,13 +56,25 @@ class IrisvueError(Exception):
         except (ValueError, KeyError, TypeError):
             pass  # not from the API: a proxy's page, for example
         after = answer.headers.get("Retry-After", "")
-        return cls(detail, answer.status_code, code, float(after) if after.isdigit() else None)
+        pause, request_id = float(after) if after.isdigit() else None, answer.headers.get("X-Request-ID")
+        return _KINDS.get(answer.status_code, IrisvueError)(detail, answer.status_code, code, pause, request_id)
+
+
+class AuthError(IrisvueError):
+    """The token is missing, unreadable or has run out (401), or does not allow this (403)."""
+
+
+class RateLimited(IrisvueError):
+    """The caller has asked for more than the limits allow at a time; `retry_after` says when to ask again."""
+
+
+_KINDS: dict[int, type[IrisvueError]] = {401: AuthError, 403: AuthError, 429: RateLimited}
 
 
 class JobFailed(IrisvueError):
-    """A job has ended without a picture; `job` has its error_type, error_message and suggestion."""
+    """A job has ended without a picture; `code` is its error_code, and `job` has the rest."""
 
     def __init__(self, job: "Job") -> None:
         words = f"{(job.error_message or 'Cancelled').rstrip('.')}. {job.suggestion or ''}".strip()
-        super().__init__(words, 200, job.error_type or job.status)
+        super().__init__(words, 200, job.error_code or job.error_type or job.status)
         self.job = job

@@ -1,16 +1,22 @@
 """The client for programs without asyncio: the asynchronous one, run in a thread of its own."""
 
+import threading
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from anyio.from_thread import start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
-from irisvue._async import SILENT_S, AsyncClient, OnProgress, Point, Source
+from irisvue._async import SILENT_S, AsyncClient, Point
 from irisvue._bars import Step
 from irisvue._connection import Verify
+from irisvue._sources import OnProgress, Source
+from irisvue._transport import Token
 from irisvue._values import Event, Job, Photo
 
 T = TypeVar("T")
@@ -22,17 +28,23 @@ class Client:
     def __init__(
         self,
         url: str | None = None,
-        token: str | Callable[[], str] | None = None,
+        token: Token | None = None,
         patience_s: float = 60.0,
         silent_s: float = SILENT_S,
         verify: Verify = True,
         language: str | None = None,
+        proxy: str | None = None,
+        timeout_s: float = SILENT_S,
     ) -> None:
-        with ExitStack() as exits:
-            self._portal = exits.enter_context(start_blocking_portal())
-            self._client = self._portal.call(AsyncClient, url, token, patience_s, silent_s, verify, language)
-            self._exits = exits.pop_all()
+        self._portal = _portal()
+        make = partial(AsyncClient, url, token, patience_s, silent_s, verify, language, proxy, timeout_s)
+        try:
+            self._client = self._portal.call(make)
+        except BaseException:
+            _end(self._portal, None)
+            raise
         self.url = self._client.url
+        self._end = weakref.finalize(self, _end, self._portal, self._client)  # at the latest when the program ends
 
     def __enter__(self) -> Self:
         """Open."""
@@ -44,8 +56,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections, end the thread."""
-        self._portal.call(self._client.aclose)
-        self._exits.close()
+        self._end()
 
     def _wait(self, work: Callable[[], Awaitable[T]]) -> T:
         return self._portal.call(work)
@@ -122,3 +133,23 @@ class Client:
     def save(self, job: Job, path: str | Path) -> Path:
         """See AsyncClient.save."""
         return self._wait(lambda: self._client.save(job, path))
+
+
+def _portal() -> BlockingPortal:
+    """An event loop in a daemon thread: a program that forgets to close its client ends all the same."""
+    opened: Future[BlockingPortal] = Future()
+
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            opened.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    threading.Thread(target=anyio.run, args=[serve], name="irisvue", daemon=True).start()
+    return opened.result()
+
+
+def _end(portal: BlockingPortal, client: AsyncClient | None) -> None:
+    """Close the connections, end the thread."""
+    if client:
+        portal.call(client.aclose)
+    portal.start_task_soon(portal.stop)

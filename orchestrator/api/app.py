@@ -14,6 +14,7 @@ from orchestrator.api import devices, health, jobs, models, objects, page, photo
 from orchestrator.api.body_limit import MULTIPART_BYTES, BodyLimit
 from orchestrator.api.errors import UNAVAILABLE, answer_error
 from orchestrator.api.languages import Languages
+from orchestrator.api.request_ids import HEADER, RequestIds
 from orchestrator.api.schemas.common import Problem, problems
 from orchestrator.api.schemas.streams import ProgressMessage
 from orchestrator.config import Settings, settings
@@ -68,9 +69,10 @@ def create_app(config: Settings | None = None) -> FastAPI:
         allow_origins=config.allowed_origins,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],  # libraries for streams, traces and error reports add their own; no cookie is in use
-        expose_headers=["Retry-After"],
+        expose_headers=["Retry-After", HEADER],
         max_age=3600,
     )
+    app.add_middleware(RequestIds)  # the last one added is the outermost
     for router in (
         health.router,
         photos.router,

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from orchestrator import db
+from orchestrator.api import request_ids
 from orchestrator.api.request_faults import words_for, words_for_body
 from orchestrator.api.schemas.common import Problem
 from orchestrator.errors import IrisvueError, TooLarge, TooMany, TooSlow
@@ -45,7 +46,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
         return problem(503, "unavailable", UNAVAILABLE_DETAIL)
     if not isinstance(error, IrisvueError):
         log.error("unexpected", path=request.url.path, exc_info=error)
-        return problem(500, "internal", IrisvueError().detail, _origin_headers(request))
+        return problem(500, "internal", IrisvueError().detail, _origin_headers(request) | request_ids.header())
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooMany) else None
     return problem(error.status, error.code, error.detail, headers)
 
@@ -54,4 +55,10 @@ def _origin_headers(request: Request) -> dict[str, str]:
     """What lets a page of an allowed origin read the answer, where no middleware adds it: outside of all of them."""
     origin = request.headers.get("origin")
     allowed = origin in request.app.state.settings.allowed_origins
-    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin and allowed else {}
+    if not origin or not allowed:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": request_ids.HEADER,
+        "Vary": "Origin",
+    }

@@ -99,7 +99,7 @@ async def test_a_bar_is_drawn_where_it_is_asked_for(
 async def test_a_job_without_a_picture_says_what_to_do(client: AsyncClient, wall: Pixels) -> None:
     with pytest.raises(JobFailed, match=r"Iris not detected in image\. Try capturing a new photo") as failed:
         await client.process(encode_jpeg(wall))
-    assert failed.value.job.error_type == "quality_issue" and failed.value.code == "quality_issue"
+    assert (failed.value.job.error_type, failed.value.code) == ("quality_issue", "no_iris")
     with pytest.raises(IrisvueError, match="has no picture"):
         await client.result(failed.value.job)
 

@@ -37,7 +37,7 @@ async def test_every_way_to_a_picture_leaves_an_entry(stack: Stack, services: Se
             await client.result(await client.job(job.job_id))
         assert [photo.id async for photo in client.photos()] == [job.photo_id]
         assert [row.job_id async for row in client.jobs()] == [job.job_id]
-        headers = client._auth()
+        headers = {"Authorization": f"Bearer {token_of(stack, user)}"}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, trust_env=False) as http:
         assert (await http.get(f"/api/v1/photos/{job.photo_id}")).status_code == 200
     async with AsyncClient(stack.url, token_of(stack, stranger)) as other:

@@ -42,7 +42,7 @@ async def use_everything(client: AsyncClient, jpeg: bytes) -> None:
     await client.process(jpeg)
     unfinished = await client.upload(jpeg)
     await client.submit(unfinished.id)
-    headers = client._auth()
+    headers = client._transport.auth()
     async with httpx.AsyncClient(base_url=f"{client.url}/api/v1", headers=headers, trust_env=False) as http:
         responses = [
             await http.post("/webhooks", json={"url": "http://127.0.0.1:9/"}),
