@@ -10,7 +10,7 @@ SEED ?= 1
 PROCESSES ?= 2
 LOCK := --universal --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo up test test-fast clients docs build screenshots test-export bench fuzz soak audit check format lock clean
+.PHONY: help demo up test test-fast test-containers clients docs build release screenshots test-export bench fuzz soak audit check format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -46,6 +46,9 @@ docs: .venv/installed-dev  ## write the generated pages, and build the site into
 screenshots: .venv/installed-dev  ## take the screenshots for the docs (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots
 
+test-containers: .venv/installed-dev  ## build and run docker-compose.yml with Docker or podman (under ten minutes)
+	CONTAINERS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/containers --durations=5
+
 test-export: .venv/installed-export  ## run the tests of training and export; installs torch
 	$(BIN)/python -m pytest tests/export
 
@@ -72,15 +75,24 @@ format: .venv/installed-dev  ## fix format and lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## resolve the lock files again: one machine, development, server image (needs uv)
+lock:  ## resolve the lock files again: one machine, development, images (needs uv)
 	uv pip compile pyproject.toml --extra embedded $(LOCK) -o requirements.lock
 	uv pip compile pyproject.toml --extra dev $(LOCK) -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --extra server $(LOCK) -c requirements.lock -o requirements-server.lock
+	uv pip compile pyproject.toml --extra api $(LOCK) -c requirements.lock -o requirements-api.lock
+	printf 'numpy\nopencv-python-headless\npillow\npillow-heif\n' | uv pip compile - $(LOCK) -c requirements-server.lock -o deploy/triton/requirements.lock
+	echo "setuptools>=77" | uv pip compile - $(LOCK) -c requirements-dev.lock -o deploy/image/build.lock
 
 build: .venv/installed-dev clients/typescript/node_modules/.installed  ## build a wheel and an npm tarball into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 	@rm -rf build
 	cd clients/typescript && npm pack --silent --pack-destination "$(CURDIR)/dist"
+
+release: .venv/installed-dev clients/typescript/node_modules/.installed  ## make a release on this machine, ready to push; VERSION=0.2.0
+	$(BIN)/python -m release prepare "$(VERSION)"
+	rm -rf dist
+	$(MAKE) build
+	$(BIN)/python -m release finish "$(VERSION)"
 
 .venv/created:
 	@echo "Installing into .venv. This happens once and takes about a minute with a good network."

@@ -8,16 +8,17 @@
 ARG TRITON=26.07
 FROM nvcr.io/nvidia/tritonserver:${TRITON}-py3
 
-# iris_cutout runs orchestrator.pipeline inside Triton, so that there is one implementation.
+# iris_cutout runs orchestrator.pipeline inside Triton, so that there is one implementation. The Python of this image brings a NumPy of its own.
+COPY deploy/triton/requirements.lock deploy/image/slim.py /opt/build/
+RUN python3 -m pip install --no-cache-dir --no-deps --no-compile --require-hashes -r /opt/build/requirements.lock \
+    && python3 /opt/build/slim.py triton
 COPY pyproject.toml README.md LICENSE /opt/irisvue/
 COPY orchestrator /opt/irisvue/orchestrator
 COPY export/__init__.py /opt/irisvue/export/
 COPY export/conversion/__init__.py export/conversion/tensorrt.py export/conversion/plan_builder.py \
     /opt/irisvue/export/conversion/
-# As requirements-server.lock has them; a test compares.
-RUN python3 -m pip install --no-cache-dir --no-deps \
-    numpy==2.5.5 opencv-python-headless==5.0.0.93 pillow==13.0.0 pillow-heif==1.8.1
 ENV PYTHONPATH=/opt/irisvue
+RUN python3 -c "import orchestrator.pipeline.preview"
 
 COPY --chown=1000:1000 model_repository /models
 COPY deploy/triton/start.py /opt/start.py

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
         description="Address of Redis, which holds the queue and progress streams: redis://, rediss:// (TLS), unix:// "
         "or redis+sentinel://sentinel:26379,sentinel:26379/mymaster/0",
     )
+    redis_password: SecretStr = Field(
+        default=SecretStr(""), description="Password of Redis as it is, instead of an encoded one in the address."
+    )
     storage_url: str = Field(
         default="file:///var/lib/irisvue/objects", description="Object store: file:///folder or s3://bucket/prefix"
     )

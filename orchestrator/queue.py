@@ -39,7 +39,8 @@ def dump(value: dict[str, Any]) -> bytes:
 
 async def open_queue(settings: Settings, patient: bool = True) -> ArqRedis:
     """Connect; close with `aclose`. Raises SetupError when Redis does not answer, after half a minute or at once."""
-    redis = cast(ArqRedis, ArqRedis.from_pool(await open_pool(settings.redis_url, patient)))
+    password = settings.redis_password.get_secret_value()
+    redis = cast(ArqRedis, ArqRedis.from_pool(await open_pool(settings.redis_url, patient, password)))
     redis.job_serializer, redis.job_deserializer, redis.default_queue_name = dump, json.loads, QUEUE
     return redis
 

@@ -58,14 +58,19 @@ class OutageParser(DefaultParser):  # type: ignore[misc, valid-type]
         return error
 
 
-async def open_pool(url: str, patient: bool = True) -> ConnectionPool:
+async def open_pool(url: str, patient: bool = True, password: str = "") -> ConnectionPool:
     """A pool for this address, whose server has answered.
+
+    Args:
+        url: its address.
+        patient: whether to wait for a Redis that is not up yet.
+        password: the one that the address does not hold; there it would have to be encoded.
 
     Raises:
         SetupError: the address can't be read, the server refuses it, or does not answer for CONNECT_TRIES seconds; not
             `patient`: at once.
     """
-    pool = address.pool(url, parser_class=OutageParser)
+    pool = address.pool(url, parser_class=OutageParser, **({"password": password} if password else {}))
 
     async def ping() -> None:
         await Redis(connection_pool=pool).ping()

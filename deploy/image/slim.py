@@ -1,7 +1,8 @@
 """Takes out of the image's Python packages what a server never runs, and compiles what it loads.
 
-Runs in the build stage, by the environment's own Python. At the end every module of ours is imported and every library
-that is left is loaded: where too much was taken away, the build fails, not a server.
+Runs in the build stage, by the environment's own Python; its argument is the image's role: api, worker, or triton,
+whose image has packages of its own that stay as they are. At the end every module of ours that the role runs is
+imported, and every library that is left is loaded: where too much was taken away, the build fails, not a server.
 """
 
 import ctypes
@@ -36,31 +37,32 @@ UNUSED = [
     "sqlalchemy/dialects/oracle",
     "sqlalchemy/testing",
 ]
+PACKAGES_OF = {"api": ("orchestrator.api", "irisvue"), "worker": ("orchestrator", "irisvue")}  # our own
 IMPORTED_LATE = [
     "anyio._backends._asyncio",
-    "google.auth.transport.requests",
-    "google.oauth2.service_account",
+    "orchestrator.cli",
     "sqlalchemy.dialects.postgresql.asyncpg",
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",
     "uvicorn.protocols.websockets.auto",
 ]
+IMPORTED_LATE_BY = {"api": [], "worker": ["google.auth.transport.requests", "google.oauth2.service_account"]}
 NO_MODULES = (".backends", ".migrations.")  # run by Triton and by Alembic
 
 
-def remove_unused() -> None:
-    """Remove what UNUSED names, numpy's tests, sources of compiled parts, and bytecode: it is compiled anew where used.
+def remove_unused(role: str) -> None:
+    """Remove what UNUSED names, numpy's tests, and sources of compiled parts.
 
-    Ends the build where a path is not there: the package has changed, and the list has to be looked at.
+    Ends the build where a path is not there: the package has changed, and the list has to be looked at. Only the
+    worker has all of the packages.
     """
     for pattern in UNUSED:
         paths = list(PACKAGES.glob(pattern))
-        if not paths:
+        if not paths and (role == "worker" or (PACKAGES / pattern.partition("/")[0]).exists()):
             sys.exit(f"{pattern}: not there any more. See what has become of it, and mend UNUSED.")
         _remove(paths)
     _remove(list(PACKAGES.glob("numpy/**/tests")))
-    _remove(list(PACKAGES.glob("**/__pycache__")))
     _remove([path for path in PACKAGES.rglob("*") if path.suffix in BUILD_SUFFIXES and path.is_file()])
 
 
@@ -85,19 +87,20 @@ def _libraries() -> list[Path]:
     return [path for path in PACKAGES.rglob("*.so*") if path.is_file()]
 
 
-def load_everything() -> None:
-    """Import every module of ours, which compiles it and what it imports, and load every library."""
-    for package in ("orchestrator", "irisvue"):
+def load_everything(role: str) -> None:
+    """Import every module of ours that the role runs, which compiles it and what it imports; load every library."""
+    for package in PACKAGES_OF[role]:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if not any(part in module.name for part in NO_MODULES) and not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    for name in IMPORTED_LATE:
+    for name in (*IMPORTED_LATE, *IMPORTED_LATE_BY[role]):
         importlib.import_module(name)
     for path in _libraries():
         ctypes.CDLL(str(path))
 
 
 if __name__ == "__main__":
-    remove_unused()
-    strip_symbols()
-    load_everything()
+    remove_unused(sys.argv[1])
+    if sys.argv[1] in PACKAGES_OF:
+        strip_symbols()
+        load_everything(sys.argv[1])

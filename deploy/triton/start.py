@@ -7,12 +7,46 @@ http://host:4318), CONTROL_KEY (must be sent with every call that loads or unloa
 one of the container's networks knows it by: gRPC listens there and nowhere else, metrics on all).
 """
 
+import json
 import os
 import socket
 import sys
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from io import TextIOBase
 from pathlib import Path
+from typing import NoReturn
 
 from export.conversion.tensorrt import CannotBuild, prepare
+
+# As orchestrator/embedded/triton_server.py has them: without these limits glibc keeps the memory of unloaded models.
+RETURN_FREED_MEMORY = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+}
+
+
+def say(detail: str, level: str = "info") -> None:
+    """One JSON line, as the other processes of the service log. The server's own lines, which follow, are none."""
+    line = {"detail": detail, "event": "triton start", "level": level, "timestamp": datetime.now(UTC).isoformat()}
+    print(json.dumps(line), file=sys.stderr, flush=True)
+
+
+def fail(detail: str) -> NoReturn:
+    """End the start with these words."""
+    say(detail, "critical")
+    sys.exit(1)
+
+
+class Said(TextIOBase):
+    """Standard output while plans are built: each line becomes one of `say`."""
+
+    def write(self, text: str) -> int:
+        """A line, or its end."""
+        if text.strip():
+            say(text.strip())
+        return len(text)
 
 
 def command(repository: Path | str, profile: str) -> list[str]:
@@ -66,11 +100,12 @@ def with_plans(repository: str, plans: Path, fallback: str) -> str:
     try:
         if "://" in repository:
             raise CannotBuild("PROFILE=gpu builds plans beside the ONNX files, in a folder, and this is a bucket.")
-        prepare(Path(repository), plans)
+        with redirect_stdout(Said()):  # type: ignore[type-var]
+            prepare(Path(repository), plans)
     except CannotBuild as error:
         if not fallback:
-            sys.exit(f"{error}\nSet PROFILE=gpu-onnx (ONNX Runtime on the GPU) or PROFILE=cpu to start without plans.")
-        print(f"{error}\nStarting with PROFILE={fallback} instead.", file=sys.stderr, flush=True)
+            fail(f"{error}\nSet PROFILE=gpu-onnx (ONNX Runtime on the GPU) or PROFILE=cpu to start without plans.")
+        say(f"{error}\nStarting with PROFILE={fallback} instead.", "warning")
         return fallback
     return "gpu"
 
@@ -80,10 +115,10 @@ def main() -> None:
     repository, plans = os.environ.get("MODEL_REPOSITORY", "/models"), Path(os.environ.get("PLANS", "/plans"))
     profile = os.environ.get("PROFILE", "cpu")
     if profile not in ("cpu", "gpu", "gpu-onnx"):
-        sys.exit(f"PROFILE is {profile!r}; it must be cpu, gpu or gpu-onnx.")
+        fail(f"PROFILE is {profile!r}; it must be cpu, gpu or gpu-onnx.")
     fallback = os.environ.get("FALLBACK", "")
     if fallback not in ("", "gpu-onnx"):
-        sys.exit(f"FALLBACK is {fallback!r}; it must be gpu-onnx or empty.")
+        fail(f"FALLBACK is {fallback!r}; it must be gpu-onnx or empty.")
     if profile == "gpu":
         profile = with_plans(repository, plans, fallback)
     argv = command(repository, profile)
@@ -93,10 +128,10 @@ def main() -> None:
         try:
             argv.append(f"--grpc-address={address_of(name)}")
         except OSError as error:
-            sys.exit(f"GRPC_NAME is {name!r}: {error}. It must be an alias of this container in one of its networks.")
+            fail(f"GRPC_NAME is {name!r}: {error}. It must be an alias of this container in one of its networks.")
     if key := os.environ.pop("CONTROL_KEY", ""):
         argv.append(restricted(key))
-    os.execvp(argv[0], argv)  # noqa: S606
+    os.execvpe(argv[0], argv, RETURN_FREED_MEMORY | os.environ)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ had: a file with another hash is an operator's. A network never replaces another
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +99,9 @@ async def _sync_network(
     ours = {version: sha256(file) for version, file in present.items() if file is not None and shipped.had(file)}
     await _record(services, model, ours)
     rows = await _rows(services, model)
+    if lost := _lost(rows, present, sha256(data)):
+        await repository.place(model, lost, {NETWORK: data})
+        return [f"{model} {lost} was put back: the database knows it, and the repository had lost it."]
     if sha256(data) in {*ours.values(), *(row.sha256 for row in rows)} or _withdrawn_before_it_had_a_hash(rows, newest):
         return []
     last = max([0, *present, *(row.version for row in rows)])
@@ -119,6 +122,12 @@ async def _record(services: Services, model: str, hashes: dict[int, str]) -> Non
     async with services.db.begin() as session:
         for version, digest in hashes.items():
             await db.rollout.add_version(session, model, version, routing.SHIPPED, sha256=digest)
+
+
+def _lost(rows: Sequence[ModelVersion], present: Collection[int], digest: str) -> int | None:
+    """The version that a restored database has this network as, where the repository is a new one."""
+    versions = [row.version for row in rows if row.sha256 == digest and row.withdrawn_at is None]
+    return max(versions) if versions and not set(versions) & set(present) else None
 
 
 def _withdrawn_before_it_had_a_hash(rows: Sequence[ModelVersion], version: int) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from orchestrator.config import Settings
@@ -38,6 +38,23 @@ def test_the_api_process_loads_neither_alembic_nor_what_handles_pixels_and_netwo
     program = f"import sys, orchestrator.api.server; print(*({unwanted} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+async def test_a_database_of_a_newer_release_is_left_as_it_is(config: Settings) -> None:
+    url, own = make_url(config.database_url), "of_a_newer_release"
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {own}"))
+    newer = create_async_engine(url.set(database=own))
+    async with newer.begin() as connection:
+        await connection.execute(text("CREATE TABLE alembic_version AS SELECT '9999' AS version_num"))
+    said: list[str] = []
+    await asyncio.to_thread(upgrade, newer.url.render_as_string(hide_password=False), say=said.append)
+    assert len(said) == 1 and "at 9999, of a newer release" in said[0]
+    await newer.dispose()
+    async with engine.connect() as connection:
+        await connection.execute(text(f"DROP DATABASE {own}"))
+    await engine.dispose()
 
 
 @pytest.mark.parametrize("changed", [{"port": 9}, {"password": "wrong"}, {"database": "never_was"}])

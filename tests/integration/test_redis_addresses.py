@@ -23,9 +23,11 @@ def port_of(url: str) -> int:
     return int(url.rpartition(":")[2].removesuffix("/0"))
 
 
-async def works(url: str) -> bool:
+async def works(url: str, password: str = "") -> bool:
     """Whether a queue can be opened there, as every process does, and takes a write."""
-    redis = await queue.open_queue(Settings.model_validate({"redis_url": url}), patient=False)
+    redis = await queue.open_queue(
+        Settings.model_validate({"redis_url": url, "redis_password": password}), patient=False
+    )
     try:
         await queue.write_something(redis)
         return True
@@ -56,6 +58,7 @@ async def test_passwords_users_databases_and_sockets(tmp_path: Path) -> None:
             f"unix://me:{ENCODED}@{socket}?db=1",
         ):
             assert await works(address), address
+        assert await works(f"redis://{place}/0", PASSWORD), "one that is not in the address"
         assert "it refuses the user name or the password" in await refusal(f"redis://:hunter2@{place}/0")
         assert "it refuses the user name or the password" in await refusal(f"redis://{place}/0")
         assert "has no database of that number" in await refusal(f"redis://me:{ENCODED}@{place}/99")

@@ -82,6 +82,19 @@ async def test_a_new_release_adds_a_version_and_new_settings(services: Services,
     assert (releases.own / releases.name / "config.pbtxt").read_text() == "two"
 
 
+async def test_a_restored_database_gets_its_network_back_in_a_new_repository(
+    services: Services, releases: Releases, tmp_path: Path
+) -> None:
+    await sync(services, releases.release(1, b"first", "one"), releases.repository)
+    await sync(services, shipped := releases.release(2, b"second", "one"), releases.repository)
+    await routing.set_route(services, releases.name, routing.Shares({"2": 100}), "an operator")
+    (tmp_path / "new").mkdir()
+    releases.own, releases.repository = tmp_path / "new", FolderRepository(tmp_path / "new")
+    said = await sync(services, shipped, releases.repository)
+    assert releases.networks() == {2: b"second"} and f"{releases.name} 2 was put back" in said[-1]
+    assert len(await sync(services, shipped, releases.repository)) == 0
+
+
 async def test_an_operators_versions_and_settings_stay_in_use(services: Services, releases: Releases) -> None:
     await sync(services, releases.release(1, b"first", "one"), releases.repository)
     await releases.repository.place(releases.name, 2, {NETWORK: b"an operator's"})

@@ -64,13 +64,15 @@ def upgrade(database_url: str, to: str = "head", lock_timeout: str = LOCK_TIMEOU
     """Run every migration that the database lacks, up to `to`. Blocks; not for an event loop.
 
     Args:
-        say: hears for whom it waits.
+        say: hears for whom it waits, and that a newer release has been here.
 
     Raises:
         SetupError: the database does not answer, or another transaction held a table for longer than `lock_timeout`,
             TRIES times: every query on the table would have had to wait behind the migration.
     """
     done = _ask(database_url, server.revision) or ""
+    if done > revisions()[0]:
+        say(f"The database is at {done}, of a newer release; this one ends at {revisions()[0]}: nothing to do.")
     for revision in sorted(revisions()):
         if revision <= done or (to != "head" and revision > to):
             continue

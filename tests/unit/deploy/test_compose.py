@@ -20,9 +20,13 @@ from orchestrator.config import ROOT, Settings
 TEXT = (ROOT / "docker-compose.yml").read_text()
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.M))
-BUILT = {"irisvue": "orchestrator.Dockerfile", "irisvue-triton": "triton.Dockerfile"}
+BUILT = {
+    "irisvue": "orchestrator.Dockerfile",
+    "irisvue-api": "orchestrator.Dockerfile",
+    "irisvue-triton": "triton.Dockerfile",
+}
 ONCE = {"bucket", "migrate", "ops"}
-DOCKERFILES = [ROOT / name for name in BUILT.values()]
+DOCKERFILES = [ROOT / name for name in sorted(set(BUILT.values()))]
 
 
 def filled(text: str) -> str:
@@ -60,6 +64,7 @@ def test_images_are_pinned_or_built_from_this_checkout(name: str) -> None:
     if image in BUILT:
         if "build" in service:
             assert service["build"]["dockerfile"] == BUILT[image]
+            assert service["build"].get("target") == ("api" if image == "irisvue-api" else None)
     else:
         tag = image.rpartition(":")[2]
         assert ":" in image and re.search(r"\d", tag), f"{name}: {image} names no version"
@@ -72,10 +77,7 @@ def test_services_have_health_checks_and_limits_and_are_hardened(name: str) -> N
         assert service["deploy"]["resources"]["limits"]["memory"]
         assert service["restart"] == "unless-stopped"
         assert "healthcheck" in service or name in {"collector", "jaeger"}, "their images have no shell"
-    if name not in {
-        "postgres",
-        "bucket",
-    }:  # PostgreSQL's image changes its user at the start, and writes where it likes
+    if name != "postgres":  # its image changes its user at the start, and writes where it likes
         assert service["read_only"] and service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged") and service.get("network_mode") is None
@@ -147,7 +149,7 @@ def test_settings_and_commands_exist_in_the_code() -> None:
         for variable in service.get("environment", {}):
             if variable.startswith("IRISVUE_"):
                 assert variable.removeprefix("IRISVUE_").lower() in Settings.model_fields, f"{name}: {variable}"
-        if service["image"] == "irisvue":
+        if service["image"] in ("irisvue", "irisvue-api"):
             word, *options = service["command"]
             known = command.commands[word]  # type: ignore[attr-defined]
             flags = {flag for parameter in known.params for flag in parameter.opts}
@@ -189,10 +191,24 @@ def test_dockerfiles_pass_hadolint_copy_what_exists_and_end_unprivileged(dockerf
     assert users and users[-1] != "0"
 
 
-def test_the_triton_image_has_the_locked_versions() -> None:
-    pins = re.findall(r"([a-z-]+==[\d.]+)", (ROOT / "triton.Dockerfile").read_text())
-    lock = (ROOT / "requirements-server.lock").read_text()
-    assert len(pins) == 4 and all(re.search(rf"^{re.escape(pin)}( |$)", lock, re.M) for pin in pins), pins
+@pytest.mark.parametrize(
+    ("part", "whole"),
+    [
+        ("deploy/triton/requirements.lock", "requirements-server.lock"),
+        ("requirements-api.lock", "requirements-server.lock"),
+        ("requirements-server.lock", "requirements.lock"),
+        ("deploy/image/build.lock", "requirements-dev.lock"),
+    ],
+)
+def test_images_have_the_versions_that_tests_run_on(part: str, whole: str) -> None:
+    pins, known = (set(re.findall(r"^[a-z][\w.-]*==\S+", (ROOT / name).read_text(), re.M)) for name in (part, whole))
+    assert pins and pins <= known, pins - known
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
+def test_everything_that_an_image_installs_is_pinned_by_hash(dockerfile: Path) -> None:
+    installs = re.findall(r"(?:pip install|RUN \$INSTALL) .*", dockerfile.read_text())
+    assert installs and all("--require-hashes" in line or "/wheels/" in line for line in installs), installs
 
 
 def test_the_server_image_needs_no_server_from_a_wheel() -> None:

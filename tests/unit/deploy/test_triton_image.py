@@ -3,6 +3,7 @@
 `trtexec` and `nvidia-smi` need a GPU; here small programs of the same name stand in for them.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import ROOT
+from orchestrator.embedded.triton_server import RETURN_FREED_MEMORY
 from orchestrator.publishing.signature import read_signature
 from orchestrator.publishing.triton_control import CONTROL_HEADER
 
@@ -32,7 +34,7 @@ def environment(folder: Path, **extra: str) -> dict[str, str]:
     for name, text in {
         "trtexec": TRTEXEC,
         "nvidia-smi": "#!/bin/sh\necho NVIDIA H100 80GB HBM3\n",
-        "tritonserver": '#!/bin/sh\necho "served $@"\n',
+        "tritonserver": '#!/bin/sh\necho "served $@"; env | grep ^MALLOC_ | sort >&2\n',
     }.items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
@@ -84,6 +86,15 @@ def test_with_a_fallback_it_starts_without_plans_and_says_why(tmp_path: Path) ->
     assert "it must be gpu-onnx or empty" in start(env | {"FALLBACK": "cpu"}).stderr
 
 
+def test_every_line_of_the_start_is_json(tmp_path: Path) -> None:
+    env = environment(tmp_path, PROFILE="gpu")
+    built, broken = start(env | {"FALLBACK": "gpu-onnx"}), start(env | {"PLANS": str(tmp_path / "x"), "BROKEN": "1"})
+    said = [json.loads(line) for line in (built.stderr + broken.stderr).splitlines() if not line.startswith("MALLOC")]
+    assert [line["level"] for line in said] == ["info", "info", "info", "critical"]
+    assert "building" in said[0]["detail"] and "out of memory" in said[3]["detail"]
+    assert built.stdout.startswith("served") and not broken.stdout
+
+
 def test_without_a_gpu_it_says_so_and_a_cpu_needs_none(tmp_path: Path) -> None:
     env = environment(tmp_path, PROFILE="gpu")
     (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
@@ -91,6 +102,7 @@ def test_without_a_gpu_it_says_so_and_a_cpu_needs_none(tmp_path: Path) -> None:
     done = start(env | {"PROFILE": "cpu"})
     assert "model-config-name" not in done.stdout and "--allow-http=false" in done.stdout
     assert "--grpc-http2-max-ping-strikes=0" in done.stdout, "calls may last for minutes"
+    assert dict(line.split("=") for line in done.stderr.split()) == RETURN_FREED_MEMORY
     assert "it must be cpu, gpu or gpu-onnx" in start(env | {"PROFILE": "tpu"}).stderr
 
 
@@ -110,12 +122,11 @@ def test_the_image_installs_what_the_preview_imports() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     packages = {"cv2": "opencv-python-headless", "PIL": "pillow", "pillow_heif": "pillow-heif", "numpy": "numpy"}
-    installed = re.search(r"pip install [^\n]*\\\n.*", (ROOT / "triton.Dockerfile").read_text())
-    assert installed
+    installed = re.findall(r"^([\w-]+)==", (ROOT / "deploy/triton/requirements.lock").read_text(), re.M)
     needed = {name for name in done.stdout.split() if not name.startswith(("_", "orchestrator"))}
     assert needed <= packages.keys(), needed
     for name in needed:
-        assert packages[name] in installed[0]
+        assert packages[name] in installed
 
 
 def test_everything_that_the_image_copies_exists() -> None:
