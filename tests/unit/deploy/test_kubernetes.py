@@ -12,11 +12,14 @@ import pytest
 import typer.main
 import yaml
 
+from orchestrator.api.server import GRACE_S
 from orchestrator.cli import app
 from orchestrator.config import ROOT, Settings
 from tests.monitoring import metrics_named
 
 OVERLAYS = ["base", "gpu"]
+OPS = {"base": "ops", "gpu": "ops-gpu"}  # the pod of operators, beside each
+SECRETS = {"irisvue-secrets", "triton-control", "triton-bucket"}  # made by whoever installs it; settings.yaml says how
 KUBERNETES = "1.32"
 CUSTOM = {"keda.sh/v1alpha1"}  # no schema is at hand; their few fields are checked below
 
@@ -46,7 +49,7 @@ def pods(overlay: str = "gpu") -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_object_is_valid_for_its_schema(overlay: str) -> None:
     assert len(rendered(overlay)) >= 18
-    for item in rendered(overlay):
+    for item in [*rendered(overlay), *rendered(OPS[overlay])]:
         if item["apiVersion"] not in CUSTOM:
             kubernetes_validate.validate(item, KUBERNETES, strict=True)
         if item["kind"] != "Namespace":
@@ -55,7 +58,7 @@ def test_every_object_is_valid_for_its_schema(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_pods_meet_the_restricted_standard_and_have_probes_and_limits(overlay: str) -> None:
-    for name, pod in pods(overlay).items():
+    for name, pod in {**pods(overlay), **of("Pod", OPS[overlay])}.items():
         spec, (container,) = pod["spec"], pod["spec"]["containers"]
         assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] == 1000
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -66,9 +69,50 @@ def test_pods_meet_the_restricted_standard_and_have_probes_and_limits(overlay: s
             assert security["capabilities"] == {"drop": ["ALL"]}
             assert each["resources"]["requests"]["cpu"] and each["resources"]["limits"]["memory"]
             assert re.search(r":\d", each["image"])
-        if name != "migrate":
+        if name not in ("migrate", "ops"):
             assert "livenessProbe" in container and name in of("PodDisruptionBudget")
     assert of("Namespace")["irisvue"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_reference_leads_to_something(overlay: str) -> None:
+    everything = {**pods(overlay), **of("Pod", OPS[overlay])}
+    for name, pod in everything.items():
+        spec = pod["spec"]
+        assert spec["serviceAccountName"] in of("ServiceAccount", overlay)
+        volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
+        claims = {v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if v.get("persistentVolumeClaim")}
+        assert claims <= set(of("PersistentVolumeClaim", overlay)), name
+        mounted = set()
+        for container in (*spec["containers"], *spec.get("initContainers", [])):
+            mounted |= {mount["name"] for mount in container.get("volumeMounts", [])}
+            sources = [source for each in container.get("envFrom", []) for source in each.items()]
+            sources += [s for each in container.get("env", []) for s in each.get("valueFrom", {}).items()]
+            for kind, source in sources:
+                known = of("ConfigMap", overlay) if kind.startswith("configMap") else SECRETS
+                assert source["name"] in known, f"{name}: {source}"
+            for probe in (value for key, value in container.items() if key.endswith("Probe")):
+                port = (probe.get("grpc") or probe["httpGet"])["port"]
+                assert port in {p[key] for p in container["ports"] for key in ("name", "containerPort")}
+        assert mounted == set(volumes), name
+    labels = [pod["metadata"]["labels"] for pod in everything.values()]
+    for item in [*of("Service", overlay).values(), *of("NetworkPolicy", overlay).values()]:
+        selector = item["spec"].get("selector") or item["spec"]["podSelector"].get("matchLabels", {})
+        assert any(selector.items() <= each.items() for each in labels), item["metadata"]["name"]
+
+
+def test_whoever_publishes_has_the_key_and_is_let_in() -> None:
+    for overlay, ops in OPS.items():
+        pod = of("Pod", ops)["ops"]
+        assert {"podSelector": {"matchLabels": {"role": pod["metadata"]["labels"]["role"]}}} in (
+            of("NetworkPolicy", overlay)["triton"]["spec"]["ingress"][0]["from"]
+        )
+        (key,) = [env for env in pod["spec"]["containers"][0]["env"] if env["name"] == "IRISVUE_TRITON_CONTROL_KEY"]
+        (same,) = [e for e in pods(overlay)["triton"]["spec"]["containers"][0]["env"] if e["name"] == "CONTROL_KEY"]
+        assert key["valueFrom"] == same["valueFrom"]
+    for name, pod in {"migrate": pods()["migrate"], "ops": of("Pod", "ops-gpu")["ops"]}.items():
+        mounts = {mount["name"]: mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]}
+        assert mounts["models"] == of("ConfigMap")["irisvue-settings"]["data"]["IRISVUE_MODEL_REPOSITORY"], name
 
 
 def test_commands_and_settings_exist_in_the_code() -> None:
@@ -85,6 +129,7 @@ def test_commands_and_settings_exist_in_the_code() -> None:
     Settings.model_validate(fields)
     drain, grace = float(given["IRISVUE_DRAIN_S"]), pods()["worker"]["spec"]["terminationGracePeriodSeconds"]
     assert drain + 20 < grace
+    assert pods()["api"]["spec"]["terminationGracePeriodSeconds"] > GRACE_S
     assert not of("Secret"), "secrets come from outside"
 
 
