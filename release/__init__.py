@@ -1,0 +1,1 @@
+"""`make release`: version numbers, changelog, bills of materials, licences, commit and annotated tag."""
