@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from irisvue._bars import Step, progress_bar
 from irisvue._connection import Verify
@@ -15,6 +15,7 @@ from irisvue._transport import Options, Token, Transport
 from irisvue._values import Event, Job, Photo
 
 Point = tuple[float, float]
+Detail = Literal["natural", "crisp"]
 SILENT_S = 45.0  # three heartbeats missed
 
 
@@ -95,23 +96,32 @@ class AsyncClient:
 
     # Jobs
     async def submit(
-        self, photo_id: str, *, preview: bool = False, priority: str = "interactive", at: Point | None = None
+        self,
+        photo_id: str,
+        *,
+        preview: bool = False,
+        priority: str = "interactive",
+        at: Point | None = None,
+        detail: Detail | None = None,
     ) -> Job:
         """Start processing a photo; `priority` is interactive or background.
 
-        `at` says where the eye is: x and y, 0–1 of the upright photo's width and height.
+        `at` says where the eye is: x and y, 0–1 of the upright photo's width and height. `detail` is crisp for all the
+        detail that the network adds, natural for less; by default, what suits the photo.
         """
         key = secrets.token_hex(16)
-        body = {"photo_id": photo_id, "preview": preview, "priority": priority, **_hint(at)}
+        body = {"photo_id": photo_id, "preview": preview, "priority": priority, **_said(at, detail)}
 
         async def send() -> Job:
             return Job.of(await self._transport.json("POST", "/api/v1/processing/submit", json=body, key=key))
 
         return await self._transport.patiently(send)
 
-    async def submit_batch(self, photo_ids: Iterable[str], *, at: Point | None = None) -> list[Job]:
-        """Start processing one to ten photos, all or none, in this order; `at` as in `submit`, for each of them."""
-        body = {"photo_ids": list(photo_ids), **_hint(at)}
+    async def submit_batch(
+        self, photo_ids: Iterable[str], *, at: Point | None = None, detail: Detail | None = None
+    ) -> list[Job]:
+        """Start processing one to ten photos, all or none, in this order; the rest as in `submit`, for each of them."""
+        body = {"photo_ids": list(photo_ids), **_said(at, detail)}
         accepted = await self._transport.json("POST", "/api/v1/processing/batch", json=body, key=secrets.token_hex(16))
         return [Job.of(row) for row in accepted["jobs"]]
 
@@ -125,10 +135,10 @@ class AsyncClient:
         async for row in self._transport.pages("/api/v1/processing/jobs", "jobs", query):
             yield Job.of(row)
 
-    async def reprocess(self, job_id: str, *, at: Point | None = None) -> Job:
-        """A new job for the same photo; `at` as in `submit`."""
+    async def reprocess(self, job_id: str, *, at: Point | None = None, detail: Detail | None = None) -> Job:
+        """A new job for the same photo; `at` and `detail` as in `submit`, and if left out, as for the old job."""
         path = f"/api/v1/processing/jobs/{job_id}/reprocess"
-        body = _hint(at) or None
+        body = _said(at, detail) or None
         return Job.of(await self._transport.json("POST", path, json=body, key=secrets.token_hex(16)))
 
     async def cancel(self, job_id: str) -> Job:
@@ -192,5 +202,6 @@ class AsyncClient:
         return await self._transport.fetch(url)
 
 
-def _hint(at: Point | None) -> dict[str, Any]:
-    return {"at": {"x": at[0], "y": at[1]}} if at else {}
+def _said(at: Point | None, detail: Detail | None) -> dict[str, Any]:
+    hint = {"at": {"x": at[0], "y": at[1]}} if at else {}
+    return hint | ({"detail": detail} if detail else {})

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from irisvue._async import SILENT_S, AsyncClient, Point
+from irisvue._async import SILENT_S, AsyncClient, Detail, Point
 from irisvue._bars import Step
 from irisvue._connection import Verify
 from irisvue._sources import OnProgress, Source
@@ -85,14 +85,24 @@ class Client:
         self._wait(lambda: self._client.delete_photo(photo_id))
 
     def submit(
-        self, photo_id: str, *, preview: bool = False, priority: str = "interactive", at: Point | None = None
+        self,
+        photo_id: str,
+        *,
+        preview: bool = False,
+        priority: str = "interactive",
+        at: Point | None = None,
+        detail: Detail | None = None,
     ) -> Job:
         """See AsyncClient.submit."""
-        return self._wait(lambda: self._client.submit(photo_id, preview=preview, priority=priority, at=at))
+        return self._wait(
+            lambda: self._client.submit(photo_id, preview=preview, priority=priority, at=at, detail=detail)
+        )
 
-    def submit_batch(self, photo_ids: Iterable[str], *, at: Point | None = None) -> list[Job]:
+    def submit_batch(
+        self, photo_ids: Iterable[str], *, at: Point | None = None, detail: Detail | None = None
+    ) -> list[Job]:
         """See AsyncClient.submit_batch."""
-        return self._wait(lambda: self._client.submit_batch(photo_ids, at=at))
+        return self._wait(lambda: self._client.submit_batch(photo_ids, at=at, detail=detail))
 
     def job(self, job_id: str) -> Job:
         """See AsyncClient.job."""
@@ -102,9 +112,9 @@ class Client:
         """See AsyncClient.jobs."""
         return self._each(self._client.jobs(status=status, photo_id=photo_id))
 
-    def reprocess(self, job_id: str, *, at: Point | None = None) -> Job:
+    def reprocess(self, job_id: str, *, at: Point | None = None, detail: Detail | None = None) -> Job:
         """See AsyncClient.reprocess."""
-        return self._wait(lambda: self._client.reprocess(job_id, at=at))
+        return self._wait(lambda: self._client.reprocess(job_id, at=at, detail=detail))
 
     def cancel(self, job_id: str) -> Job:
         """See AsyncClient.cancel."""

@@ -37,7 +37,14 @@ async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: Id
     idempotency_key = key_for(key, "submit", body.model_dump(mode="json", exclude_none=True))
     at = body.at.point if body.at else None
     accepted = await submission.submit(
-        services, user, [body.photo_id], body.priority, preview=body.preview, at=at, key=idempotency_key
+        services,
+        user,
+        [body.photo_id],
+        body.priority,
+        preview=body.preview,
+        at=at,
+        detail=body.detail,
+        key=idempotency_key,
     )
     return JobResponse.of(services, accepted[0])
 
@@ -47,7 +54,9 @@ async def batch(services: Open, user: CurrentUser, body: BatchRequest, key: Idem
     """Process up to ten photos: all are accepted or none, earlier ones go first."""
     idempotency_key = key_for(key, "batch", body.model_dump(mode="json", exclude_none=True))
     at = body.at.point if body.at else None
-    accepted = await submission.submit(services, user, body.photo_ids, "interactive", at=at, key=idempotency_key)
+    accepted = await submission.submit(
+        services, user, body.photo_ids, "interactive", at=at, detail=body.detail, key=idempotency_key
+    )
     return BatchResponse(jobs=[JobResponse.of(services, job) for job in accepted])
 
 
@@ -88,9 +97,12 @@ async def reprocess(
     key: IdempotencyHeader = None,
 ) -> JobResponse:
     """A new job for the same photo; the body may be left out."""
-    at = body.at.point if body and body.at else None
-    idempotency_key = key_for(key, "reprocess", f"{job_id} {at}" if at else str(job_id))
-    return JobResponse.of(services, await submission.reprocess(services, user, job_id, idempotency_key, at))
+    wanted = body or ReprocessRequest()
+    at = wanted.at.point if wanted.at else None
+    said = [str(part) for part in (job_id, at, wanted.detail) if part]
+    idempotency_key = key_for(key, "reprocess", " ".join(said))
+    job = await submission.reprocess(services, user, job_id, idempotency_key, at, wanted.detail)
+    return JobResponse.of(services, job)
 
 
 @router.post("/jobs/{job_id}/cancel", responses=problems(404, 409))

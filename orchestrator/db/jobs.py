@@ -21,10 +21,12 @@ async def add_jobs(
     preview: bool = False,
     trace: str | None = None,
     at: tuple[float, float] | None = None,
+    detail: str | None = None,
 ) -> list[Job]:
     """Add one pending job for each photo, in this order."""
     at_x, at_y = at or (None, None)
-    common = {"user_id": user, "priority": priority, "preview": preview, "trace": trace, "at_x": at_x, "at_y": at_y}
+    common = {"user_id": user, "priority": priority, "preview": preview, "trace": trace}
+    common |= {"at_x": at_x, "at_y": at_y, "detail": detail}
     jobs = []
     for photo_id in photo_ids:
         values = common | {"photo_id": photo_id}

@@ -142,6 +142,8 @@ class Job(Base):
     at_x: Mapped[float | None]  # where the sender says the eye is, 0–1 of the photo's width and height
     at_y: Mapped[float | None]
     eyes_found: Mapped[int | None]
+    detail: Mapped[str | None]  # as asked for; None: chosen from the photo
+    detail_used: Mapped[str | None]
     preview: Mapped[bool] = mapped_column(default=False, server_default=false())
     preview_key: Mapped[str | None]
     result_key: Mapped[str | None]

@@ -1,6 +1,7 @@
 """Accepts jobs: the rows are committed first, and only then enqueued."""
 
 from collections.abc import Sequence
+from typing import cast
 from uuid import UUID
 
 from redis.exceptions import RedisError
@@ -11,6 +12,7 @@ from orchestrator.errors import Conflict, NotFound
 from orchestrator.idempotency import IdempotencyKey
 from orchestrator.observability import tracing
 from orchestrator.observability.logs import log
+from orchestrator.pipeline.detail import Detail
 from orchestrator.services import Services
 
 
@@ -22,9 +24,10 @@ async def submit(
     *,
     preview: bool = False,
     at: tuple[float, float] | None = None,
+    detail: Detail | None = None,
     key: IdempotencyKey | None = None,
 ) -> list[Job]:
-    """Accept one job for each photo, all or none, earlier photos first; `at` says where the eye is, see `Job`.
+    """Accept one job for each photo, all or none, earlier photos first; `at` and `detail` as in `Job`.
 
     Raises:
         NotFound: there is no such photo. TooMany: a limit is reached. Conflict: see `idempotency.earlier_result`.
@@ -41,7 +44,7 @@ async def submit(
         for photo_id in photo_ids:
             if await db.photos.photo_of(session, user, photo_id) is None:
                 raise NotFound(f"There is no photo {photo_id}.")
-        jobs = await db.jobs.add_jobs(session, user, photo_ids, priority, preview, tracing.traceparent(), at)
+        jobs = await db.jobs.add_jobs(session, user, photo_ids, priority, preview, tracing.traceparent(), at, detail)
         await idempotency.remember(session, user, key, [job.id for job in jobs])
     for job in jobs:
         log.info("accepted", job_id=str(job.id), user_id=str(user), photo_id=str(job.photo_id), priority=priority)
@@ -55,8 +58,9 @@ async def reprocess(
     job_id: UUID,
     key: IdempotencyKey | None = None,
     at: tuple[float, float] | None = None,
+    detail: Detail | None = None,
 ) -> Job:
-    """Accept a new job for the same photo; without `at` the eye is where the old job was told it is.
+    """Accept a new job for the same photo; what is not said is as the old job was told.
 
     Raises as `submit`; Conflict also while the old one has not ended.
     """
@@ -66,8 +70,9 @@ async def reprocess(
         raise NotFound
     if not db.jobs.has_ended(job):
         raise Conflict("This job has not ended yet.")
+    at, detail = at or hint_of(job), detail or detail_of(job)
     accepted = await submit(
-        services, user, [job.photo_id], job.priority, preview=job.preview, at=at or hint_of(job), key=key
+        services, user, [job.photo_id], job.priority, preview=job.preview, at=at, detail=detail, key=key
     )
     return accepted[0]
 
@@ -75,6 +80,11 @@ async def reprocess(
 def hint_of(job: Job) -> tuple[float, float] | None:
     """Where the job's sender said that the eye is."""
     return None if job.at_x is None or job.at_y is None else (job.at_x, job.at_y)
+
+
+def detail_of(job: Job) -> Detail | None:
+    """How much detail the job's sender asked for."""
+    return cast(Detail | None, job.detail)
 
 
 async def enqueue(services: Services, jobs: Sequence[Job], to_the_front: bool = False) -> None:

@@ -9,6 +9,8 @@ from functools import partial
 from orchestrator.inference.protocol import SCALE, Infer
 from orchestrator.pipeline.crop import Crop, crop_iris
 from orchestrator.pipeline.decoder import Decoder
+from orchestrator.pipeline.detail import Detail
+from orchestrator.pipeline.detail_choice import choose, natural
 from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black, upscale
 from orchestrator.pipeline.images import Pixels, encode_jpeg, encode_mask
 from orchestrator.pipeline.preview import make_preview
@@ -54,6 +56,7 @@ class Result:
     quality_score: float
     warnings: list[str]
     eyes_found: int
+    detail_used: Detail
     step_ms: dict[str, int]
 
 
@@ -79,11 +82,12 @@ async def run(
     report: ReportStep,
     show: ShowPreview | None = None,
     at: Point | None = None,
+    detail: Detail | None = None,
 ) -> Result:
     """Turn the bytes of a photo into the finished picture.
 
     Reports as work advances; progress never goes down. Makes a preview only if it is to be shown. `at` says
-    where the eye is, see `segment`.
+    where the eye is, see `segment`; without `detail`, it is chosen by how clean the photo is.
 
     Raises:
         NotAnImage, TooLarge, Unreadable, QualityIssue (see `segment`): the photo's fault; never retried.
@@ -106,12 +110,15 @@ async def run(
     watch.lap(REMOVING)
 
     await report(ENHANCING, 60)
-    finished = await _enhance(cleaned.photo, crop.masks, infer, budget, report)
+    suitable = await asyncio.to_thread(choose, crop.picture, crop.masks.iris)
+    used: Detail = detail or suitable
+    finished = await _enhance(cleaned.photo, crop.masks, infer, budget, report, used)
     jpeg = await asyncio.to_thread(encode_jpeg, finished)
     before_jpeg = await asyncio.to_thread(encode_jpeg, crop.picture)
     watch.lap(ENHANCING)
     height, width = finished.shape[:2]
-    return Result(jpeg, before_jpeg, mask_png, width, height, score, warnings, crop.masks.eyes_found, watch.ms)
+    eyes = crop.masks.eyes_found
+    return Result(jpeg, before_jpeg, mask_png, width, height, score, warnings, eyes, used, watch.ms)
 
 
 async def _find_iris(
@@ -125,12 +132,16 @@ async def _find_iris(
     return mask_png, await asyncio.to_thread(crop_iris, photo, masks, budget.max_result_px // SCALE)
 
 
-async def _enhance(cleaned: Pixels, masks: IrisMasks, infer: Infer, budget: Budget, report: ReportStep) -> Pixels:
+async def _enhance(
+    cleaned: Pixels, masks: IrisMasks, infer: Infer, budget: Budget, report: ReportStep, detail: Detail
+) -> Pixels:
     """Contrast, ×4, black around the iris."""
     darkened = await asyncio.to_thread(darken_pupil, cleaned, masks.pupil, masks.circle.radius)
     equalised = await asyncio.to_thread(equalise, darkened)
     report_tiles = partial(_report_tiles, report)
     large = await upscale(equalised, masks.iris, infer, budget.tiles_in_flight, report_tiles)
+    if detail == "natural":
+        large = await asyncio.to_thread(natural, large, equalised)
     outline = masks.outline.moved(0, 0, SCALE)
     return await asyncio.to_thread(on_black, large, outline, masks.circle.radius * SCALE)
 

@@ -62,11 +62,16 @@ function assignJob(card, job) {
 }
 
 function open(card, job) {
-  viewer.show(job, { showError, reprocess: () => actions.reprocess(card), remove: () => actions.remove(card) });
+  viewer.show(job, {
+    showError,
+    reprocess: () => actions.reprocess(card),
+    changeDetail: (detail) => attempt(() => reprocess(card, detail)),
+    remove: () => actions.remove(card),
+  });
 }
 
-async function reprocess(card) {
-  const job = await client.reprocess(card.job.job_id, newKey());
+async function reprocess(card, detail) {
+  const job = await client.reprocess(card.job.job_id, newKey(), undefined, detail);
   assignJob(card, job);
   card.progress(job);
 }

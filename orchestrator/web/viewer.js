@@ -28,7 +28,7 @@ async function save(job) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** Show a finished job. `actions` has `reprocess`, `remove` and `showError`, which this dialog can't do itself. */
+/** Show a finished job. `actions` has `reprocess`, `changeDetail`, `remove` and `showError`, which this dialog can't do itself. */
 export function show(job, actions) {
   after.src = job.result_url;
   before.src = job.before_url ?? job.result_url;
@@ -43,6 +43,9 @@ export function show(job, actions) {
   };
   button("save").onclick = () => save(job).catch((error) => closing(() => actions.showError(error))());
   button("again").onclick = closing(actions.reprocess);
+  const other = job.detail_used === "natural" ? "crisp" : "natural";
+  button("detail").textContent = other === "crisp" ? "Make it crisp" : "Make it natural";
+  button("detail").onclick = closing(() => actions.changeDetail(other));
   button("delete").onclick = closing(actions.remove);
   const empty = new File([""], "iris.jpg", { type: "image/jpeg" });
   button("share").hidden = !navigator.canShare?.({ files: [empty] });

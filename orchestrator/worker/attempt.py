@@ -12,7 +12,7 @@ from orchestrator import db
 from orchestrator.errors import DatabaseUnavailable, Fenced, ModelUnavailable, classify
 from orchestrator.jobs import cancellation, lease
 from orchestrator.jobs.lease import Claim
-from orchestrator.jobs.submission import hint_of
+from orchestrator.jobs.submission import detail_of, hint_of
 from orchestrator.observability import tracing
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import WAIT_SECONDS
@@ -55,7 +55,9 @@ async def attempt(context: Context, claim: Claim) -> PrimaryRun | None:
             with closing(Reporter(services, claim)) as report:
                 photo = await services.storage.get(claim.photo.object_key)
                 show_preview = partial(results.save_preview, services, claim, report) if job.preview else None
-                result = await run(photo, infer, context.decoder, context.budget, report, show_preview, hint_of(job))
+                result = await run(
+                    photo, infer, context.decoder, context.budget, report, show_preview, hint_of(job), detail_of(job)
+                )
                 await results.save(services, claim, report, result, started=started, provider=infer.provider)
                 return PrimaryRun(photo, result)
     except asyncio.CancelledError:

@@ -55,6 +55,7 @@ async def save(
         processing_time_ms=processing_time_ms,
         step_ms=step_ms,
         eyes_found=result.eyes_found,
+        detail_used=result.detail_used,
         quality_score=result.quality_score,
         quality_warnings=result.warnings,
         provider=provider,

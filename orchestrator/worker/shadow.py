@@ -48,7 +48,13 @@ async def _run_shadow(context: Context, claim: Claim, primary: PrimaryRun, name:
         async with asyncio.timeout(services.settings.job_timeout_s):
             infer = context.infer.pinned({**claim.versions, name: version}, background=True)
             result = await run(
-                primary.photo, infer, context.decoder, context.budget, _ignore_progress, at=hint_of(claim.job)
+                primary.photo,
+                infer,
+                context.decoder,
+                context.budget,
+                _ignore_progress,
+                at=hint_of(claim.job),
+                detail=primary.result.detail_used,
             )
             alike = await asyncio.to_thread(likeness, name, result, primary.result)
     except Exception as error:

@@ -120,6 +120,17 @@ async def test_a_stream_that_breaks_goes_on_where_it_broke(
     assert cuts > 1
 
 
+async def test_detail_is_asked_for(client: AsyncClient, eye_jpeg: bytes) -> None:
+    first = await client.submit((await client.upload(eye_jpeg)).id, detail="natural")
+    sound([event async for event in client.watch(first.job_id)])
+    (batched,) = await client.submit_batch([first.photo_id], detail="natural")
+    sound([event async for event in client.watch(batched.job_id)])
+    again = await client.reprocess(first.job_id, detail="crisp")
+    sound([event async for event in client.watch(again.job_id)])
+    ended = [await client.job(job.job_id) for job in (first, batched, again)]
+    assert [job.detail_used for job in ended] == ["natural", "natural", "crisp"]
+
+
 async def test_a_connection_that_died_without_a_word_is_noticed(
     client: AsyncClient, stack: Stack, token: str, eye_jpeg: bytes
 ) -> None:

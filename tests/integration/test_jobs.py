@@ -54,6 +54,24 @@ async def test_a_job_is_told_where_the_eye_is(api: httpx.AsyncClient, eye_jpeg: 
         assert (await api.post(SUBMIT, json=nowhere | {"at": outside})).status_code == 422
 
 
+async def test_detail_is_as_asked_for_or_as_suits_the_photo(api: httpx.AsyncClient, eye_jpeg: bytes) -> None:
+    photo = await uploaded(api, eye_jpeg)
+    key = {"Idempotency-Key": uuid4().hex}
+    body = {"photo_id": photo, "detail": "natural"}
+    first = (await api.post(SUBMIT, json=body, headers=key)).json()["job_id"]
+    assert (await api.post(SUBMIT, json=body | {"detail": "crisp"}, headers=key)).status_code == 409
+    natural = await ended(api, first)
+    kept = await ended(api, (await api.post(f"{JOBS}/{first}/reprocess")).json()["job_id"])
+    crisp = await ended(api, (await api.post(f"{JOBS}/{first}/reprocess", json={"detail": "crisp"})).json()["job_id"])
+    assert [job["detail_used"] for job in (natural, kept, crisp)] == ["natural", "natural", "crisp"]
+    chosen = (await api.post(BATCH, json={"photo_ids": [photo]})).json()["jobs"][0]["job_id"]
+    assert (await ended(api, chosen))["detail_used"] == "crisp", "the drawn eye is clean"
+    async with httpx.AsyncClient() as links:
+        pictures = [(await links.get(job["result_url"])).content for job in (natural, kept, crisp)]
+    assert pictures[0] == pictures[1] != pictures[2]
+    assert (await api.post(SUBMIT, json=body | {"detail": "sharp"})).status_code == 422
+
+
 async def test_a_batch_is_accepted_completely_or_not_at_all(api: httpx.AsyncClient, eye_jpeg: bytes) -> None:
     photo = await uploaded(api, eye_jpeg)
     before = (await api.get(JOBS)).json()["total"]

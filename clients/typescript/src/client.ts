@@ -33,6 +33,9 @@ export interface UploadOptions {
   retries?: number;
 }
 
+/** How much of the detail that the network adds: all of it, or less. */
+export type Detail = NonNullable<SubmitRequest["detail"]>;
+
 export type SubmitOptions = Omit<SubmitRequest, "photo_id"> & { idempotencyKey?: string };
 
 const UPLOAD_PAUSE_MS = 1000;
@@ -76,9 +79,9 @@ export class Irisvue implements Source {
   }
 
   /** Start processing one to ten photos: either all of them or none. `at` says where the eye is in each of them. */
-  async submitBatch(photoIds: string[], idempotencyKey?: string, at?: EyePosition): Promise<JobResponse[]> {
+  async submitBatch(photoIds: string[], idempotencyKey?: string, at?: EyePosition, detail?: Detail): Promise<JobResponse[]> {
     const path = "/api/v1/processing/batch";
-    return (await this.#post<BatchResponse>(path, { photo_ids: photoIds, at }, idempotencyKey)).jobs;
+    return (await this.#post<BatchResponse>(path, { photo_ids: photoIds, at, detail }, idempotencyKey)).jobs;
   }
 
   /** A job's status and, once it is completed, its result. */
@@ -91,9 +94,9 @@ export class Irisvue implements Source {
     return this.#json(`/api/v1/processing/jobs${queryOf(query)}`);
   }
 
-  /** Start a new job for the same photo. `at` says where the eye is. */
-  async reprocess(jobId: string, idempotencyKey?: string, at?: EyePosition): Promise<JobResponse> {
-    return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, at && { at }, idempotencyKey);
+  /** Start a new job for the same photo. `at` says where the eye is; what is left out stays as it was. */
+  async reprocess(jobId: string, idempotencyKey?: string, at?: EyePosition, detail?: Detail): Promise<JobResponse> {
+    return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, { at, detail }, idempotencyKey);
   }
 
   /** Stop a job that has not finished. */

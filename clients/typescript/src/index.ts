@@ -1,4 +1,4 @@
-export { Irisvue, newKey, type ClientOptions, type NativeFile, type SubmitOptions, type UploadOptions } from "./client.js";
+export { Irisvue, newKey, type ClientOptions, type Detail, type NativeFile, type SubmitOptions, type UploadOptions } from "./client.js";
 export { IrisvueError } from "./errors.js";
 export { isLast, type Connection, type WatchOptions } from "./watch.js";
 import type { JobStatusResponse } from "./schema.js";

@@ -640,6 +640,11 @@ export interface components {
             photo_ids: string[];
             /** @description Where the eye is in each of them. */
             at?: components["schemas"]["EyePosition"] | null;
+            /**
+             * Detail
+             * @description crisp: all detail that the network adds; natural: less. By default what suits the photo.
+             */
+            detail?: ("natural" | "crisp") | null;
         };
         /**
          * BatchResponse
@@ -905,6 +910,11 @@ export interface components {
              * @description 2: another eye is as good; the larger one was taken.
              */
             eyes_found?: number | null;
+            /**
+             * Detail Used
+             * @description As asked for, or as suited the photo.
+             */
+            detail_used?: ("natural" | "crisp") | null;
             /** Quality Score */
             quality_score?: number | null;
             /** Quality Warnings */
@@ -1006,6 +1016,11 @@ export interface components {
         ReprocessRequest: {
             /** @description Where the eye is, when the search took something else for it. */
             at?: components["schemas"]["EyePosition"] | null;
+            /**
+             * Detail
+             * @description crisp: all detail that the network adds; natural: less. By default what suits the photo.
+             */
+            detail?: ("natural" | "crisp") | null;
         };
         /**
          * RouteRequest
@@ -1074,6 +1089,11 @@ export interface components {
             priority?: "interactive" | "background";
             /** @description Where the eye is, when the search took something else for it. */
             at?: components["schemas"]["EyePosition"] | null;
+            /**
+             * Detail
+             * @description crisp: all detail that the network adds; natural: less. By default what suits the photo.
+             */
+            detail?: ("natural" | "crisp") | null;
         };
         /**
          * TicketRequest

@@ -172,5 +172,6 @@ describe("an error has a sentence and a code", () => {
     const first = await client.submit(photo.id, { idempotencyKey });
     expect((await client.submit(photo.id, { idempotencyKey })).job_id).toBe(first.job_id);
     await expect(client.submit(photo.id, { idempotencyKey, preview: true })).rejects.toMatchObject({ status: 409 });
+    await expect(client.submit(photo.id, { idempotencyKey, detail: "natural" })).rejects.toMatchObject({ status: 409 });
   });
 });

@@ -1,7 +1,7 @@
 """Jobs: what is submitted, and what is answered."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from orchestrator.api.schemas.common import AnErrorCode
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job
+from orchestrator.pipeline.detail import Detail
 from orchestrator.services import Services
 from orchestrator.words.catalogue import translated, translated_or_none
 from orchestrator.words.codes import StepKey, WarningCode, step_key_of, warning_codes_of
@@ -31,6 +32,11 @@ class EyePosition(BaseModel):
 AT = Field(default=None, description="Where the eye is, when the search took something else for it.")
 
 
+DETAIL: Detail | None = Field(
+    default=None, description="crisp: all detail that the network adds; natural: less. By default what suits the photo."
+)
+
+
 class SubmitRequest(BaseModel):
     """Which photo, how urgent, whether a preview is wanted, and perhaps where the eye is."""
 
@@ -38,12 +44,14 @@ class SubmitRequest(BaseModel):
     preview: bool = False
     priority: Literal["interactive", "background"] = "interactive"
     at: EyePosition | None = AT
+    detail: Detail | None = DETAIL
 
 
 class ReprocessRequest(BaseModel):
     """What a new job for the same photo does differently; everything may be left out."""
 
     at: EyePosition | None = AT
+    detail: Detail | None = DETAIL
 
 
 class BatchRequest(BaseModel):
@@ -51,6 +59,7 @@ class BatchRequest(BaseModel):
 
     photo_ids: list[UUID] = Field(min_length=1, max_length=10)
     at: EyePosition | None = Field(default=None, description="Where the eye is in each of them.")
+    detail: Detail | None = DETAIL
 
 
 class JobResponse(BaseModel):
@@ -96,6 +105,7 @@ class JobStatusResponse(JobResponse):
     result_width: int | None = None
     result_height: int | None = None
     eyes_found: int | None = Field(default=None, description="2: another eye is as good; the larger one was taken.")
+    detail_used: Detail | None = Field(default=None, description="As asked for, or as suited the photo.")
     quality_score: float | None = None
     quality_warnings: list[str] | None = None
     warning_codes: list[WarningCode] | None = Field(default=None, description="The warnings, for programs.")
@@ -126,6 +136,7 @@ class JobStatusResponse(JobResponse):
             result_width=job.result_width,
             result_height=job.result_height,
             eyes_found=job.eyes_found,
+            detail_used=cast(Detail | None, job.detail_used),
             quality_score=job.quality_score,
             quality_warnings=job.quality_warnings and [translated(words) for words in job.quality_warnings],
             warning_codes=warning_codes_of(job.quality_warnings),

@@ -38,9 +38,9 @@ export class Irisvue {
         return this.#post("/api/v1/processing/submit", { photo_id: photoId, ...more }, idempotencyKey);
     }
     /** Start processing one to ten photos: either all of them or none. `at` says where the eye is in each of them. */
-    async submitBatch(photoIds, idempotencyKey, at) {
+    async submitBatch(photoIds, idempotencyKey, at, detail) {
         const path = "/api/v1/processing/batch";
-        return (await this.#post(path, { photo_ids: photoIds, at }, idempotencyKey)).jobs;
+        return (await this.#post(path, { photo_ids: photoIds, at, detail }, idempotencyKey)).jobs;
     }
     /** A job's status and, once it is completed, its result. */
     async getJob(jobId) {
@@ -50,9 +50,9 @@ export class Irisvue {
     async listJobs(query = {}) {
         return this.#json(`/api/v1/processing/jobs${queryOf(query)}`);
     }
-    /** Start a new job for the same photo. `at` says where the eye is. */
-    async reprocess(jobId, idempotencyKey, at) {
-        return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, at && { at }, idempotencyKey);
+    /** Start a new job for the same photo. `at` says where the eye is; what is left out stays as it was. */
+    async reprocess(jobId, idempotencyKey, at, detail) {
+        return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, { at, detail }, idempotencyKey);
     }
     /** Stop a job that has not finished. */
     async cancel(jobId) {
