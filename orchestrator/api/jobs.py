@@ -99,8 +99,8 @@ async def reprocess(
     """A new job for the same photo; the body may be left out."""
     wanted = body or ReprocessRequest()
     at = wanted.at.point if wanted.at else None
-    said = [str(part) for part in (job_id, at, wanted.detail) if part]
-    idempotency_key = key_for(key, "reprocess", " ".join(said))
+    request = [str(part) for part in (job_id, at, wanted.detail) if part]
+    idempotency_key = key_for(key, "reprocess", " ".join(request))
     job = await submission.reprocess(services, user, job_id, idempotency_key, at, wanted.detail)
     return JobResponse.of(services, job)
 

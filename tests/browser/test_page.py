@@ -75,6 +75,15 @@ async def test_upload_progress_slider_save(page: Page, photo: Path, tmp_path: Pa
         await expect(card).to_have_attribute("data-state", "running")
     await expect(card).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
 
+    await card.locator(".open").click()
+    await expect(page.locator("#detail")).to_have_text("Make it natural")
+    with held():
+        await page.click("#detail")
+        await expect(card).to_have_attribute("data-state", "running")
+    await expect(card).to_have_attribute("data-state", "completed", timeout=WAIT_MS)
+    await card.locator(".open").click()
+    await expect(page.locator("#detail")).to_have_text("Make it crisp")
+
 
 async def test_a_picture_stays_until_the_next_can_be_shown(page: Page, photo: Path) -> None:
     shown, held = page.locator(".card .picture"), asyncio.Event()
