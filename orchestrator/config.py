@@ -58,6 +58,12 @@ class Settings(BaseSettings):
         default="",
         description="Other web pages that may call the API, separated by commas: https://app.example.com",
     )
+    keep_alive_s: int = Field(
+        default=75,
+        ge=1,
+        description="How long an idle connection stays open; longer than the proxy in front keeps its own, or it "
+        "answers 502 now and then (60 s is usual, 600 s on Google Cloud).",
+    )
     region: str = Field(
         default="",
         description="Region of this installation; a token whose claim `region` names another one is sent there.",

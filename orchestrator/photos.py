@@ -10,7 +10,7 @@ from orchestrator.errors import Conflict, NotAnImage, NotFound, StoreUnavailable
 from orchestrator.idempotency import IdempotencyKey
 from orchestrator.jobs import cancellation
 from orchestrator.observability.logs import log
-from orchestrator.pipeline.header import ALSO_CALLED, CONTENT_TYPES, Header, read_header
+from orchestrator.pipeline.header import ALSO_CALLED, CONTENT_TYPES, UNKNOWN_TYPE, Header, read_header
 from orchestrator.progress import events
 from orchestrator.services import Services
 
@@ -72,10 +72,14 @@ async def _drop_object(services: Services, key: str) -> None:
 async def begin_upload(
     services: Services, user: UUID, content_type: str, size_bytes: int, key: IdempotencyKey | None = None
 ) -> Upload:
-    """Begin an upload that the client puts into the object store itself. Raises TooLarge, NotAnImage, TooMany."""
+    """Begin an upload that the client puts into the object store itself. Raises TooLarge, NotAnImage, TooMany.
+
+    The type is what the client takes the file for; the file itself is looked at when the upload is completed.
+    """
     _check_size(services, size_bytes)
+    content_type = content_type.partition(";")[0].strip().lower() or UNKNOWN_TYPE
     if content_type not in (*CONTENT_TYPES, *ALSO_CALLED):
-        raise NotAnImage
+        raise NotAnImage(f"Files of the type {content_type} can't be read here. {NotAnImage.suggestion}")
     async with services.db.begin() as session:
         if (ids := await idempotency.earlier_result(session, user, key)) is not None:
             upload = await db.photos.upload_of(session, user, ids[0]) if ids else None

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -31,6 +32,14 @@ class Stored:
     key: str
     size_bytes: int
     modified: datetime
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An object of a folder, as a file."""
+
+    path: Path
+    stat: os.stat_result
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,17 @@ class Storage:
         """Read an object. Raises NotFound."""
         async with self._reading():
             return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
+
+    def file(self, key: str) -> StoredFile:
+        """The file of an object in a folder; reads the disk. Raises NotFound."""
+        if self.folder is None:
+            raise NotFound
+        path = self.folder / key
+        with _errors():
+            stat = path.stat()
+        if not path.is_file():
+            raise NotFound
+        return StoredFile(path, stat)
 
     async def size(self, key: str) -> int:
         """Size of an object in bytes. Raises NotFound."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +15,7 @@ from orchestrator.api import devices, health, jobs, models, objects, page, photo
 from orchestrator.api.body_limit import MULTIPART_BYTES, BodyLimit
 from orchestrator.api.errors import UNAVAILABLE, answer_error
 from orchestrator.api.languages import Languages
+from orchestrator.api.lenient import Lenient
 from orchestrator.api.request_ids import HEADER, RequestIds
 from orchestrator.api.schemas.common import Problem, problems
 from orchestrator.api.schemas.streams import ProgressMessage
@@ -54,6 +56,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
         description="A phone photo of an eye goes in, a finished iris picture comes out, with live progress. "
         f"Sentences for people follow Accept-Language ({', '.join(sorted(languages()))}); codes never change.",
         lifespan=_lifespan,
+        root_path=(prefix := urlsplit(config.public_url).path.rstrip("/")),
+        redirect_slashes=False,
         responses=problems(400, 408, 422, 500, 503),
     )
     if config.otlp_endpoint:
@@ -72,6 +76,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         expose_headers=["Retry-After", HEADER],
         max_age=3600,
     )
+    app.add_middleware(Lenient, prefix=prefix)
     app.add_middleware(RequestIds)  # the last one added is the outermost
     for router in (
         health.router,

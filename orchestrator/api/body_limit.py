@@ -21,7 +21,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        declared, asks = headers.get(b"content-length", b"0"), b"expect" in headers
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         arrived, complete = 0, False
 
@@ -29,6 +30,8 @@ class BodyLimit:
             nonlocal arrived, complete
             if complete:
                 return await receive()
+            if declared.isdigit() and int(declared) > self._max_bytes:
+                raise self._too_large(closing=asks)  # who asks first sends nothing of it
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
@@ -36,8 +39,13 @@ class BodyLimit:
                 raise HTTPException(408, TooSlow().detail, {"Connection": "close"}) from None
             arrived += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if arrived > self._max_bytes or (declared.isdigit() and int(declared) > self._max_bytes):
-                raise HTTPException(413, f"The file is larger than {self._max_bytes // 2**20} MB.")
+            if arrived > self._max_bytes:
+                raise self._too_large()
             return message
 
         await self._app(scope, counted, send)
+
+    def _too_large(self, closing: bool = False) -> HTTPException:
+        """Only who sends nothing more gets the answer on a connection that is closed."""
+        headers = {"Connection": "close"} if closing else None
+        return HTTPException(413, f"The file is larger than {self._max_bytes // 2**20} MB.", headers)

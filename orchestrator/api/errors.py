@@ -39,7 +39,10 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
         codes = {413: TooLarge.code, 408: TooSlow.code}
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         return problem(
-            error.status_code, codes.get(error.status_code, code), words_for_body(str(error.detail)), error.headers
+            error.status_code,
+            codes.get(error.status_code, code),
+            words_for_body(request, str(error.detail)),
+            error.headers,
         )
     if isinstance(error, UNAVAILABLE):
         log.error("unavailable", path=request.url.path, exc_info=error)

@@ -20,7 +20,9 @@ class Languages:
         catalogue.current.set(language)
 
         async def send_named(message: Message) -> None:
-            if message["type"] == "http.response.start" and scope["path"].startswith("/api/"):
+            if message["type"] == "http.response.start" and scope["path"].removeprefix(scope["root_path"]).startswith(
+                "/api/"
+            ):
                 headers = MutableHeaders(scope=message)
                 headers.add_vary_header("Accept-Language")
                 if language != catalogue.ENGLISH:

@@ -1,19 +1,25 @@
 """The signed links of an object store in a folder. S3 answers its own links."""
 
+import asyncio
 import mimetypes
+from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.params import Path as InPath
+from fastapi.responses import FileResponse
 
 from orchestrator import photos
 from orchestrator.api.dependencies import Open
 from orchestrator.api.schemas.common import problems
-from orchestrator.errors import NotFound
+from orchestrator.errors import NotAnImage, NotFound, Unreadable
 from orchestrator.object_keys import id_in, user_in
+from orchestrator.pipeline.header import UNKNOWN_TYPE, recognise
 from orchestrator.privacy import audit_log
 
 router = APIRouter(tags=["objects"])
 Signature = Annotated[str, Query(max_length=128)]
+HEAD_BYTES = 2**18
 Expires = Annotated[int, Query(ge=0, le=10**12)]
 
 
@@ -23,16 +29,17 @@ Expires = Annotated[int, Query(ge=0, le=10**12)]
     responses=problems(404) | {200: {"content": {"application/octet-stream": {}}}},
 )
 async def read_object(services: Open, key: str, signature: Signature, expires: Expires) -> Response:
-    """Read an object through a link that this service signed (folder stores only; S3 signs its own)."""
+    """Read an object, or a range of it, through a link that this service signed (folder stores; S3 signs its own)."""
     services.storage.check_link("GET", key, expires, signature)
-    content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
     headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
     headers["Access-Control-Allow-Origin"] = "*"  # the signature alone is the permission
-    data = await services.storage.get(key)
+    headers["Access-Control-Expose-Headers"] = "ETag, Accept-Ranges, Content-Range, Content-Length"
+    file = await asyncio.to_thread(services.storage.file, key)
     if owner := user_in(key):
-        file = key.partition("/")[0] + "/" + key.rpartition("/")[2]
-        await audit_log.record(services, owner, "file", file, by=audit_log.BY_LINK)
-    return Response(data, media_type=content_type, headers=headers)
+        shown = key.partition("/")[0] + "/" + key.rpartition("/")[2]
+        await audit_log.record(services, owner, "file", shown, by=audit_log.BY_LINK)
+    content_type = mimetypes.guess_type(key)[0] or await asyncio.to_thread(_content_type, file.path)
+    return FileResponse(file.path, headers=headers, media_type=content_type, stat_result=file.stat)
 
 
 @router.put("/objects/{key:path}/{size_bytes}", status_code=204, responses=problems(404, 413))
@@ -40,7 +47,7 @@ async def put_object(
     services: Open,
     request: Request,
     key: str,
-    size_bytes: Annotated[int, Path(ge=0, le=10**12)],
+    size_bytes: Annotated[int, InPath(ge=0, le=10**12)],
     signature: Signature,
     expires: Expires,
 ) -> None:
@@ -50,3 +57,12 @@ async def put_object(
     if upload_id is None:
         raise NotFound
     await photos.put_upload(services, upload_id, key, size_bytes, await request.body())
+
+
+def _content_type(path: Path) -> str:
+    """That of an original, whose key has no ending."""
+    with path.open("rb") as file:
+        try:
+            return recognise(file.read(HEAD_BYTES))
+        except (NotAnImage, Unreadable):
+            return UNKNOWN_TYPE

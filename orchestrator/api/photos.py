@@ -3,10 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, File, UploadFile
+from fastapi import APIRouter, File, Request, UploadFile
 
 from orchestrator import db, photos
 from orchestrator.api.dependencies import CurrentUser, IdempotencyHeader, Open
+from orchestrator.api.request_faults import check_one_photo
 from orchestrator.api.schemas.common import Page, PageSize, problems
 from orchestrator.api.schemas.photos import PhotoList, PhotoResponse, UploadRequest, UploadResponse
 from orchestrator.errors import NotFound
@@ -18,9 +19,14 @@ router = APIRouter(prefix="/api/v1/photos", tags=["photos"], responses=problems(
 
 @router.post("", status_code=201, responses=problems(409, 413, 415, 429))
 async def upload(
-    services: Open, user: CurrentUser, file: Annotated[UploadFile, File()], key: IdempotencyHeader = None
+    request: Request,
+    services: Open,
+    user: CurrentUser,
+    file: Annotated[UploadFile, File()],
+    key: IdempotencyHeader = None,
 ) -> PhotoResponse:
     """Upload a photo: JPEG, PNG, WebP, HEIC or AVIF."""
+    check_one_photo(await request.form())
     data = await file.read()
     idempotency_key = key_for(key, "upload", data)
     photo = await photos.add_photo(services, user, data, idempotency_key)

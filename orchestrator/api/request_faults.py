@@ -6,11 +6,15 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import FormData
 
+from orchestrator.errors import Invalid
+
 FORM = "multipart/form-data"
 LET_IT = "Let your HTTP library set Content-Type and write the parts; do not set the header yourself."
 AS_A_FILE = (
-    "Send the photo itself, as a file: a part with a file name, not base64, a path or an object turned into text."
+    "Send the photo itself, as a file: a part with filename=, and not with filename*= alone; "
+    "not base64, a path or an object turned into text."
 )
+PACKED = "A body in the Content-Encoding {} is not read here. Send it as it is."
 
 # Pydantic's kinds of errors whose words are Python's.
 _VALUES = {
@@ -34,9 +38,19 @@ _BODIES = {
 }
 
 
-def words_for_body(detail: str) -> str:
+def words_for_body(request: Request, detail: str) -> str:
     """What a parser of bodies says, in words; other details stay as they are."""
+    packed = request.headers.get("content-encoding", "identity")
+    if packed != "identity" and detail.startswith(tuple(_BODIES)):
+        return PACKED.format(packed[:20])
     return next((words for beginning, words in _BODIES.items() if detail.startswith(beginning)), detail)
+
+
+def check_one_photo(form: FormData) -> None:
+    """Raises Invalid for several fields named file, of which only one could be taken."""
+    sent = len(form.getlist("file"))
+    if sent > 1:
+        raise Invalid(f"body.file: is there {sent} times. Send one photo a request, in one field named file.")
 
 
 def words_for(request: Request, error: RequestValidationError) -> str:

@@ -1,10 +1,12 @@
 """One API process under uvicorn: it stops gracefully, and clients that stop reading can't hold it up."""
 
+import re
 import socket
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from orchestrator.api.app import create_app
 from orchestrator.config import Settings
@@ -12,6 +14,34 @@ from orchestrator.config import Settings
 UNREAD_TIMEOUT_MS = 15_000  # the kernel ends a connection whose client takes no data for this long
 BACKLOG = 4096  # after a restart all clients come back at once
 GRACE_S = 10
+OFFER = re.compile(rb"\r\n(?:upgrade:[ \t]*h2c|http2-settings:[^\r\n]*)[ \t]*(?=\r\n|$)", re.IGNORECASE)
+
+
+class _Http(HttpToolsProtocol):
+    """HTTP/1.1 that takes no notice of an offer to speak HTTP/2, which Java's, Kotlin's and Spring's clients make.
+
+    httptools drops the body of such a request, or calls it invalid. The offer is looked for at the beginning of a
+    request and nowhere else: what is taken out of a body would move the end of the request.
+    """
+
+    _between_requests = True
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what has arrived."""
+        if self._between_requests:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = OFFER.sub(b"", head) + end + rest
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """A body may follow."""
+        self._between_requests = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next request may follow."""
+        self._between_requests = True
+        super().on_message_complete()
 
 
 class _Server(uvicorn.Server):
@@ -40,6 +70,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         create_app(settings),
+        http=_Http,
         access_log=False,  # query strings carry tokens
         log_config=None,  # uvicorn's own lines go the way of all others
         log_level="warning",
@@ -47,6 +78,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
         ws_max_size=64 * 1024,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_S,
-        timeout_keep_alive=20,
+        timeout_keep_alive=settings.keep_alive_s,
     )
     _Server(config).run(sockets=[_listen(host, port)])

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, HTTPException, Query, WebSocket, WebSocketDisconnect
 
 from orchestrator.api.dependencies import InQuery, authenticate_stream, bearer_token
 from orchestrator.api.errors import UNAVAILABLE, UNAVAILABLE_DETAIL
@@ -20,6 +20,10 @@ from orchestrator.services import Services
 from orchestrator.words.catalogue import translated
 
 router = APIRouter(tags=["progress"])
+NO_UPGRADE = (
+    "This is the address of a WebSocket, and no Upgrade header came with the request. If a WebSocket was opened, a "
+    "proxy in between took the header away: let it pass on Upgrade and Connection."
+)
 
 
 @router.websocket("/ws/jobs/{job_id}")
@@ -43,6 +47,12 @@ async def user_websocket(
 ) -> None:
     """All of the caller's jobs over one WebSocket."""
     await _serve(socket, None, token, ticket, last_event_id)
+
+
+@router.get("/ws/{_:path}", include_in_schema=False)
+async def no_websocket(_: str) -> None:
+    """Say what is wrong with a plain request, which is what a WebSocket's becomes in a proxy that drops `Upgrade`."""
+    raise HTTPException(426, NO_UPGRADE, {"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 async def _serve(

@@ -41,9 +41,14 @@ STRIP_PX = 2**20
 
 
 def by_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """An L, RGB or CMYK picture by its ICC profile, as RGB in sRGB; by its values where the profile is broken."""
+    """An L, RGB or CMYK picture by its ICC profile, as RGB in sRGB; by its values where the profile is broken.
+
+    Grey and ink pictures may have a profile of RGB: editors leave it when they change the picture.
+    """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() == "RGB":
+            image = image.convert("RGB")
         if image.mode == "RGB" and ImageCms.getProfileDescription(source).startswith("sRGB"):
             return image  # most photos
         converted = ImageCms.profileToProfile(image, source, SRGB_PROFILE, outputMode="RGB")

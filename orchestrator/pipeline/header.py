@@ -6,20 +6,18 @@ The API process imports this module, so it must import nothing that decodes.
 from dataclasses import dataclass
 from types import ModuleType
 
-from orchestrator.errors import NotAnImage, TooLarge, Unreadable
-from orchestrator.pipeline.formats import heif, jpeg, png, webp
+from orchestrator.errors import TooLarge, Unreadable
+from orchestrator.pipeline.formats import heif, jpeg, others, png, webp
 from orchestrator.pipeline.formats.stored import Frame
 
 CONTENT_TYPES = {"image/jpeg": jpeg, "image/png": png, "image/webp": webp, heif.HEIC: heif, heif.AVIF: heif}
-ALSO_CALLED = ("image/jpg", "image/heif")  # what phones and browsers call some of them
+UNKNOWN_TYPE = "application/octet-stream"  # what Windows calls a HEIC
+ALSO_CALLED = (  # what phones and browsers call some of them
+    "image/jpg", "image/pjpeg", "image/x-png", "image/heif", "image/heic-sequence", "image/heif-sequence",
+    "image/avif-sequence", UNKNOWN_TYPE,
+)  # fmt: skip
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 12_000
 HEIF_BRANDS = {b"mif1", b"msf1", b"miaf", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"avif", b"avis"}
-OTHER_PICTURES = {
-    b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF or raw", b"MM\0*": "TIFF or raw", b"II+\0": "TIFF", b"MM\0+": "TIFF",
-    b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"\0\0\0\x0cjP  ": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"8BPS": "Photoshop", b"\0\0\1\0": "icon", b"FUJIFILM": "raw", b"qoif": "QOI",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,7 @@ def recognise(data: bytes) -> str:
         return "image/webp"
     if data[4:8] == b"ftyp" and HEIF_BRANDS & {data[at : at + 4] for at in range(8, _ftyp_end(data), 4)}:
         return heif.content_type(data)
-    for start, name in OTHER_PICTURES.items():
-        if data.startswith(start):
-            raise NotAnImage(f"A {name} picture can't be read here. {NotAnImage.suggestion}")
-    raise NotAnImage
+    others.refuse(data)
 
 
 def read_frame(data: bytes, content_type: str, max_pixels: int) -> Frame:

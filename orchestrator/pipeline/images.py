@@ -43,7 +43,12 @@ def decode(data: bytes, max_pixels: int) -> Pixels:
     frame = read_frame(data, content_type, max_pixels)
     colour: Colour = module_of(content_type).colour(data)
     bare: bytes = module_of(content_type).bare(data)
-    stored = _decoded(bare, content_type)
+    try:
+        stored = _decoded(bare, content_type)
+    except Unreadable:
+        if content_type != "image/png":
+            raise
+        stored = _decoded(png.repacked(bare), content_type)  # only the checksum may be wrong
     if (stored.shape[1::-1] if isinstance(stored, np.ndarray) else stored.size) != (frame.width, frame.height):
         raise Unreadable
     if isinstance(stored, Image.Image) and content_type == "image/jpeg":

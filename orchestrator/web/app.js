@@ -216,7 +216,7 @@ async function receive(message) {
 
 function announce(words, card) {
   if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
-  const note = new Notification("Irisvue", { body: words, icon: "/web/icon.svg", tag: card.photoId });
+  const note = new Notification("Irisvue", { body: words, icon: "web/icon.svg", tag: card.photoId });
   note.onclick = () => {
     window.focus();
     if (card.job.status === "completed") actions.open(card);

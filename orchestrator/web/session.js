@@ -39,7 +39,7 @@ addEventListener("hashchange", () => {
 
 const token = () => localStorage.getItem(KEY) ?? "";
 export const signedIn = () => Boolean(token());
-export const client = new Irisvue({ baseUrl: location.origin, token, language: document.documentElement.lang });
+export const client = new Irisvue({ baseUrl: new URL(".", location.href).href, token, language: document.documentElement.lang });
 
 /** Repeat `work` while its token is refused; asks for a new token unless another one has been kept meanwhile. */
 export async function withToken(work, words) {

@@ -163,7 +163,7 @@ export interface paths {
         };
         /**
          * Read Object
-         * @description Read an object through a link that this service signed (folder stores only; S3 signs its own).
+         * @description Read an object, or a range of it, through a link that this service signed (folder stores; S3 signs its own).
          */
         get: operations["read_object_objects__key__get"];
         put?: never;

@@ -13,6 +13,8 @@ from orchestrator.pipeline.formats.stored import Colour, Frame
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
 APP0, APP1, APP2, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0–SOF15; the others are tables
+UNREAD = {0xC3: "lossless JPEG", 0xCB: "lossless JPEG", 0xF7: "JPEG-LS"}
+UNREAD |= dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical JPEG")
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 EXIF, XMP, ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")  # those with content, and EOI
@@ -34,6 +36,9 @@ def frame(data: bytes) -> Frame:
     exif_block, xmp, size = b"", b"", None
     for segment in _header(data):
         body = data[segment.start : segment.end]
+        if segment.marker in UNREAD or (segment.marker in FRAMES and body[:1] == b"\x0c"):
+            kind = UNREAD.get(segment.marker, "JPEG of 12 bits")
+            raise Unreadable(f"The picture is coded as {kind}, which can't be read.")
         if segment.marker in FRAMES and len(body) >= 6:
             size = struct.unpack_from(">HH", body, 1)
         elif segment.marker == APP1 and body.startswith(EXIF):
@@ -65,7 +70,7 @@ def bare(data: bytes) -> bytes:
     for segment in _header(data):
         body = data[segment.start : segment.end]
         keep = segment.marker < APP0
-        if segment.marker == APP0 and body.startswith(b"JFIF\0") and not jfif:
+        if segment.marker == APP0 and body.startswith(b"JFIF\0") and len(body) >= 14 and not jfif:
             keep = jfif = True
         elif segment.marker == APP14 and body.startswith(b"Adobe") and len(body) >= 12 and not adobe:
             keep = adobe = True

@@ -37,6 +37,8 @@ class Chunk:
 def frame(data: bytes) -> Frame:
     """Size and orientation, also of an eXIf chunk after the pixels. Raises Unreadable."""
     header = next(_chunks(data), None)
+    if header is not None and header.name == b"CgBI":
+        raise Unreadable("The PNG is in Apple's own form, which only its apps read. Send the original picture.")
     if header is None or header.name != b"IHDR" or len(header.body) != 13 or not header.sound:
         raise Unreadable
     width, height = struct.unpack_from(">II", header.body)
@@ -93,6 +95,20 @@ def bare(data: bytes) -> bytes:
         raise Unreadable
     before = [_chunk(name, kept[name]) for name in (b"IHDR", b"PLTE", b"tRNS") if name in kept]
     return b"".join([SIGNATURE, *before, _chunk(b"IDAT", b"".join(pixels)), _chunk(b"IEND", b"")])
+
+
+def repacked(bare: bytes) -> bytes:
+    """What `bare` made, with the right checksum of what is packed. Raises Unreadable where more than that is wrong."""
+    start, end = bare.index(b"IDAT"), len(bare) - len(_chunk(b"IEND", b"")) - 4
+    packed, unpacker = bare[start + 4 : end - 4], zlib.decompressobj()
+    try:
+        checksum = struct.pack(">I", zlib.adler32(unpacker.decompress(packed)))
+        unpacker.decompress(checksum)
+    except zlib.error as error:
+        raise Unreadable from error
+    if not unpacker.eof:
+        raise Unreadable
+    return bare[: start - 4] + _chunk(b"IDAT", packed + checksum) + _chunk(b"IEND", b"")
 
 
 def is_deep(data: bytes) -> bool:

@@ -240,6 +240,22 @@ def test_grey_follows_its_profile_and_its_gamma(mode: str, name: str) -> None:
         assert np.abs(by_gamma[..., 1] - expected).mean() <= 1
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "CMYK"])
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "HEIF"])
+def test_grey_and_inks_follow_a_profile_of_rgb(mode: str, name: str) -> None:
+    if (name == "JPEG" and mode == "LA") or (name != "JPEG" and mode == "CMYK"):
+        return
+    grey = Image.linear_gradient("L").convert("RGB")
+    icc = bytearray(profile(PRIMARIES[1]))
+    at = icc.index(b"para")
+    icc[at : at + 16] = b"para" + struct.pack(">IHHi", 0, 0, 0, 65536)  # values are light
+    expected = decode(coded(grey, "PNG", icc_profile=bytes(icc)), MAX_PIXELS)
+    assert np.abs(expected.astype(int) - np.asarray(grey)).mean() > 10
+    stored = grey.convert("L").convert(mode) if mode != "CMYK" else grey.convert(mode)
+    pixels = decode(coded(stored, name, icc_profile=bytes(icc)), MAX_PIXELS)
+    assert np.abs(pixels.astype(int) - expected).mean() <= 1
+
+
 @pytest.mark.parametrize("quality", [90])
 def test_inks_without_a_profile_are_kept(quality: int) -> None:
     inks = Image.fromarray(original()).convert("CMYK")

@@ -1,5 +1,7 @@
 """What a file carries beside its pixels, broken or huge, keeps no picture from being read."""
 
+import base64
+import gzip
 import io
 import os
 import struct
@@ -41,6 +43,12 @@ def zeros(name: bytes, before: bytes) -> bytes:
     return chunk(name, before + zlib.compress(bytes(9_000_000), 9))
 
 
+def repacked(data: bytes, checksum: bytes) -> bytes:
+    start = data.index(b"IDAT") + 4
+    length = int.from_bytes(data[start - 8 : start - 4])
+    return chunk(b"IDAT", data[start : start + length - 4] + checksum)
+
+
 PNG = coded(two_halves(), "PNG")
 PNGS = {
     "profile of 1.3 MB": png_with(PNG, chunk(b"iCCP", b"p\0\0" + zlib.compress(NOISE))),
@@ -58,6 +66,7 @@ PNGS = {
     ),
     "wrong checksum of transparency": png_with(PNG, chunk(b"tRNS", bytes(6), 1)),
     "wrong checksum of pixels": PNG.replace(PNG[-16:-12], b"\0\0\0\0"),
+    "wrong checksum of what is packed": png_with(PNG, repacked(PNG, b"\0\0\0\0"), without=[b"IDAT"]),
     "broken eXIf": png_with(PNG, chunk(b"eXIf", UPRIGHT[6:14] + b"\xff" * 20), chunk(b"eXIf", b"MM")),
     "broken measures": png_with(PNG, chunk(b"gAMA", bytes(4)), chunk(b"cHRM", bytes(32)), chunk(b"pHYs", b"x")),
     "broken codes": png_with(PNG, chunk(b"cICP", b"\xff\xff\xff\xff"), chunk(b"sBIT", b"")),
@@ -81,6 +90,9 @@ JPEGS = {
     "XMP of noise": jpeg_with(JPEG, (0xE1, XMP + NOISE[:6000])),
     "Photoshop's, broken": jpeg_with(JPEG, (0xED, b"Photoshop 3.0\x008BIM\x04\x04\xff\xff\xff\xff")),
     "padding before markers": JPEG[:2] + b"\xff" * 500 + JPEG[2:],
+    "a short JFIF": JPEG.replace(b"\xff\xe0\0\x10", b"\xff\xe0\0\x08", 1),
+    "two beginnings": JPEG[:2] + JPEG,
+    "bytes before the end": JPEG[:-2] + b"\0\x12\x34" * 20 + JPEG[-2:],
     "bytes behind the end": JPEG + NOISE,
     "another picture behind the end, cut": JPEG + JPEG[:300],
 }
@@ -164,6 +176,39 @@ def test_a_picture_of_another_format_is_called_by_its_name(format_name: str) -> 
 def test_other_codecs_are_named() -> None:
     with pytest.raises(Unreadable, match="coded as vvc1"):
         read_header(HEIC.replace(b"hvc1", b"vvc1"), MAX_PIXELS)
+
+
+def iso_file(brand: bytes) -> bytes:
+    return b"\0\0\0\x18ftyp" + brand + bytes(12) + NOISE[:100]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\r\n" + JPEG, "Other bytes stand before the picture"),
+        (b"\xef\xbb\xbf" + PNG, "Other bytes stand before the picture"),
+        (PNG.replace(b"\r\n", b"\n", 1), "changed on its way, as text is"),
+        (PNG[:8] + chunk(b"CgBI", b"P\0 \6") + PNG[8:], "Apple's own form"),
+        (JPEG.replace(b"\xff\xc0", b"\xff\xc3"), "coded as lossless JPEG"),
+        (JPEG.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"), "coded as JPEG of 12 bits"),
+        (JPEG.replace(b"\xff\xc0", b"\xff\xf7"), "coded as JPEG-LS"),
+        (base64.b64encode(JPEG), "as base64 text. Send its bytes"),
+        (b"data:image/png;base64," + base64.b64encode(PNG), "as base64 text"),
+        (base64.b64encode(HEIC), "as base64 text"),
+        (b"<!DOCTYPE html><html>", "A HTML or XML file can't"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "A HTML or XML file can't"),
+        (iso_file(b"qt  "), "A video can't"),
+        (iso_file(b"mp42"), "A video can't"),
+        (iso_file(b"crx "), "A raw picture can't"),
+        (b"%PDF-1.7", "A PDF file can't"),
+        (gzip.compress(JPEG), "A gzip file can't"),
+        (b"\0\5\x16\7\0\2\0\0Mac OS X", "A macOS ._ file can't"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_called_by_its_name(data: bytes, words: str) -> None:
+    with pytest.raises((NotAnImage, Unreadable)) as caught:
+        read_header(data, MAX_PIXELS)
+    assert words in caught.value.detail
 
 
 @pytest.mark.parametrize("name", FORMATS)
