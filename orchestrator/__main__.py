@@ -1,5 +1,6 @@
 """The command `irisvue`, also as `python -m orchestrator`."""
 
+import io
 import sys
 
 
@@ -14,6 +15,9 @@ def main() -> None:
             f"irisvue: {error.name} is not installed: the command needs more than the client.\n"
             "On one machine: pip install 'irisvue[embedded]'. For a server: pip install 'irisvue[server]'."
         )
+    for stream in (sys.stdout, sys.stderr):  # a console without a letter shows another one, and the command goes on
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
 
 

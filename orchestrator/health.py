@@ -107,6 +107,9 @@ def _folder(folder: Path, min_free_bytes: int) -> str:
 
 
 DENIED = "access denied"
+OTHER_REGION = re.compile(  # to HEAD, S3 answers without a word
+    r"PermanentRedirect|AuthorizationHeaderMalformed|incorrectly configured region|performing HEAD .* status code: 400"
+)
 # What S3 calls the reason that it denies access.
 DENIALS = {
     "InvalidAccessKeyId": "it does not know the access key",
@@ -124,6 +127,8 @@ def store_error(error: BaseException) -> str:
     message = str(error)
     if (code := re.search(r"<Code>(\w+)</Code>", message)) and code[1] in DENIALS:
         return DENIALS[code[1]]
+    if OTHER_REGION.search(message):
+        return "the bucket is in another region: set IRISVUE_S3_REGION"
     if is_denied(error):
         return f"{DENIED}: look at the key, its rights on the bucket, and this machine's clock"
     if certificate := re.search(r"InvalidCertificate\(\s*(\w+)", message):

@@ -40,6 +40,10 @@ class TooFewReplicas(ReadOnlyError):
     """Fewer replicas follow than Redis demands before it takes writes."""
 
 
+class ClusterMode(ResponseError):
+    """Redis Cluster: keys are spread over servers, and no command reaches those of two."""
+
+
 class OutageParser(DefaultParser):  # type: ignore[misc, valid-type]
     """Gives every error that is an outage a class of its own; redis-py takes some of them for mistakes in a command."""
 
@@ -48,6 +52,7 @@ class OutageParser(DefaultParser):  # type: ignore[misc, valid-type]
         "MASTERDOWN": MasterDownError,  # a replica that has lost its master
         "MISCONF": DiskError,
         "NOREPLICAS": TooFewReplicas,
+        **dict.fromkeys(("CLUSTERDOWN", "CROSSSLOT", "MOVED", "ASK"), ClusterMode),
     }
 
     @classmethod
@@ -73,7 +78,9 @@ async def open_pool(url: str, patient: bool = True, password: str = "") -> Conne
     pool = address.pool(url, parser_class=OutageParser, **({"password": password} if password else {}))
 
     async def ping() -> None:
-        await Redis(connection_pool=pool).ping()
+        redis = Redis(connection_pool=pool)
+        await redis.ping()  # which a cluster answers, too
+        await redis.exists("irisvue:one", "irisvue:another")
 
     tries = AsyncRetrying(
         retry=retry_if_exception(lambda error: isinstance(error, RedisError | OSError) and not is_refusal(error)),
@@ -111,6 +118,7 @@ def is_refusal(error: BaseException) -> bool:
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (NoPermissionError, "the user may not run a command that is needed"),
     (AuthenticationError, "it refuses the user name or the password"),
+    (ClusterMode, "it is a Redis Cluster; one without cluster mode is needed, with Sentinels if it shall not fail"),
     (OutOfMemoryError, "its memory is full (maxmemory)"),
     (DiskError, "it can't write to its disk"),
     (TooFewReplicas, "too few replicas follow it"),

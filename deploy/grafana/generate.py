@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent / "dashboards"
-SOURCE = {"type": "prometheus", "uid": "prometheus"}
+SOURCE = {"type": "prometheus", "uid": "${source}"}
+# A Grafana that has these dashboards from elsewhere than its provisioning calls its Prometheus something else: it asks.
+SOURCES = {"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus", "refresh": 1}
 Panel = tuple[str, str, list[tuple[str, str]]]  # title, unit, (expression, legend) …
 
 
@@ -124,6 +126,7 @@ def dashboard(name: str, panels: list[Panel]) -> dict[str, Any]:
     return {
         "uid": f"irisvue-{name}",
         "title": f"Irisvue: {name}",
+        "templating": {"list": [SOURCES]},
         "tags": ["irisvue"],
         "timezone": "browser",
         "refresh": "10s",

@@ -36,8 +36,8 @@ async def read_object(services: Open, key: str, signature: Signature, expires: E
     headers["Access-Control-Expose-Headers"] = "ETag, Accept-Ranges, Content-Range, Content-Length"
     file = await asyncio.to_thread(services.storage.file, key)
     if owner := user_in(key):
-        shown = key.partition("/")[0] + "/" + key.rpartition("/")[2]
-        await audit_log.record(services, owner, "file", shown, by=audit_log.BY_LINK)
+        name = key.partition("/")[0] + "/" + key.rpartition("/")[2]
+        await audit_log.record(services, owner, "file", name, by=audit_log.BY_LINK)
     content_type = mimetypes.guess_type(key)[0] or await asyncio.to_thread(_content_type, file.path)
     return FileResponse(file.path, headers=headers, media_type=content_type, stat_result=file.stat)
 

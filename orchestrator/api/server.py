@@ -9,11 +9,13 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from orchestrator.api.app import create_app
+from orchestrator.api.schemas.common import Problem
 from orchestrator.config import Settings
 
 UNREAD_TIMEOUT_MS = 15_000  # the kernel ends a connection whose client takes no data for this long
 BACKLOG = 4096  # after a restart all clients come back at once
 GRACE_S = 10
+NOT_HTTP = "This is no request of HTTP/1.1: its first line, a header or its length is not valid, or it is TLS."
 OFFER = re.compile(rb"\r\n(?:upgrade:[ \t]*h2c|http2-settings:[^\r\n]*)[ \t]*(?=\r\n|$)", re.IGNORECASE)
 
 
@@ -42,6 +44,13 @@ class _Http(HttpToolsProtocol):
         """The next request may follow."""
         self._between_requests = True
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer as the API answers every other mistake; uvicorn's own answer is text."""
+        body = Problem(title="Bad Request", status=400, detail=NOT_HTTP, code="bad_request").model_dump_json().encode()
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\n"
+        self.transport.write(head + b"content-length: %d\r\n\r\n%s" % (len(body), body))
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -50,13 +50,18 @@ def is_loopback(host: str) -> bool:
 
 def bind_error(host: str, port: int) -> OSError | None:
     """Why a server could not listen on this port now; None where it could."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             return error
     return None
+
+
+def web_address(host: str, port: int) -> str:
+    """The address of a server here, as browsers take it: an IPv6 address in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def wanted_or_free_port(host: str, wanted: int) -> int:

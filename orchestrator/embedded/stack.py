@@ -15,7 +15,7 @@ from orchestrator.auth.tokens import MODELS_WRITE, make_token
 from orchestrator.config import InferenceBackend
 from orchestrator.embedded import servers, triton_server
 from orchestrator.embedded.data_folder import hold_folder, own_repository, secret, write_address, write_settings
-from orchestrator.embedded.ports import HOST, free_port, is_loopback, wanted_or_free_port
+from orchestrator.embedded.ports import HOST, free_port, is_loopback, wanted_or_free_port, web_address
 from orchestrator.embedded.supervisor import Processes, ProcessSpec, start_process, start_server
 from orchestrator.errors import SetupError
 from orchestrator.reporting import Report, ignore_report
@@ -81,7 +81,7 @@ async def open_stack(options: Options, report: Report = ignore_report) -> AsyncI
     """
     async with hold_folder(options.folder) as folder:
         port = wanted_or_free_port(options.host, options.port)
-        url = f"http://{options.host}:{port}"
+        url = web_address(options.host, port)
         processes: Processes = {}
         try:
             env = await _start_servers(options, folder, url, processes, report)

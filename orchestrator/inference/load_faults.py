@@ -45,9 +45,13 @@ def fault_of(error: Exception) -> str:
     Args:
         error: what `onnxruntime.InferenceSession` raised.
     """
-    reason = " ".join(str(error).split())
+    return meaning_of(" ".join(str(error).split())) or "its graph is not valid"
+
+
+def meaning_of(reason: str) -> str | None:
+    """What ONNX Runtime means by its words on one line; None for words that are not known here."""
     for pattern, meaning in _MEANINGS:
         if match := re.search(pattern, reason):
             parts = [part for part in match.groups() if part]
             return meaning.format(*(parts or [""]), runtime=onnxruntime.__version__)
-    return "its graph is not valid"
+    return None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.errors import SetupError, VersionGone
 from orchestrator.inference import checks, protocol
+from orchestrator.inference.cores import session_threads
 from orchestrator.inference.load_faults import fault_of
 from orchestrator.inference.protocol import Pixels, Segmentation
 
@@ -46,6 +47,7 @@ class OnnxInfer:
             if not path.exists():
                 raise VersionGone(f"{name} has no version {version}.")
             options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = session_threads()
             options.log_severity_level = 3
             try:
                 session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

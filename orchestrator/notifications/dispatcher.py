@@ -89,4 +89,4 @@ def _next(attempts: int, result: SendResult) -> tuple[DeliveryStatus, float]:
         return DeliveryStatus.SENT, 0.0
     if result.final or attempts > len(PAUSES_S):
         return DeliveryStatus.DEAD, 0.0
-    return DeliveryStatus.PENDING, max(PAUSES_S[attempts - 1], result.retry_after_s or 0.0)
+    return DeliveryStatus.PENDING, max(PAUSES_S[attempts - 1], min(result.retry_after_s or 0.0, PAUSES_S[-1]))

@@ -1,6 +1,8 @@
 """The result of one try to send a message."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 
 @dataclass(frozen=True)
@@ -24,5 +26,11 @@ class SendResult:
 
 
 def retry_after_s(header: str) -> float | None:
-    """The seconds that a Retry-After header names; None for an empty header, and for its other form, a date."""
-    return float(header) if header.isdigit() else None
+    """The seconds that a Retry-After header names, as a number or as a date; None for an empty or broken one."""
+    if header.isascii() and header.isdigit():
+        return float(header)
+    try:
+        then = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max((then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)

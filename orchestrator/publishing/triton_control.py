@@ -16,6 +16,8 @@ from tritonclient.utils import InferenceServerException
 
 from orchestrator.errors import ModelUnavailable, NotFound, Refused
 from orchestrator.inference.channel import CHANNEL_OPTIONS, UNAVAILABLE, addresses
+from orchestrator.observability.logs import log
+from orchestrator.publishing.triton_faults import fault_of
 
 CONTROL_HEADER = "triton-grpc-protocol-irisvue"
 CANDIDATE = ".check-"  # in the name under which a candidate is served while it is examined
@@ -191,5 +193,5 @@ def _translated(what: str, error: InferenceServerException) -> Exception:
         return Refused(f"{what}: this Triton requires a key to load models. Set IRISVUE_TRITON_CONTROL_KEY.")
     if error.status() in UNAVAILABLE:
         return ModelUnavailable(f"{what}: the model server does not answer.")
-    reason = error.message().split("\n")[0].removeprefix(f"load failed for model '{what.split()[0]}': ")
-    return Refused(f"{what} could not be loaded: {reason}")
+    log.warning("Triton refuses", what=what, reason=error.message())
+    return Refused(f"{what} could not be loaded: {fault_of(error.message())}.")

@@ -66,6 +66,11 @@ MISTAKES: dict[str, tuple[bytes, str | None, str]] = {
         FORM,
         "longer than 1 MB. Send the photo",
     ),
+    "a file name in the extended form alone": (
+        part("form-data; name=\"file\"; filename*=UTF-8''%E7%9C%BC.jpg"),
+        FORM,
+        r"a part with filename=, and not with filename\*= alone",
+    ),
     "no boundary": (part(FILE), "multipart/form-data", "names no boundary. Let your HTTP library"),
     "another boundary": (part(FILE, "y"), FORM, "not divided by the boundary"),
     "line feeds": (part(FILE, line="\n"), FORM, "not divided by the boundary"),

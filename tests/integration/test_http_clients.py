@@ -89,6 +89,21 @@ async def test_what_looks_like_an_offer_in_a_body_stays(stack: Stack) -> None:
     assert answer.count(b"HTTP/1.1 ") == 2 and answer.endswith(b'{"status":"ok"}'), answer
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /health/live HTTP/1.1\r\nHost: iris\r\nX Name: a\r\n\r\n",
+        b"POST /api/v1/photos HTTP/1.1\r\nHost: iris\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+        bytes.fromhex("16030100a5010000a1"),  # TLS
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+)
+async def test_what_is_no_request_gets_a_problem_too(stack: Stack, sent: bytes) -> None:
+    head, _, body = (await asyncio.to_thread(exchanged, stack, sent)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400") and b"application/problem+json" in head
+    assert json.loads(body)["code"] == "bad_request"
+
+
 async def test_a_body_too_large_is_refused_before_it_is_sent(stack: Stack) -> None:
     head = f"POST {PHOTOS} HTTP/1.1\r\nHost: iris\r\nExpect: 100-continue\r\nContent-Type: {FORM}\r\n"
     head += f"Content-Length: 99999999\r\nAuthorization: Bearer {stack.token}\r\n\r\n"
@@ -103,6 +118,29 @@ async def test_a_packed_body_is_called_so(api: httpx.AsyncClient, path: str) -> 
     response = await api.post(path, content=gzip.compress(b'{"photo_id": 1}'), headers=headers)
     assert response.status_code == 400
     assert response.json()["detail"] == "A body in the Content-Encoding gzip is not read here. Send it as it is."
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+async def test_json_and_ids_as_windows_and_ios_write_them(
+    api: httpx.AsyncClient, eye_jpeg: bytes, encoding: str
+) -> None:
+    photo = (await uploaded(api, eye_jpeg))["id"]
+    for written in (photo.upper(), "{" + photo + "}"):
+        body = json.dumps({"photo_id": written}).encode(encoding)
+        headers = {"Content-Type": "application/json; charset=utf-8", "Authorization": api.headers["authorization"]}
+        response = await api.post("/api/v1/processing/submit", content=body, headers=headers)
+        assert (response.status_code, response.json()["photo_id"]) == (202, photo), response.text
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "\udcff"])
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("devices", "token"), ("webhooks", "url"), ("photos/uploads", "content_type"), ("processing/submit", "photo_id")],
+)
+async def test_what_postgresql_cannot_hold_is_refused(api: httpx.AsyncClient, path: str, field: str, text: str) -> None:
+    body = {"platform": "ios", "size_bytes": 9, field: text}
+    response = await api.post(f"/api/v1/{path}", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert response.status_code in (415, 422), response.text
 
 
 async def test_a_download_can_be_resumed(api: httpx.AsyncClient, eye_jpeg: bytes) -> None:

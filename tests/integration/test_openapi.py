@@ -15,6 +15,7 @@ from tests.api_process import api_process
 
 CHECKS = [
     "not_a_server_error",
+    "content_type_conformance",
     "status_code_conformance",
     "response_schema_conformance",
     "negative_data_rejection",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,6 +241,26 @@ async def test_a_cancelled_statement_stays_cancelled(config: Settings, services:
             await slow
         async with sessions() as session:
             assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def test_a_process_lives_while_its_database_is_away(config: Settings) -> None:
+    """Kubernetes would otherwise restart every pod, which helps nobody."""
+    dead = config.model_copy(update={"database_url": database_url(config, port=9)})
+    async with client_of(create_app(dead), dead) as client:
+        assert (await client.get("/health/live")).status_code == 200
+        assert (await client.get("/health/ready")).status_code == 503
+
+
+async def every_connection_taken(services: Services) -> None:
+    services.db.kw["bind"].sync_engine.pool._timeout = 0.1  # of 30 s
+    async with AsyncExitStack() as held:
+        for _ in range(21):
+            await (await held.enter_async_context(services.db())).execute(text("SELECT 1"))
+
+
+async def test_a_pool_that_is_used_up_is_an_outage(config: Settings) -> None:
+    answer = await answer_to(config, every_connection_taken)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
 async def test_more_connections_than_the_server_takes_are_an_outage(config: Settings, services: Services) -> None:

@@ -85,6 +85,11 @@ async def test_the_rights_that_the_guide_names_are_enough(tmp_path: Path) -> Non
                 await source.subscribe(events.CHANNEL)
 
 
+async def test_a_cluster_is_refused_by_name(tmp_path: Path) -> None:
+    async with redis_server(tmp_path, "--cluster-enabled", "yes") as url:
+        assert "it is a Redis Cluster; one without cluster mode is needed" in await refusal(url)
+
+
 async def test_tls(tmp_path: Path) -> None:
     server, authority = server_certificate(tmp_path)
     async with (

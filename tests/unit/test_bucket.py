@@ -73,6 +73,13 @@ async def test_why_access_is_denied_is_said(code: str, words: str) -> None:
         assert await health.written(storage(server.url)) == words
 
 
+@pytest.mark.parametrize(("status", "code"), [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")])
+async def test_a_bucket_in_another_region_is_called_so(status: int, code: str) -> None:
+    with receiver() as server:
+        server.always = lambda _: (status, {}, f"<Error><Code>{code}</Code></Error>".encode())
+        assert await health.written(storage(server.url)) == "the bucket is in another region: set IRISVUE_S3_REGION"
+
+
 @pytest.fixture
 def somebodys_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What other tools left in the environment."""

@@ -3,7 +3,7 @@ import type {
   BatchResponse, DeviceResponse, EyePosition, JobList, JobResponse, JobStatus, JobStatusResponse, PhotoList, PhotoResponse,
   ProgressMessage, SubmitRequest,
 } from "./schema.js";
-import { rest, watch, type Source, type WatchOptions } from "./watch.js";
+import { rest, watch, watchdog, type Source, type WatchOptions } from "./watch.js";
 
 export interface ClientOptions {
   /** Where the API is, such as `https://iris.example.com`, without a path. */
@@ -29,6 +29,12 @@ export interface UploadOptions {
   idempotencyKey?: string;
   /** Called before each retry with the reason the last attempt failed. */
   onRetry?: (error: IrisvueError) => void;
+  /**
+   * How long nothing may be heard of an upload before its connection is taken for dead and it is sent again: a minute
+   * since the last progress where there is `onProgress`, and otherwise two and a half minutes in all, because `fetch` tells
+   * of none and the server waits for two.
+   */
+  silentMs?: number;
   /** How many times to retry when the connection breaks or the server is busy; 4 by default. */
   retries?: number;
 }
@@ -39,6 +45,8 @@ export type Detail = NonNullable<SubmitRequest["detail"]>;
 export type SubmitOptions = Omit<SubmitRequest, "photo_id"> & { idempotencyKey?: string };
 
 const UPLOAD_PAUSE_MS = 1000;
+const SILENT_MS = 60_000;
+const IN_ALL_MS = 150_000;
 const PHOTOS = "/api/v1/photos";
 
 /** Irisvue's HTTP API. A call that fails throws IrisvueError, whose message can be shown to users. */
@@ -174,13 +182,20 @@ export class Irisvue implements Source {
     if (options.signal?.aborted) throw cancelled();
     const headers = { "Idempotency-Key": key };
     if (options.onProgress && typeof XMLHttpRequest === "function") return this.#sendWithProgress(form, headers, options);
-    const signal = options.signal ? { signal: options.signal } : {};
+    const stop = new AbortController();
+    const abort = (): void => stop.abort();
+    const { stop: stopWatching } = watchdog(abort, options.silentMs ?? IN_ALL_MS);
+    options.signal?.addEventListener("abort", abort);
     try {
-      const sent = await this.request(PHOTOS, { method: "POST", body: form, headers, ...signal });
+      const sent = await this.request(PHOTOS, { method: "POST", body: form, headers, signal: stop.signal });
       options.onProgress?.(1);
       return await sent.text();
     } catch (error) {
-      throw options.signal?.aborted ? cancelled() : error;
+      if (options.signal?.aborted) throw cancelled();
+      throw stop.signal.aborted ? noAnswer() : error;
+    } finally {
+      stopWatching();
+      options.signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -202,16 +217,28 @@ function sendWithProgress(url: string, form: FormData, headers: Record<string, s
     if (options.signal?.aborted) return reject(cancelled()); // while the token was being fetched
     const sending = new XMLHttpRequest();
     const abort = (): void => sending.abort();
+    let dead = false;
+    const lost = (): void => {
+      dead = true;
+      abort();
+    };
+    const { heard, stop } = watchdog(lost, options.silentMs ?? SILENT_MS);
     sending.open("POST", url);
     for (const [name, value] of Object.entries(headers)) sending.setRequestHeader(name, value);
-    sending.upload.onprogress = (event) => event.lengthComputable && options.onProgress?.(event.loaded / event.total);
+    sending.upload.onprogress = (event) => {
+      heard();
+      if (event.lengthComputable) options.onProgress?.(event.loaded / event.total);
+    };
     sending.onload = () => {
       if (sending.status >= 200 && sending.status < 300) resolve(sending.responseText);
       else reject(errorOf(sending.status, sending.responseText, sending.getResponseHeader("Retry-After")));
     };
     sending.onerror = sending.ontimeout = () => reject(noAnswer());
-    sending.onabort = () => reject(cancelled());
-    sending.onloadend = () => options.signal?.removeEventListener("abort", abort);
+    sending.onabort = () => reject(dead ? noAnswer() : cancelled());
+    sending.onloadend = () => {
+      stop();
+      options.signal?.removeEventListener("abort", abort);
+    };
     options.signal?.addEventListener("abort", abort);
     sending.send(form);
   });

@@ -79,12 +79,12 @@ export async function* watch(source: Source, jobId: string | null, options: Watc
 }
 
 /** Calls `lost` once nothing has been heard for a while; `heard` begins that time again. */
-function watchdog(lost: () => void, options: WatchOptions): { heard: () => void; stop: () => void } {
+export function watchdog(lost: () => void, silentMs: number): { heard: () => void; stop: () => void } {
   let timer: ReturnType<typeof setTimeout>;
   const stop = (): void => clearTimeout(timer);
   const heard = (): void => {
     stop();
-    timer = setTimeout(lost, options.silentMs ?? SILENT_MS);
+    timer = setTimeout(lost, silentMs);
   };
   heard();
   return { heard, stop };
@@ -105,7 +105,7 @@ async function* overSse(source: Source, jobId: string | null, options: WatchOpti
   const abort = (): void => stop.abort();
   options.signal?.addEventListener("abort", abort);
   device.addEventListener?.("offline", abort);
-  const { heard, stop: stopWatching } = watchdog(abort, options);
+  const { heard, stop: stopWatching } = watchdog(abort, options.silentMs ?? SILENT_MS);
   try {
     const response = await source.request(path, { headers, signal: stop.signal, cache: "no-store" });
     if (response.status === 204) {
@@ -149,7 +149,7 @@ async function* overWebSocket(source: Source, jobId: string | null, options: Wat
     stop.abort();
     put({ closed: 1006, reason: "" });
   };
-  const { heard, stop: stopWatching } = watchdog(lost, options);
+  const { heard, stop: stopWatching } = watchdog(lost, options.silentMs ?? SILENT_MS);
   options.signal?.addEventListener("abort", lost);
   device.addEventListener?.("offline", lost);
   let socket: WebSocket | undefined;

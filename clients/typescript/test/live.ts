@@ -51,11 +51,13 @@ export async function cuttable(cut: (path: string, sent: number) => boolean): Pr
   };
 }
 
+const STREAM = /^GET \/(ws|api\/v1\/processing)\/.* HTTP/;
+
 /**
- * A way to the service on which the first stream dies without a word after a few pieces: its connection stays open, and
- * nothing comes through it any more. Streams after it live.
+ * A way to the service on which the first stream, or the first of other requests, dies without a word after a few pieces
+ * of its answer: its connection stays open, and nothing comes through it any more. Those after it live.
  */
-export async function dying(): Promise<{ url: string; deaths: () => number; close: () => void }> {
+export async function dying(kind = STREAM, after = 3): Promise<{ url: string; deaths: () => number; close: () => void }> {
   const target = new URL(url);
   const open = new Set<net.Socket>();
   let deaths = 0;
@@ -64,12 +66,12 @@ export async function dying(): Promise<{ url: string; deaths: () => number; clos
     let stream = false;
     let pieces = 0;
     near.on("data", (data) => {
-      stream ||= /^GET \/(ws|api\/v1\/processing)\/.* HTTP/.test(data.toString("latin1"));
+      stream ||= kind.test(data.toString("latin1"));
       far.write(data);
     });
     far.on("data", (data) => {
-      if (stream && deaths === 0 && (pieces += 1) > 3) deaths += 1;
-      else if (!stream || pieces <= 3) near.write(data);
+      if (stream && deaths === 0 && (pieces += 1) > after) deaths += 1;
+      else if (!stream || pieces <= after) near.write(data);
     });
     for (const [one, other] of [[near, far], [far, near]] as const) {
       open.add(one);

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { expect, test } from "vitest";
 import { Irisvue, type UploadOptions } from "../src/index.js";
-import { eye, token, url } from "./live.js";
+import { dying, eye, token, url } from "./live.js";
 
 const client = new Irisvue({ baseUrl: url, token });
 const ways: [string, UploadOptions][] = [
@@ -44,4 +44,15 @@ test.each(ways)("an upload asks for a new token when its own has run out: %s", a
   expect(tokens).toEqual([]);
   const fixed = new Irisvue({ baseUrl: url, token: "run out" });
   await expect(fixed.uploadPhoto(await eye(), options)).rejects.toMatchObject({ status: 401 });
+});
+
+test.each(ways)("an upload whose connection died without a word is sent again, and makes one photo: %s", async (_, options) => {
+  const way = await dying(/^POST \/api\/v1\/photos/, 0);
+  const reasons: string[] = [];
+  const before = (await client.listPhotos()).total;
+  const through = new Irisvue({ baseUrl: way.url, token });
+  await through.uploadPhoto(await eye(), { ...options, silentMs: 1000, onRetry: (error) => reasons.push(error.code) });
+  way.close();
+  expect([way.deaths(), reasons]).toEqual([1, ["network"]]);
+  expect((await client.listPhotos()).total).toBe(before + 1);
 });

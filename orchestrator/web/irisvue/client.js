@@ -1,6 +1,8 @@
 import { cancelled, errorOf, IrisvueError, noAnswer } from "./errors.js";
-import { rest, watch } from "./watch.js";
+import { rest, watch, watchdog } from "./watch.js";
 const UPLOAD_PAUSE_MS = 1000;
+const SILENT_MS = 60_000;
+const IN_ALL_MS = 150_000;
 const PHOTOS = "/api/v1/photos";
 /** Irisvue's HTTP API. A call that fails throws IrisvueError, whose message can be shown to users. */
 export class Irisvue {
@@ -123,14 +125,23 @@ export class Irisvue {
         const headers = { "Idempotency-Key": key };
         if (options.onProgress && typeof XMLHttpRequest === "function")
             return this.#sendWithProgress(form, headers, options);
-        const signal = options.signal ? { signal: options.signal } : {};
+        const stop = new AbortController();
+        const abort = () => stop.abort();
+        const { stop: stopWatching } = watchdog(abort, options.silentMs ?? IN_ALL_MS);
+        options.signal?.addEventListener("abort", abort);
         try {
-            const sent = await this.request(PHOTOS, { method: "POST", body: form, headers, ...signal });
+            const sent = await this.request(PHOTOS, { method: "POST", body: form, headers, signal: stop.signal });
             options.onProgress?.(1);
             return await sent.text();
         }
         catch (error) {
-            throw options.signal?.aborted ? cancelled() : error;
+            if (options.signal?.aborted)
+                throw cancelled();
+            throw stop.signal.aborted ? noAnswer() : error;
+        }
+        finally {
+            stopWatching();
+            options.signal?.removeEventListener("abort", abort);
         }
     }
     async #sendWithProgress(form, headers, options) {
@@ -152,10 +163,20 @@ function sendWithProgress(url, form, headers, options) {
             return reject(cancelled()); // while the token was being fetched
         const sending = new XMLHttpRequest();
         const abort = () => sending.abort();
+        let dead = false;
+        const lost = () => {
+            dead = true;
+            abort();
+        };
+        const { heard, stop } = watchdog(lost, options.silentMs ?? SILENT_MS);
         sending.open("POST", url);
         for (const [name, value] of Object.entries(headers))
             sending.setRequestHeader(name, value);
-        sending.upload.onprogress = (event) => event.lengthComputable && options.onProgress?.(event.loaded / event.total);
+        sending.upload.onprogress = (event) => {
+            heard();
+            if (event.lengthComputable)
+                options.onProgress?.(event.loaded / event.total);
+        };
         sending.onload = () => {
             if (sending.status >= 200 && sending.status < 300)
                 resolve(sending.responseText);
@@ -163,8 +184,11 @@ function sendWithProgress(url, form, headers, options) {
                 reject(errorOf(sending.status, sending.responseText, sending.getResponseHeader("Retry-After")));
         };
         sending.onerror = sending.ontimeout = () => reject(noAnswer());
-        sending.onabort = () => reject(cancelled());
-        sending.onloadend = () => options.signal?.removeEventListener("abort", abort);
+        sending.onabort = () => reject(dead ? noAnswer() : cancelled());
+        sending.onloadend = () => {
+            stop();
+            options.signal?.removeEventListener("abort", abort);
+        };
         options.signal?.addEventListener("abort", abort);
         sending.send(form);
     });

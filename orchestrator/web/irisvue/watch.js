@@ -49,12 +49,12 @@ export async function* watch(source, jobId, options = {}) {
     }
 }
 /** Calls `lost` once nothing has been heard for a while; `heard` begins that time again. */
-function watchdog(lost, options) {
+export function watchdog(lost, silentMs) {
     let timer;
     const stop = () => clearTimeout(timer);
     const heard = () => {
         stop();
-        timer = setTimeout(lost, options.silentMs ?? SILENT_MS);
+        timer = setTimeout(lost, silentMs);
     };
     heard();
     return { heard, stop };
@@ -74,7 +74,7 @@ async function* overSse(source, jobId, options, last) {
     const abort = () => stop.abort();
     options.signal?.addEventListener("abort", abort);
     device.addEventListener?.("offline", abort);
-    const { heard, stop: stopWatching } = watchdog(abort, options);
+    const { heard, stop: stopWatching } = watchdog(abort, options.silentMs ?? SILENT_MS);
     try {
         const response = await source.request(path, { headers, signal: stop.signal, cache: "no-store" });
         if (response.status === 204) {
@@ -123,7 +123,7 @@ async function* overWebSocket(source, jobId, options, last) {
         stop.abort();
         put({ closed: 1006, reason: "" });
     };
-    const { heard, stop: stopWatching } = watchdog(lost, options);
+    const { heard, stop: stopWatching } = watchdog(lost, options.silentMs ?? SILENT_MS);
     options.signal?.addEventListener("abort", lost);
     device.addEventListener?.("offline", lost);
     let socket;

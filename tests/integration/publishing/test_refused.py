@@ -66,7 +66,7 @@ class DamagingRepository(FolderRepository):
 async def test_a_version_that_the_server_can_not_load_is_taken_back(publisher: Publisher) -> None:
     before = await state(publisher)
     damaging = DamagingRepository(Path(publisher.services.settings.model_repository))
-    with pytest.raises(Refused, match="could not be loaded"):
+    with pytest.raises(Refused, match="could not be loaded: it is damaged, cut off or something else"):
         await publish(replace(publisher, repository=damaging), candidate(networks.other(0.998)), UNTIMED)
     assert await state(publisher) == before
 

@@ -1,6 +1,7 @@
 """Alerts and dashboards: generated from the code, sound, and explained in a run-book."""
 
 import importlib.util
+import json
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,16 @@ def generator() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_dashboards_ask_for_the_prometheus_of_the_grafana_that_shows_them() -> None:
+    for path in DASHBOARDS.glob("*.json"):
+        board = json.loads(path.read_text())
+        [source] = board["templating"]["list"]
+        assert (source["type"], source["query"]) == ("datasource", "prometheus")
+        named = {panel["datasource"]["uid"] for panel in board["panels"]}
+        named |= {target["datasource"]["uid"] for panel in board["panels"] for target in panel["targets"]}
+        assert named == {f"${{{source['name']}}}"}
 
 
 def test_dashboards_are_those_of_the_generator() -> None:

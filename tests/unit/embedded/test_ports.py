@@ -2,12 +2,14 @@
 
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from orchestrator.embedded.ports import HOST, free_port, is_loopback, listens
+from orchestrator.embedded.ports import HOST, free_port, is_loopback, listens, wanted_or_free_port, web_address
 from orchestrator.embedded.servers import package_folder
 from orchestrator.embedded.supervisor import Process, ProcessDied, ProcessSpec, start_server
+from orchestrator.errors import SetupError
 
 
 def redis_spec(log: Path, port: int) -> ProcessSpec:
@@ -27,6 +29,14 @@ def test_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.20", "laptop", "", "localhost.example.com"])
 def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_a_server_may_listen_on_an_address_of_ipv6() -> None:
+    port = wanted_or_free_port("::1", free_port())
+    assert urlsplit(web_address("::1", port)).hostname == "::1" and urlsplit(web_address("::1", port)).port == port
+    with socket.create_server(("::1", port), family=socket.AF_INET6), pytest.raises(SetupError, match="is taken"):
+        wanted_or_free_port("::1", port)
+    assert web_address(HOST, port) == f"http://{HOST}:{port}"
 
 
 def test_free_ports_are_outside_the_kernels_own_range() -> None:

@@ -16,6 +16,8 @@ import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
 import triton_python_backend_utils as pb_utils  # noqa: E402
 
+from orchestrator.inference.cores import session_threads  # noqa: E402
+
 _USED = ctypes.c_char_p(b"used_dltensor")
 _rename = ctypes.pythonapi.PyCapsule_SetName
 _rename.argtypes = [ctypes.py_object, ctypes.c_char_p]
@@ -41,7 +43,7 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         parameters = {k: v["string_value"] for k, v in config.get("parameters", {}).items()}
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", "0"))
+        options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", "0")) or session_threads()
         options.log_severity_level = 3
         # Waiting threads must not spin: the cores are shared with the workers and with the other network.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

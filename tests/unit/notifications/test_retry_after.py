@@ -1,0 +1,31 @@
+"""A receiver says in a number or a date when it wants the next try; nonsense is ignored, and a day is the most."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from orchestrator.notifications.dispatcher import PAUSES_S, _next
+from orchestrator.notifications.result import SendResult, retry_after_s
+
+
+def http_date(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("120", 120), (http_date(600), 600), (http_date(-600), 0), (http_date(600).replace("GMT", "-0000"), 600)],
+)
+def test_both_forms_are_understood(header: str, seconds: float) -> None:
+    assert retry_after_s(header) == pytest.approx(seconds, abs=30)
+
+
+@pytest.mark.parametrize("header", ["", "soon", "-5", "1.5", "\u00b2", "Sat, 99 Nov 2026 99:99:99 GMT", "\x00"])
+def test_nonsense_is_ignored(header: str) -> None:
+    assert retry_after_s(header) is None
+
+
+@pytest.mark.parametrize(("asked", "pause_s"), [("1", 5), ("600", 600), ("9" * 30, PAUSES_S[-1])])
+def test_it_makes_a_pause_longer_but_never_endless(asked: str, pause_s: float) -> None:
+    assert _next(1, SendResult(429, "busy", retry_after_s=retry_after_s(asked)))[1] == pause_s
