@@ -1,6 +1,7 @@
 """The networks in this process with ONNX Runtime: for machines on which Triton can't run."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from pathlib import Path
@@ -25,6 +26,15 @@ def versions_in(repository: Path, model: str) -> list[str]:
     return sorted((p.name for p in versions), key=int)
 
 
+def reach_in(repository: Path) -> int:
+    """How far the enhancer looks, in pixels, as its config.pbtxt says."""
+    path = repository / protocol.ENHANCER / "config.pbtxt"
+    stated = re.search(
+        rf'key: "{protocol.REACH}"\s+value:? {{ string_value: "(\d+)"', path.read_text() if path.exists() else ""
+    )
+    return int(stated[1]) if stated else protocol.UNKNOWN_REACH_PX
+
+
 class OnnxInfer:
     """ONNX Runtime sessions over the model repository that Triton serves; one call at a time, on all cores."""
 
@@ -39,6 +49,7 @@ class OnnxInfer:
         self.available = {name: versions_in(repository, name) for name in models}
         self.versions = {name: versions[-1] for name, versions in self.available.items()}
         self.segment_px, self.tile_px = (int(self._session(name).get_inputs()[0].shape[1]) for name in models)
+        self.reach_px = reach_in(repository)
 
     def _session(self, name: str) -> onnxruntime.InferenceSession:
         version = self.versions[name]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 SEGMENTER, ENHANCER, PREVIEW = "iris_unet", "realesrgan", "iris_preview"
 BACKGROUND, IRIS, PUPIL, SCLERA = 0, 1, 2, 3  # classes; a network may lack the last, and have more
 SCALE = 4  # of the enhancer
+REACH = "reach_px"  # parameter of the enhancer's config.pbtxt
+UNKNOWN_REACH_PX = 28  # of an enhancer whose config does not say it
 # How far a TensorRT plan's answers may be from its ONNX file's (probability; grey levels), for 999 of 1,000 values.
 PLAN_TOLERANCE = {SEGMENTER: 0.03, ENHANCER: 2.0}
 
@@ -41,6 +43,7 @@ class Infer(Protocol):
     provider: str
     segment_px: int  # side of the segmenter's input
     tile_px: int  # side of the enhancer's input
+    reach_px: int  # how far around a pixel the enhancer looks, in pixels of its input
     versions: dict[str, str]  # in use, by model: the newest unless `pinned`
     available: dict[str, list[str]]  # by model, oldest first
     on_busy: Callable[[], None]  # called whenever a model's queue is full

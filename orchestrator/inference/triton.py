@@ -50,6 +50,7 @@ class TritonInfer:
         self._previews: dict[VersionPair, str] = {}  # ensembles; their versions never change
         self.segment_px = 0
         self.tile_px = 0
+        self.reach_px = 0
         self.versions: dict[str, str] = {}
         self.available: dict[str, list[str]] = {}
         self.names: dict[str, str] = {}
@@ -62,6 +63,7 @@ class TritonInfer:
         try:
             self.segment_px = await self._side_of(protocol.SEGMENTER)
             self.tile_px = await self._side_of(protocol.ENHANCER)
+            self.reach_px = await self._reach()
         except BaseException:
             await self.aclose()
             raise
@@ -82,6 +84,14 @@ class TritonInfer:
         self.available[model] = sorted(metadata.versions, key=int)
         self.versions[model] = self.available[model][-1]
         return int(metadata.inputs[0].shape[1])
+
+    async def _reach(self) -> int:
+        try:
+            response = await self._client.get_model_config(protocol.ENHANCER, client_timeout=self._timeout_s)
+        except InferenceServerException as error:
+            raise _translate(protocol.ENHANCER, error) from error
+        stated = response.config.parameters[protocol.REACH].string_value
+        return int(stated) if stated.isdecimal() else protocol.UNKNOWN_REACH_PX
 
     async def _ensemble_of(self, pair: VersionPair) -> str | None:
         """The ensemble of exactly these versions, if there is one."""

@@ -23,6 +23,7 @@ from orchestrator.pipeline.header import read_header
 from orchestrator.pipeline.images import Pixels
 
 DECODE_TIMEOUT_S = 60.0
+STRIP_PX = 256  # rows that are handed over at once
 PHOTO_ERRORS: dict[str, type[IrisvueError]] = {c.__name__: c for c in (NotAnImage, TooLarge, Unreadable)}
 
 
@@ -140,15 +141,18 @@ def _reply(memory: int, line: bytes) -> dict[str, Any]:
     request = json.loads(line)
     data = sys.stdin.buffer.read(request["size_bytes"])
     try:
-        pixels = images.decode(data, request["max_pixels"])
+        image = images.decode_image(data, request["max_pixels"])
     except IrisvueError as error:
         return {"error": type(error).__name__, "detail": error.detail}
     except MemoryError:
         return {"error": Unreadable.__name__, "detail": "The image needs more memory to decode than a photo does."}
-    flat, done = pixels.reshape(-1).data, 0
-    while done < len(flat):
-        done += os.pwrite(memory, flat[done:], done)
-    return {"height": pixels.shape[0], "width": pixels.shape[1]}
+    done = 0
+    for top in range(0, image.height, STRIP_PX):  # no second copy of the picture
+        strip = memoryview(image.crop((0, top, image.width, min(top + STRIP_PX, image.height))).tobytes())
+        while strip:
+            written = os.pwrite(memory, strip, done)
+            done, strip = done + written, strip[written:]
+    return {"height": image.height, "width": image.width}
 
 
 def main() -> None:

@@ -10,11 +10,13 @@ import numpy as np
 from orchestrator.inference.protocol import SCALE, Infer
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.outline import Outline
-from orchestrator.pipeline.tiling import Canvas, Tile, cut_tile, tiles
+from orchestrator.pipeline.tiling import Tile, cut_tile, paste_tile, tiles, with_rim
 
 CLAHE_CLIP, CLAHE_GRID = 1.4, 4
 GLOW_REMOVED = 0.85  # share of the glow in the pupil
 PUPIL_RIM, INSET = 0.025, 0.02  # of the iris radius
+VISIBLE_BEYOND_PX = 2  # of the soft outline, which is a pixel wide before ×4
+STRIP_PX = 128
 
 
 def darken_pupil(picture: Pixels, pupil: Mask, radius_px: float) -> Pixels:
@@ -29,13 +31,29 @@ def darken_pupil(picture: Pixels, pupil: Mask, radius_px: float) -> Pixels:
         radius_px: of the iris.
     """
     margin = max(2, round(PUPIL_RIM * radius_px))  # the border between pupil and iris stays as it is
-    inner = cv2.erode(pupil.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1,) * 2))
+    if not pupil.any():
+        return picture
+    window = _window(pupil, 4 * margin)
+    part = picture[window]
+    size = (2 * margin + 1,) * 2
+    inner = cv2.erode(pupil[window].astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size))
     if not inner.any():
         return picture
-    dark = np.percentile(picture[inner > 0], 25, axis=0)
+    dark = np.percentile(part[inner > 0], 25, axis=0)
     soft = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), margin / 2)[..., None]
-    glow = np.maximum(picture - dark, 0)
-    return np.asarray(np.clip(picture - glow * (GLOW_REMOVED * soft) + 0.5, 0, 255), np.uint8)
+    glow = np.maximum(part - dark, 0)
+    darkened = picture.copy()
+    darkened[window] = np.clip(part - glow * (GLOW_REMOVED * soft) + 0.5, 0, 255).astype(np.uint8)
+    return darkened
+
+
+def _window(mask: Mask, rim_px: int) -> tuple[slice, slice]:
+    """Rows and columns of a mask that is not empty, with a rim."""
+    spans = []
+    for axis in (1, 0):
+        at = np.flatnonzero(mask.any(axis=axis))
+        spans.append(slice(max(int(at[0]) - rim_px, 0), int(at[-1]) + 1 + rim_px))
+    return spans[0], spans[1]
 
 
 def equalise(picture: Pixels) -> Pixels:
@@ -48,7 +66,7 @@ def equalise(picture: Pixels) -> Pixels:
 async def upscale(
     picture: Pixels, region: Mask, infer: Infer, in_flight: int, report: Callable[[float], Awaitable[None]]
 ) -> Pixels:
-    """Enlarge ×4 by tiles, several at a time; tiles outside the region stay black.
+    """Enlarge ×4 by tiles, several at a time; outside the region some of the picture stays black.
 
     Args:
         picture: (H, W, 3) uint8 sRGB.
@@ -57,18 +75,17 @@ async def upscale(
         in_flight: tiles being enlarged at once.
         report: awaited after each tile with the share of tiles that are finished, 0–1.
     """
-    height, width = picture.shape[:2]
-    side = infer.tile_px
-    needed = [t for t in tiles(height, width, side) if region[t.y : t.y + side, t.x : t.x + side].any()]
-    canvas = Canvas(height, width, side, SCALE)
-    turn, blending = asyncio.Semaphore(in_flight), asyncio.Lock()
+    side, rim = infer.tile_px, infer.reach_px
+    needed = tiles(region, side, rim)
+    rimmed = with_rim(picture, rim)
+    canvas = np.zeros((picture.shape[0] * SCALE, picture.shape[1] * SCALE, 3), np.uint8)
+    turn = asyncio.Semaphore(in_flight)
     finished = count(1)
 
     async def enlarge(tile: Tile) -> None:
         async with turn:
-            enlarged = await infer.upscale(cut_tile(picture, tile, side))
-            async with blending:
-                await asyncio.to_thread(canvas.add, tile, enlarged)
+            enlarged = await infer.upscale(cut_tile(rimmed, tile, side, rim))
+            await asyncio.to_thread(paste_tile, canvas, tile, enlarged, SCALE, rim)
         await report(next(finished) / len(needed))
 
     try:
@@ -77,11 +94,18 @@ async def upscale(
                 group.create_task(enlarge(tile))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
-    return await asyncio.to_thread(canvas.picture)
+    return canvas
+
+
+def visible(outline: Outline, radius_px: float, shape: tuple[int, ...]) -> Mask:
+    """(H, W) bool: the pixels of the picture that `on_black` leaves anything of, after ×4, and a few around them."""
+    return outline.inset(INSET * radius_px - VISIBLE_BEYOND_PX).mask(*shape[:2])
 
 
 def on_black(picture: Pixels, outline: Outline, radius_px: float) -> Pixels:
     """Black outside the iris, with a soft outline a little inside the limbus, where the sclera begins to show through.
+
+    The picture itself is changed.
 
     Args:
         picture: (H, W, 3) uint8.
@@ -89,4 +113,12 @@ def on_black(picture: Pixels, outline: Outline, radius_px: float) -> Pixels:
         radius_px: of the iris, on the same grid.
     """
     alpha = outline.inset(INSET * radius_px).alpha(*picture.shape[:2])
-    return np.asarray(cv2.multiply(picture, cv2.merge([alpha] * 3), scale=1 / 255), np.uint8)
+    for top in range(0, len(picture), STRIP_PX):
+        rows = slice(top, top + STRIP_PX)
+        darker = np.flatnonzero((alpha[rows] < 255).any(axis=0))
+        for run in np.split(darker, np.flatnonzero(np.diff(darker) > 1) + 1):
+            if run.size:
+                part = rows, slice(int(run[0]), int(run[-1]) + 1)
+                opacity = cv2.merge([alpha[part]] * 3)
+                picture[part] = cv2.multiply(np.ascontiguousarray(picture[part]), opacity, scale=1 / 255)
+    return picture

@@ -34,7 +34,12 @@ UPRIGHT = {
 
 
 def decode(data: bytes, max_pixels: int) -> Pixels:
-    """Decode to (H, W, 3) uint8 sRGB, upright. Takes an animation's first frame and puts transparency on white.
+    """The (H, W, 3) uint8 pixels of `decode_image`. Raises as it does."""
+    return np.ascontiguousarray(np.asarray(decode_image(data, max_pixels), np.uint8))
+
+
+def decode_image(data: bytes, max_pixels: int) -> Image.Image:
+    """Decode to RGB in sRGB, upright. Takes an animation's first frame and puts transparency on white.
 
     Raises:
         NotAnImage, TooLarge, Unreadable: see `header.read_header`; also Unreadable for a truncated file.
@@ -58,7 +63,7 @@ def decode(data: bytes, max_pixels: int) -> Pixels:
         image = image.crop(frame.crop)
     if frame.orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[frame.orientation])
-    return np.ascontiguousarray(np.asarray(image, np.uint8))
+    return image
 
 
 def _decoded(bare: bytes, content_type: str) -> Image.Image | NDArray[np.uint16]:

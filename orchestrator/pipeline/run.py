@@ -11,7 +11,7 @@ from orchestrator.pipeline.crop import Crop, crop_iris
 from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.detail import Detail
 from orchestrator.pipeline.detail_choice import choose, natural
-from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black, upscale
+from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black, upscale, visible
 from orchestrator.pipeline.images import Pixels, encode_jpeg, encode_mask
 from orchestrator.pipeline.preview import make_preview
 from orchestrator.pipeline.quality import assess
@@ -139,7 +139,8 @@ async def _enhance(
     darkened = await asyncio.to_thread(darken_pupil, cleaned, masks.pupil, masks.circle.radius)
     equalised = await asyncio.to_thread(equalise, darkened)
     report_tiles = partial(_report_tiles, report)
-    large = await upscale(equalised, masks.iris, infer, budget.tiles_in_flight, report_tiles)
+    region = visible(masks.outline, masks.circle.radius, equalised.shape)
+    large = await upscale(equalised, region, infer, budget.tiles_in_flight, report_tiles)
     if detail == "natural":
         large = await asyncio.to_thread(natural, large, equalised)
     outline = masks.outline.moved(0, 0, SCALE)

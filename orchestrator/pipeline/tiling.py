@@ -1,99 +1,140 @@
-"""Overlapping tiles for a network with a fixed input size, and blending what it returns without a seam."""
+"""Tiles for a network with a fixed input size: only the part of a picture that is needed, in as few as can be.
 
-from dataclasses import dataclass
+What is needed lies in bands, and each band in pieces. A piece is enlarged together with a rim as wide as the network
+looks: what lies further away changes nothing. So neighbours meet without a seam, and small pieces share a tile.
+"""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.images import Mask, Pixels
 
-# The enhancer looks 18 px around each pixel: what is nearer to a tile's edge is discarded; the next 8 px are blended.
-DISCARD_PX, FADE_PX = 20, 8
-OVERLAP_PX = 2 * DISCARD_PX + FADE_PX
-FULL_WEIGHT = 16  # along one axis, so that the product over both axes is 256
+MOST_BANDS = 3  # more than are needed that are tried
 
 
 @dataclass(frozen=True)
-class Tile:
-    """The upper left corner of a tile on the picture, in pixels."""
+class Piece:
+    """A rectangle of the picture in pixels, and where in its tile it lies with its rim."""
 
     x: int
     y: int
+    width: int
+    height: int
+    left: int = 0
+    top: int = 0
 
 
-def _starts(length: int, side: int) -> list[int]:
-    """Where tiles start along one axis: evenly spread, neighbours overlapping by at least OVERLAP_PX."""
-    if length <= side:
-        return [0]
-    count = -(-(length - OVERLAP_PX) // (side - OVERLAP_PX))
-    return [round(i * (length - side) / (count - 1)) for i in range(count)]
+Tile = tuple[Piece, ...]
 
 
-def tiles(height: int, width: int, side: int) -> list[Tile]:
-    """Tiles of `side` px that cover a picture; one at (0, 0) where the picture is smaller than a tile."""
-    return [Tile(x, y) for y in _starts(height, side) for x in _starts(width, side)]
+def tiles(region: Mask, side_px: int, rim_px: int) -> list[Tile]:
+    """Tiles of `side_px` for all pixels of a region, (H, W) bool; of several ways to lay bands, one with the fewest."""
+    inner_px = side_px - 2 * rim_px
+    if inner_px < 1:
+        raise ValueError(f"a tile of {side_px} px with a rim of {rim_px} px has no inside")
+    rows = np.flatnonzero(region.any(axis=1))
+    if not rows.size:
+        return []
+    first, height = int(rows[0]), int(rows[-1]) + 1 - int(rows[0])
+    packings = [
+        _packed(list(_pieces(region, bands, inner_px, rim_px)), side_px, rim_px)
+        for bands in _layouts(first, height, inner_px)
+    ]
+    return min(packings, key=len)
 
 
-def cut_tile(picture: Pixels, tile: Tile, side: int) -> Pixels:
-    """The tile's pixels, (side, side, 3); a picture smaller than a tile is padded with its mirror image."""
-    pixels = picture[tile.y : tile.y + side, tile.x : tile.x + side]
-    below, right = side - pixels.shape[0], side - pixels.shape[1]
-    if below or right:
-        can_mirror = below < pixels.shape[0] and right < pixels.shape[1]
-        pads = ((0, below), (0, right), (0, 0))
-        pixels = np.pad(pixels, pads, "reflect") if can_mirror else np.pad(pixels, pads, "edge")
-    return np.ascontiguousarray(pixels)
+def _layouts(first: int, height: int, inner_px: int) -> Iterator[list[tuple[int, int]]]:
+    """Bands, (start, height) each: equally high ones, and full ones between two thin ones."""
+    fewest = -(-height // inner_px)
+    for count in range(fewest, fewest + MOST_BANDS):
+        edges = [first + round(n * height / count) for n in range(count + 1)]
+        yield [(a, b - a) for a, b in pairwise(edges) if b > a]
+    full, rest = divmod(height, inner_px)
+    heights = [rest // 2, *[inner_px] * full, rest - rest // 2]
+    starts = np.cumsum([first, *heights[:-1]])
+    yield [(int(start), high) for start, high in zip(starts, heights, strict=True) if high]
 
 
-def _weights(length: int, side: int, scale: int) -> dict[int, NDArray[np.uint16]]:
-    """For each tile along one axis, by its start, the weight of each pixel of its enlargement; they sum to FULL_WEIGHT.
-
-    A tile fades in from DISCARD_PX after its start, over FADE_PX, while the one before it fades out.
-    """
-    starts = _starts(length, side)
-    position = (np.arange(max(length, side) * scale) + 0.5) / scale
-    ramps = [np.rint(np.clip((position - s - DISCARD_PX) / FADE_PX, 0, 1) * FULL_WEIGHT) for s in starts]
-    ramps[0] = np.full_like(position, FULL_WEIGHT)
-    ramps.append(np.zeros_like(position))
-    return {
-        start: (ramps[n] - ramps[n + 1])[start * scale : (start + side) * scale].astype(np.uint16)
-        for n, start in enumerate(starts)
-    }
+def _pieces(region: Mask, bands: list[tuple[int, int]], inner_px: int, rim_px: int) -> Iterator[Piece]:
+    """What is needed of each band, cut where it is too wide; gaps in it that rims would fill are no gaps."""
+    for y, height in bands:
+        columns = np.flatnonzero(region[y : y + height].any(axis=0))
+        for run in np.split(columns, np.flatnonzero(np.diff(columns) > 2 * rim_px) + 1):
+            if run.size:
+                for x in range(int(run[0]), int(run[-1]) + 1, inner_px):
+                    yield Piece(x, y, min(inner_px, int(run[-1]) + 1 - x), height)
 
 
-def _sections(weights: NDArray[np.uint16]) -> tuple[slice, slice, slice]:
-    """Where a tile fades in, where it alone counts, and where it fades out."""
-    counts, alone = np.flatnonzero(weights), np.flatnonzero(weights == FULL_WEIGHT)
-    first, last = int(alone[0]), int(alone[-1]) + 1
-    return slice(int(counts[0]), first), slice(first, last), slice(last, int(counts[-1]) + 1)
+@dataclass
+class _Shelf:
+    """A row of pieces in a tile."""
+
+    tile: int
+    top: int
+    height: int
+    used: int = 0
 
 
-class Canvas:
-    """Blends enlarged tiles, each `scale` times its tile, into one picture, in any order.
+@dataclass
+class _Shelves:
+    """Tiles being filled: high pieces first, each on the first shelf that has room (first fit, decreasing height)."""
 
-    Most pixels belong to one tile and are copied; only where tiles overlap are they blended, in 256ths (uint16).
-    """
+    side_px: int
+    filled: list[int] = field(default_factory=list)  # of each tile, in height
+    shelves: list[_Shelf] = field(default_factory=list)
 
-    def __init__(self, height: int, width: int, side: int, scale: int) -> None:
-        self._scale = scale
-        self._row_weights, self._column_weights = _weights(height, side, scale), _weights(width, side, scale)
-        self._sum = np.zeros((height * scale, width * scale, 3), np.uint16)
+    def place(self, width: int, height: int) -> tuple[int, int, int]:
+        """Tile, left and top for a rectangle."""
+        for shelf in self.shelves:
+            if height <= shelf.height and shelf.used + width <= self.side_px:
+                break
+        else:
+            shelf = self._new(height)
+        shelf.used += width
+        return shelf.tile, shelf.used - width, shelf.top
 
-    def add(self, tile: Tile, enlarged: Pixels) -> None:
-        """Blend in one enlarged tile. Not safe to call from two threads at once: tiles overlap."""
-        row_weights, column_weights = self._row_weights[tile.y], self._column_weights[tile.x]
-        region = self._sum[tile.y * self._scale :, tile.x * self._scale :]
-        height, width = region.shape[:2]
-        for n, rows in enumerate(_sections(row_weights)):
-            for m, columns in enumerate(_sections(column_weights)):
-                target = region[rows, columns]
-                pixels = enlarged[rows, columns][: target.shape[0], : target.shape[1]]
-                if n == m == 1:
-                    np.left_shift(pixels, 8, out=target, dtype=np.uint16)
-                elif pixels.size:
-                    weight = row_weights[rows, None, None] * column_weights[None, columns, None]
-                    target += pixels * weight[: max(height - rows.start, 0), : max(width - columns.start, 0)]
+    def _new(self, height: int) -> _Shelf:
+        tile = next((n for n, used in enumerate(self.filled) if used + height <= self.side_px), len(self.filled))
+        if tile == len(self.filled):
+            self.filled.append(0)
+        shelf = _Shelf(tile, self.filled[tile], height)
+        self.filled[tile] += height
+        self.shelves.append(shelf)
+        return shelf
 
-    def picture(self) -> Pixels:
-        """The picture so far, uint8; black where no tile has been added."""
-        return ((self._sum + np.uint16(128)) >> 8).astype(np.uint8)
+
+def _packed(pieces: list[Piece], side_px: int, rim_px: int) -> list[Tile]:
+    packed: dict[int, list[Piece]] = {}
+    shelves = _Shelves(side_px)
+    for piece in sorted(pieces, key=lambda one: (-one.height, -one.width)):
+        tile, left, top = shelves.place(piece.width + 2 * rim_px, piece.height + 2 * rim_px)
+        packed.setdefault(tile, []).append(Piece(piece.x, piece.y, piece.width, piece.height, left, top))
+    return [tuple(packed[n]) for n in sorted(packed)]
+
+
+def with_rim(picture: Pixels, rim_px: int) -> Pixels:
+    """The picture with its mirror image around it, for `cut_tile`."""
+    return np.asarray(cv2.copyMakeBorder(picture, *[rim_px] * 4, cv2.BORDER_REFLECT_101), np.uint8)
+
+
+def cut_tile(rimmed: Pixels, tile: Tile, side_px: int, rim_px: int) -> Pixels:
+    """The pixels of a tile, (side_px, side_px, 3), from a picture `with_rim`; black where no piece lies."""
+    pixels = np.zeros((side_px, side_px, 3), np.uint8)
+    for piece in tile:
+        width, height = piece.width + 2 * rim_px, piece.height + 2 * rim_px
+        source = rimmed[piece.y : piece.y + height, piece.x : piece.x + width]
+        pixels[piece.top : piece.top + height, piece.left : piece.left + width] = source
+    return pixels
+
+
+def paste_tile(canvas: Pixels, tile: Tile, enlarged: Pixels, scale: int, rim_px: int) -> None:
+    """Copy the pieces of an enlarged tile, without their rims, to where they belong in the enlarged picture."""
+    for piece in tile:
+        left, top = (piece.left + rim_px) * scale, (piece.top + rim_px) * scale
+        width, height = piece.width * scale, piece.height * scale
+        x, y = piece.x * scale, piece.y * scale
+        canvas[y : y + height, x : x + width] = enlarged[top : top + height, left : left + width]

@@ -8,11 +8,10 @@ import numpy as np
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.protocol import SCALE, Infer
 from orchestrator.pipeline.images import Pixels
-from orchestrator.pipeline.tiling import DISCARD_PX, FADE_PX, OVERLAP_PX, cut_tile, tiles
 from orchestrator.publishing.golden import GoldenPicture
 
 COLOURS = ((20, 18, 16), (128, 128, 128), (235, 230, 220), (150, 110, 90))  # pupil, grey, sclera, skin
-SEAMS = 2  # pictures of two tiles
+SEAMS, SEAM_PX = 2, 8  # pictures of two tiles; width of the strip where they meet
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,12 @@ def _unevenness(enlarged: Pixels) -> float:
 
 
 async def _seam(infer: Infer, large: Pixels) -> float:
-    """The mean difference of two tiles' enlargements on the strip in which the pipeline blends one into the other."""
-    side = infer.tile_px
-    width = 2 * side - OVERLAP_PX
-    picture = large[:side, :width]
-    left, right = [await infer.upscale(cut_tile(picture, tile, side)) for tile in tiles(side, width, side)]
-    at = [(start + DISCARD_PX) * SCALE for start in (side - OVERLAP_PX, 0)]
-    strips = [tile[:, x : x + FADE_PX * SCALE].astype(np.float32) for tile, x in zip((left, right), at, strict=True)]
+    """The mean difference of two tiles' enlargements on a strip around the line at which the pipeline joins them."""
+    side, step = infer.tile_px, infer.tile_px - 2 * infer.reach_px
+    joined = side - infer.reach_px
+    left, right = [await infer.upscale(np.ascontiguousarray(large[:side, x : x + side])) for x in (0, step)]
+    strips = [
+        tile[:, (x - SEAM_PX // 2) * SCALE : (x + SEAM_PX // 2) * SCALE].astype(np.float32)
+        for tile, x in ((left, joined), (right, joined - step))
+    ]
     return float(np.abs(strips[0] - strips[1]).mean())

@@ -1,10 +1,12 @@
 """The worker process: wires the clients, the models and the periodic work together, and runs until it is signalled."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
+import cv2
 from tenacity import RetryCallState, retry, retry_if_exception, wait_fixed
 
 from orchestrator import db
@@ -30,6 +32,7 @@ from orchestrator.worker.periodic import Periodic
 
 async def run_worker(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; see `consume_until_signalled` for what happens then."""
+    cv2.setNumThreads(max(len(os.sched_getaffinity(0)) // settings.worker_jobs, 1))  # several photos share the cores
     if settings.metrics_port is not None:
         serve_metrics(settings.metrics_host, settings.metrics_port)
     async with _open_context(settings) as context, _dispatcher(context.services) as dispatcher:

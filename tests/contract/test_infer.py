@@ -46,6 +46,16 @@ async def test_upscale_is_four_times_as_large_and_looks_alike(infer: Infer, eye:
     assert np.abs(shrunk - tile).mean() < 4
 
 
+async def test_what_is_beyond_the_stated_reach_changes_nothing_that_shows(infer: Infer, eye: eyes.Drawn) -> None:
+    side, half = infer.tile_px, infer.tile_px // 2
+    tile = np.ascontiguousarray(eye.image[:side, :side])
+    changed = tile.copy()
+    changed[:, half:] = 255 - changed[:, half:]
+    large, other = (await infer.upscale(tile)).astype(int), await infer.upscale(changed)
+    within = 4 * (half - infer.reach_px)
+    assert 8 <= infer.reach_px < half and np.abs(large - other)[:, :within].max() <= 1
+
+
 async def test_versions_and_readiness(infer: Infer) -> None:
     assert await infer.ready()
     assert infer.versions.keys() == {protocol.SEGMENTER, protocol.ENHANCER}

@@ -91,9 +91,10 @@ class Faulty:
     tiles: int = 0
     segment_px: int = 0
     tile_px: int = 0
+    reach_px: int = 0
 
     def __post_init__(self) -> None:
-        self.segment_px, self.tile_px = self.real.segment_px, self.real.tile_px
+        self.segment_px, self.tile_px, self.reach_px = self.real.segment_px, self.real.tile_px, self.real.reach_px
 
     def pinned(self, versions: Mapping[str, str], background: bool = False) -> "Faulty":
         return self

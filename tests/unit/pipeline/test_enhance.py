@@ -13,7 +13,7 @@ from tests.disc_masks import disc_masks
 class Nearest:
     """A provider whose enhancer repeats pixels, at once, so that the result is known to the pixel."""
 
-    provider, segment_px, tile_px, versions = "nearest", 256, 72, dict[str, str]()
+    provider, segment_px, tile_px, reach_px, versions = "nearest", 256, 72, 5, dict[str, str]()
 
     async def upscale(self, tile: Pixels) -> Pixels:
         return tile.repeat(4, 0).repeat(4, 1)

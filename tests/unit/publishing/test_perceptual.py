@@ -44,6 +44,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, pictures: list[GoldenPict
     for version in ("1", "2"):
         (repository / ENHANCER / version).mkdir(parents=True)
         (repository / ENHANCER / version / "model.onnx").write_bytes(enhancers.cubic())
+    shutil.copy(ROOT / "model_repository" / ENHANCER / "config.pbtxt", repository / ENHANCER)
     before: list[Answer] = []
 
     async def compare(data: bytes, slower: float) -> Comparison:
