@@ -165,10 +165,19 @@ class Settings(BaseSettings):
         default=8.0, description="A worker that does not renew its lease for this long loses the job to another one."
     )
     max_failures: int = Field(default=2, ge=1, description="Attempts that may end in an error before the job fails.")
+    max_outages: int = Field(
+        default=8,
+        ge=1,
+        description="The same where the models, the object store or the database were away: a quarter of an hour.",
+    )
     max_attempts: int = Field(
         default=10, ge=1, description="Attempts of a job in total, including those lost with their worker."
     )
-    retry_delay_s: float = Field(default=2.0, description="Pause before the next attempt after an error.")
+    retry_delay_s: float = Field(
+        default=2.0,
+        gt=0,
+        description="Longest pause before the first retry; each further one may be 4 times as long, up to 600 s.",
+    )
     sweep_every_s: float = Field(default=2.0, description="How often the sweeper looks for lost jobs.")
     guard_every_s: float = Field(default=10.0, description="How often the guard judges a newly routed version.")
     waiting_s: float = Field(

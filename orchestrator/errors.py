@@ -17,6 +17,7 @@ class IrisvueError(Exception):
     retryable: ClassVar[bool] = False
     error_type: ClassVar[ErrorType] = "server_error"
     suggestion: ClassVar[str] = REPROCESS_OR_OTHER
+    outage: ClassVar[bool] = False  # something that is needed is away: what it was needed for is tried for longer
 
     def __init__(self, detail: str | None = None) -> None:
         self.detail = detail or (type(self).__doc__ or "").strip().splitlines()[0]
@@ -167,13 +168,13 @@ class TransientError(IrisvueError):
 class ModelUnavailable(TransientError):
     """The model server did not answer in time."""
 
-    code = "model_unavailable"
+    code, outage = "model_unavailable", True
 
 
 class StoreUnavailable(TransientError):
     """The object store did not answer in time."""
 
-    code = "store_unavailable"
+    code, outage = "store_unavailable", True
 
 
 class ListingDenied(StoreUnavailable):
@@ -183,7 +184,7 @@ class ListingDenied(StoreUnavailable):
 class DatabaseUnavailable(TransientError):
     """The database did not answer in time."""
 
-    code = "database_unavailable"
+    code, outage = "database_unavailable", True
 
 
 class StepTimeout(TransientError):
@@ -208,7 +209,7 @@ class VersionGone(ProcessingFailed):
 class ModelsBusy(TransientError):
     """The model server's queue is full."""
 
-    code = "models_busy"
+    code, outage = "models_busy", True
 
 
 class BadModelOutput(ProcessingFailed):

@@ -11,7 +11,7 @@ from orchestrator import db
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job, Photo
 from orchestrator.errors import IrisvueError, VersionGone, words_for_people
-from orchestrator.jobs import announce, submission
+from orchestrator.jobs import announce, retries, submission
 from orchestrator.notifications import outbox
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import JOBS_ENDED, JOBS_RETRIED
@@ -84,8 +84,8 @@ async def fail(services: Services, claim: Claim, error: IrisvueError) -> bool:
                 session,
                 claim.job.id,
                 claim.attempt,
-                settings.max_failures,
-                settings.retry_delay_s,
+                retries.most_failures(settings, error),
+                retries.pause_s(settings, claim.job.failures),
                 other_versions=isinstance(error, VersionGone),
             )
         if retried:

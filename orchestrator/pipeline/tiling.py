@@ -118,7 +118,7 @@ def _packed(pieces: list[Piece], side_px: int, rim_px: int) -> list[Tile]:
 
 def with_rim(picture: Pixels, rim_px: int) -> Pixels:
     """The picture with its mirror image around it, for `cut_tile`."""
-    return np.asarray(cv2.copyMakeBorder(picture, *[rim_px] * 4, cv2.BORDER_REFLECT_101), np.uint8)
+    return np.asarray(cv2.copyMakeBorder(picture, rim_px, rim_px, rim_px, rim_px, cv2.BORDER_REFLECT_101), np.uint8)
 
 
 def cut_tile(rimmed: Pixels, tile: Tile, side_px: int, rim_px: int) -> Pixels:

@@ -10,7 +10,7 @@ from orchestrator import db, photos
 from orchestrator.api.feeds import job_feed
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job
-from orchestrator.errors import ModelUnavailable, StoreUnavailable, VersionGone
+from orchestrator.errors import ModelUnavailable, StepTimeout, StoreUnavailable, VersionGone
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.jobs import lease, recovery
 from orchestrator.pipeline.decoder import Decoder
@@ -24,11 +24,11 @@ from tests.waiting import until
 @pytest.mark.parametrize(
     ("fault", "error_type", "message"),
     [
-        ({"error": ModelUnavailable()}, "transient_error", "Processing timed out. Please try again."),
+        ({"error": StepTimeout()}, "transient_error", "Processing timed out. Please try again."),
         ({"nan": True}, "server_error", "Something went wrong. Please try again later."),
         ({"error": ZeroDivisionError("a bug")}, "server_error", "Something went wrong. Please try again later."),
     ],
-    ids=["model unavailable", "NaN", "bug"],
+    ids=["timeout", "NaN", "bug"],
 )
 async def test_retried_once_then_failed_in_words(
     services: Services,
@@ -78,7 +78,8 @@ async def test_a_store_that_fails_at_the_last_write_leaves_no_partial_result(
                 raise StoreUnavailable
             await super().put(key, data, content_type)
 
-    broken = replace(services, storage=Broken(services.settings))
+    twice = services.settings.model_copy(update={"max_outages": 2})
+    broken = replace(services, storage=Broken(services.settings), settings=twice)
     for _ in range(2):
         await attempt(broken, local, decoder, pending)
     job = await row(services, pending.id)

@@ -78,7 +78,7 @@ async def test_triton_killed_or_frozen_while_jobs_run(
 async def test_a_triton_that_stays_frozen_ends_jobs_with_the_reason(
     stack: Stack, api: httpx.AsyncClient, start_worker: StartWorker, eye_jpeg: bytes
 ) -> None:
-    start_worker(**FAST, IRISVUE_MODEL_TIMEOUT_S="1", IRISVUE_MODEL_WAIT_S="0.5")
+    start_worker(**FAST, IRISVUE_MODEL_TIMEOUT_S="1", IRISVUE_MODEL_WAIT_S="0.5", IRISVUE_MAX_OUTAGES="2")
     await ended(api, await submitted(api, eye_jpeg))
     os.kill(stack.processes["triton"].pid, signal.SIGSTOP)
     job = await ended(api, await submitted(api, eye_jpeg))
