@@ -28,6 +28,7 @@ QUEUE = "irisvue:queue"
 FUNCTION = "process"
 MODELS_BUSY, MODELS_BUSY_S = "irisvue:models_busy", 5
 AT_ONCE = 500  # jobs of one step: Redis does nothing else meanwhile
+TAKEN_S = 3  # within which a worker has begun what it took out
 HELD_S = 10
 WRITTEN_S = 5
 
@@ -97,11 +98,17 @@ async def places_in_line(queue: Redis, attempts: Sequence[str]) -> dict[str, int
 
 
 async def lost(queue: ArqRedis, names: Sequence[str]) -> set[str]:
-    """Which of these attempts are not in the queue, or were taken out by a worker that never began them."""
-    scores = await queue.zmscore(QUEUE, list(names)) if names else []
-    absent = [one for one, score in zip(names, scores, strict=True) if score is None or score < queue_order.WAITING]
+    """Which of these attempts are not in the queue, or were taken out by a worker that has not begun them since."""
+    if not names:
+        return set()
+    scores, (now_s, _) = await queue.zmscore(QUEUE, list(names)), await queue.time()
+    absent = [one for one, score in zip(names, scores, strict=True) if score is None or _is_lost(score, now_s)]
     held = await queue.mget([_held_key(one) for one in absent]) if absent else []
     return {one for one, mark in zip(absent, held, strict=True) if mark is None}
+
+
+def _is_lost(score: float, now_s: int) -> bool:
+    return score < queue_order.WAITING and not 0 <= now_s - score < TAKEN_S
 
 
 async def hold(queue: ArqRedis, attempt: str) -> None:

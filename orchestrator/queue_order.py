@@ -5,7 +5,9 @@ jobs lie in consecutive rounds, the first of them in the round that is being ser
 job of each other user (start-time fair queueing with equal costs). No clock is read: there is none to lie about.
 
 Where both classes wait, one of BACKGROUND_TURN turns is the background's. A job that is taken out stays in the sorted
-set until it ends, as arq needs it, with the score TAKEN. Redis keys, which expire EXPIRES_S after the last job:
+set until it ends, as arq needs it, with the time in seconds as its score.
+
+Redis keys, which expire EXPIRES_S after the last job:
 `irisvue:line:{class}` has the round of each user's next job, `irisvue:round:{class}` the round that is being served,
 `irisvue:arrivals` counts jobs, `irisvue:shared_turns` the turns since the background had one. Redis may lose them all:
 the rounds begin anew.
@@ -17,7 +19,7 @@ from redis.asyncio import Redis
 
 CLASSES = ("interactive", "background")
 BACKGROUND_TURN = 10
-TAKEN, WAITING = 1, 2**51  # the score of a job that was taken out; the lowest of one that waits
+WAITING = 2**51  # the lowest score of a job that waits; of one that was taken out it is Redis's time, in seconds
 EXPIRES_S = 7 * 24 * 3600
 
 _SHARED_KEYS = ("irisvue:arrivals", "irisvue:shared_turns")
@@ -25,7 +27,7 @@ _CLASS_KEYS = tuple(f"irisvue:{key}:{name}" for name in CLASSES for key in ("lin
 
 # A band of scores for each class; below the first, jobs that are taken. All fits into the 53 bits of a double.
 _BANDS = f"""
-local BAND, ROUND, TAKEN, SHARE, EXPIRES = {WAITING}, 2^22, {TAKEN}, {BACKGROUND_TURN}, {EXPIRES_S}
+local BAND, ROUND, SHARE, EXPIRES = {WAITING}, 2^22, {BACKGROUND_TURN}, {EXPIRES_S}
 local function text(number) return string.format('%.0f', number) end
 local function first(class)
   local range = {{text(class * BAND), '(' .. text((class + 1) * BAND)}}
@@ -86,7 +88,7 @@ for n = 1, tonumber(ARGV[1]) do
   local served = KEYS[3 + 2 * class]
   local round = math.floor((tonumber(chosen[2]) - class * BAND) / ROUND)
   redis.call('SET', served, text(math.max(round, tonumber(redis.call('GET', served) or 0))), 'EX', EXPIRES)
-  redis.call('ZADD', KEYS[1], TAKEN, chosen[1])
+  redis.call('ZADD', KEYS[1], redis.call('TIME')[1], chosen[1])
   names[n] = chosen[1]
 end
 return names
@@ -102,7 +104,7 @@ local interactive, background = count(BAND, '(' .. text(2 * BAND)), count(2 * BA
 local shared = tonumber(redis.call('GET', KEYS[3]) or 0)
 local places = {}
 for n, name in ipairs(ARGV) do
-  local score = tonumber(redis.call('ZSCORE', KEYS[1], name) or TAKEN)
+  local score = tonumber(redis.call('ZSCORE', KEYS[1], name) or 0)
   local place = 0
   if score >= 2 * BAND then
     place = count(2 * BAND, text(score))

@@ -193,6 +193,9 @@ def test_an_attempt_enters_once_and_is_lost_when_it_is_taken_or_gone(line: Line)
     assert line.run(queue.lost(line.redis, names)) == set()
     line.run(queue.forget(line.redis, gone.name))
     assert line.take() == [waiting]
+    assert line.run(queue.lost(line.redis, names)) == {gone.name}, "a worker may be about to begin"
+    long_ago = line.run(line.redis.time())[0] - queue.TAKEN_S
+    line.run(line.redis.zadd(queue.QUEUE, {waiting.name: long_ago}))
     assert line.run(queue.lost(line.redis, names)) == {waiting.name, gone.name}
     line.run(queue.hold(line.redis, waiting.name))
     assert line.run(queue.lost(line.redis, names)) == {gone.name}
