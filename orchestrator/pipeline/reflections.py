@@ -74,14 +74,16 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
     inside_limbus = depth > LIMBUS_RIM * circle.radius
     clear = iris & ~pupil & (_fade_out(reflections, rim_px) == 0)
     median = medians_by_radius(photo, clear, circle)
-    if median is not None:
-        reflections |= _halo(
-            _large_scale(photo - median, circle), reflections, clear & inside_limbus, inside_limbus & ~pupil, circle
-        )
+    above = None if median is None else photo - median
+    light = None if above is None else _large_scale(above, circle)
+    if light is not None:
+        reflections |= _halo(light, reflections, clear & inside_limbus, inside_limbus & ~pupil, circle)
     alpha = _fade_out(reflections, rim_px)
     with_rims = alpha > 0
     on_iris, clear = reflections & ~pupil, iris & ~pupil & ~with_rims
-    subtracted, translucent = _subtract_light(photo, median, on_iris, clear, inside_limbus, circle)
+    subtracted, translucent = photo, np.zeros_like(on_iris)
+    if median is not None and above is not None and light is not None and on_iris.any():
+        subtracted, translucent = _subtract_light(photo, median, above, light, on_iris, clear, inside_limbus, circle)
     window = _bounding_box(with_rims & iris)
     kept = np.where(translucent, 1.0 - _fade_out(on_iris & ~translucent, rim_px), 0.0)[..., None]
     unknown = (with_rims & (kept[..., 0] < 1)) | ~iris | pupil
@@ -155,7 +157,9 @@ def _halo(
 
 def _subtract_light(
     photo: Pixels,
-    median: NDArray[np.float32] | None,
+    median: NDArray[np.float32],
+    above: NDArray[np.float32],
+    light: NDArray[np.float32],
     reflections: Mask,
     clear: Mask,
     inside_limbus: Mask,
@@ -167,8 +171,10 @@ def _subtract_light(
 
     Args:
         photo: (H, W, 3) uint8 sRGB.
-        median: (H, W, 3), the clear iris's colour at each pixel's radius; None where nothing is clear.
-        reflections: (H, W) bool, outside the pupil.
+        median: (H, W, 3), the clear iris's colour at each pixel's radius.
+        above: (H, W, 3), the photo without the median.
+        light: (H, W), `above` on a large scale; see `_large_scale`.
+        reflections: (H, W) bool, outside the pupil, not empty.
         clear: (H, W) bool, the iris without reflections.
         inside_limbus: (H, W) bool, far enough from the outline that no sclera shows through.
         circle: of the iris.
@@ -176,19 +182,19 @@ def _subtract_light(
     Returns:
         The photo with the light subtracted, and the translucent part of the reflections.
     """
-    if median is None:
-        return photo, np.zeros_like(reflections)
-    above = photo - median
-    light = _large_scale(above, circle)
     opaque = (light > OPAQUE) & reflections & inside_limbus
     translucent = np.asarray(reflections & (_distance_to(opaque) > OPAQUE_RIM * circle.radius), bool)
     sigma_px = TRANSLUCENT_SIGMA * circle.radius
-    depth = cv2.distanceTransform(reflections.astype(np.uint8), cv2.DIST_L2, 5)[..., None]
-    beyond = np.maximum(_local_mean(above, clear & inside_limbus, sigma_px), 0)
+    window = _bounding_box(reflections)
+    depth = cv2.distanceTransform(reflections.astype(np.uint8), cv2.DIST_L2, 5)[window][..., None]
+    beyond = np.maximum(_local_mean(above, clear & inside_limbus, sigma_px)[window], 0)
     beyond = beyond * np.exp(depth / (-BORDER * circle.radius))
-    added = np.maximum(_local_mean(above, translucent & inside_limbus, sigma_px) - beyond, 0) * translucent[..., None]
-    added = np.minimum(added, np.maximum(photo - DARKEST * median, 0))  # no dark fringe where a reflected sky ends
-    return np.clip(photo - added + 0.5, 0, 255).astype(np.uint8), translucent
+    mean = _local_mean(above, translucent & inside_limbus, sigma_px)[window]
+    added = np.maximum(mean - beyond, 0) * translucent[window][..., None]
+    part, subtracted = photo[window], photo.copy()
+    added = np.minimum(added, np.maximum(part - DARKEST * median[window], 0))  # no dark fringe where a sky ends
+    subtracted[window] = np.clip(part - added + 0.5, 0, 255).astype(np.uint8)
+    return subtracted, translucent
 
 
 def _local_mean(values: NDArray[np.float32], mask: Mask, sigma_px: float) -> NDArray[np.float32]:
