@@ -9,12 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import measures, models
+from benchmarks import measures, models, waits
 from benchmarks.bench import machine
 from benchmarks.report import write
 from orchestrator.config import ROOT
 
-MEASURES = measures.MEASURES | models.MEASURES
+MEASURES = measures.MEASURES | models.MEASURES | {"waits_s": waits.waits_by_class}
 RESULTS = Path(__file__).parent / "results.json"
 
 
