@@ -23,8 +23,9 @@ class Outcome:
 def read_manifest(path: Path) -> dict[str, list[str]]:
     """The groups of each photo, by its file name.
 
-    Columns `file`; `groups`, separated by ";", or else `kind`; and optionally `hard`, True or False. A photo of kind
-    negative or of group "no eye" should be refused. Hard photos make a group of their own and count in no other.
+    Columns `file`; `groups`, separated by ";", or else `kind`; and optionally `hard`, True or False. A group may say
+    what kind it is of, as "skin: dark". A photo of kind negative or of group "no eye" should be refused. Hard photos
+    make a group of their own and count in no other.
     """
     groups = {}
     with path.open(newline="", encoding="utf-8") as file:
@@ -46,6 +47,25 @@ def group_table(outcomes: list[Outcome], groups: dict[str, list[str]]) -> Table:
         if members:
             table.add_row(group, *(_cell([o for o in members if o.turn == turn]) for turn in turns))
     return table
+
+
+def gaps(outcomes: list[Outcome], groups: dict[str, list[str]]) -> list[str]:
+    """For each kind of group ("skin" of "skin: dark"), the groups' mean IoU, and how far the worst is behind.
+
+    Only of photos that were not turned. A group without a truth says nothing.
+    """
+    members: dict[str, dict[str, list[float]]] = {}
+    for outcome in outcomes:
+        for group in groups.get(outcome.name, []):
+            kind, colon, name = group.partition(": ")
+            if colon and outcome.iou is not None and outcome.turn == 0:
+                members.setdefault(kind, {}).setdefault(name, []).append(outcome.iou)
+    lines = []
+    for kind, named in sorted(members.items()):
+        means = {name: float(np.mean(ious)) for name, ious in named.items()}
+        listed = ", ".join(f"{name} {means[name]:.3f} ({len(named[name])})" for name in sorted(means))
+        lines.append(f"{kind}: {listed}; the worst {max(means.values()) - min(means.values()):.3f} behind the best")
+    return lines
 
 
 def _cell(outcomes: list[Outcome]) -> str:

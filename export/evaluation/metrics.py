@@ -42,3 +42,15 @@ def roc_area(score: NDArray[np.float64], good: Mask) -> float:
     """How often a good one scores above a bad one (ties count half): the area under the ROC curve; NaN without both."""
     above, below = score[good][:, None], score[~good][None]
     return float(((above > below) + 0.5 * (above == below)).mean()) if above.size and below.size else float("nan")
+
+
+def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Spearman's, −1 to 1, of two (N,) arrays; equal values share their mean rank; NaN where one does not vary."""
+    ranks = [_ranks(values) - (len(values) - 1) / 2 for values in (first, second)]
+    norm = np.sqrt(np.prod([np.square(r).sum() for r in ranks]))
+    return float((ranks[0] * ranks[1]).sum() / norm) if norm else float("nan")
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    below = (values[None] < values[:, None]).sum(axis=1)
+    return np.asarray(below + ((values[None] == values[:, None]).sum(axis=1) - 1) / 2, np.float64)

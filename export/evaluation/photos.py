@@ -11,7 +11,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from export.evaluation.groups import Outcome, group_table, read_manifest
+from export.evaluation.finish import Finish, finish_of, summary_of
+from export.evaluation.groups import Outcome, gaps, group_table, read_manifest
 from export.evaluation.metrics import iou, roc_area
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.onnx import OnnxInfer
@@ -30,7 +31,8 @@ class Row:
     """What became of one photo.
 
     `turn` is how many quarter turns it was given, counter-clockwise. `presence` is that of the whole frame. `masks` is
-    None where the photo was refused, and `error` is then the API's error code. `iou` is None without a truth.
+    None where the photo was refused, and `error` is then the API's error code. `iou` is None without a truth. `finish`
+    is known of upright photos that were not refused.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Row:
     error: str
     iou: float | None
     seconds: float
+    finish: Finish | None
 
     @property
     def confidence(self) -> float:
@@ -75,14 +78,18 @@ def evaluate_photos(
     console = Console()
     console.print(_table(rows))
     if manifest:
-        outcomes = [Outcome(row.name, row.turn, row.masks is None, row.iou) for row in rows]
-        console.print(group_table(outcomes, read_manifest(manifest)))
+        outcomes, groups = [Outcome(r.name, r.turn, r.masks is None, r.iou) for r in rows], read_manifest(manifest)
+        console.print(group_table(outcomes, groups))
+        for line in gaps(outcomes, groups):
+            console.print(line)
     scored = [row for row in rows if row.iou is not None]
     if scored:
         ious = np.array([row.iou for row in scored])
         console.print(f"mean IoU {ious.mean():.3f}, lowest {ious.min():.3f}, spread {ious.std():.3f}, of {len(ious)}")
         area = roc_area(np.array([row.confidence for row in scored]), ious >= GOOD_IOU)
         console.print(f"confidence, IoU ≥ {GOOD_IOU} against the rest: area under the ROC curve {area:.3f}")
+    for line in summary_of([(row.finish, row.iou) for row in rows if row.finish]):
+        console.print(line)
     return rows
 
 
@@ -97,14 +104,15 @@ async def _evaluate(path: Path, turn: int, infer: OnnxInfer, truths: Path | None
         masks = await segment(photo, infer)
     except IrisvueError as error:
         seconds = time.perf_counter() - started
-        return Row(path.name, turn, presence, None, error.code, None if truth is None else 0.0, seconds)
+        return Row(path.name, turn, presence, None, error.code, None if truth is None else 0.0, seconds, None)
     seconds = time.perf_counter() - started
     if out:
         out.mkdir(parents=True, exist_ok=True)
         name = f"{path.stem}.png" if turn == 0 else f"{path.stem}-{turn * 90}.png"
         cv2.imwrite(str(out / name), _overlay(photo, masks.iris)[..., ::-1])
     score = None if truth is None else iou(masks.iris, np.rot90(truth, turn))
-    return Row(path.name, turn, presence, masks, "", score, seconds)
+    figures = finish_of(photo, masks) if turn == 0 else None
+    return Row(path.name, turn, presence, masks, "", score, seconds, figures)
 
 
 def _truth(path: Path, photo: Pixels) -> Mask | None:
@@ -123,12 +131,13 @@ def _overlay(photo: Pixels, mask: Mask) -> Pixels:
 
 def _table(rows: list[Row]) -> Table:
     """`presence` is that of the whole frame → that of the last, closest look."""
-    table = Table("photo", "presence", "confidence", "iris", "IoU", "ms")
+    table = Table("photo", "presence", "confidence", "iris", "IoU", "quality", "ms")
     for row in rows:
         iris = f"r {row.masks.circle.radius:.0f} px" if row.masks else row.error
         closer = f" → {row.masks.presence:.2f}" if row.masks else ""
         score = "" if row.iou is None else f"{row.iou:.3f}"
         name = row.name if row.turn == 0 else f"{row.name} {row.turn * 90}°"
         presence, milliseconds = f"{row.presence:.2f}{closer}", f"{row.seconds * 1000:.0f}"
-        table.add_row(name, presence, f"{row.confidence:.2f}", iris, score, milliseconds)
+        quality = f"{row.finish.quality:.2f}" if row.finish else ""
+        table.add_row(name, presence, f"{row.confidence:.2f}", iris, score, quality, milliseconds)
     return table

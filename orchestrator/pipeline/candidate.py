@@ -15,7 +15,7 @@ class Candidate:
     """A place that may be an eye: the square looked at, what was seen in it, and the circle of its disc.
 
     `circle` is in the look's pixels, `circle_on_photo` in the photo's. `turn`: quarter turns, counter-clockwise, after
-    which the eye stands upright.
+    which the eye stands upright. `edge`, 0–1: how clear an edge the photo has along the outline, see `Edges`.
     """
 
     square: Square
@@ -23,11 +23,17 @@ class Candidate:
     circle: Circle
     circle_on_photo: Circle
     turn: int = 0
+    edge: float = 1.0
 
     @property
     def confidence(self) -> float:
         """0–1: how likely this is an open eye, and how far the outline can be trusted."""
         return self.look.presence * outline_clarity(self.look.disc) * self.circle.mask_share
+
+    @property
+    def standing(self) -> float:
+        """0–1: which of several candidates to believe: a confident one whose outline can be seen in the photo."""
+        return self.confidence * self.edge
 
     @property
     def beside_sclera(self) -> float:

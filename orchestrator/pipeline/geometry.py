@@ -1,6 +1,6 @@
 """Squares cut out of a photo for a network and pasted back, and the circle that a mask's outline follows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -94,6 +94,12 @@ def around(circle: Circle, diameters: float) -> Square:
     half = circle.radius * diameters
     side = max(round(2 * half), 1)
     return Square(float(np.floor(circle.x - half)), float(np.floor(circle.y - half)), side)
+
+
+def on_photo(circle: Circle, square: Square, side_px: int) -> Circle:
+    """The circle, seen in `square` at `side_px`, in the photo's pixels."""
+    scale = square.side / side_px
+    return replace(circle, x=square.x + circle.x * scale, y=square.y + circle.y * scale, radius=circle.radius * scale)
 
 
 def largest_piece(mask: Mask) -> Mask:

@@ -46,17 +46,22 @@ def fit_outline(disc: ProbabilityMap, circle: Circle, frame: Frame) -> Outline:
         frame: of the photo, on the map's grid; what is beyond is no iris.
     """
     middle, points = _trace(disc, circle)
-    on_edge = _beyond_frame(points, frame) > -1.0
-    limbus = Limbus.fit(points, on_edge, circle)
-    curves: list[Limbus | Lid] = [limbus, *_lids(points, limbus, middle, on_edge)]
-
-    def beyond(where: Points) -> Values:
-        return np.asarray(np.maximum.reduce([curve.beyond(where) for curve in curves]))
-
+    beyond = fit_curves(points, middle, circle, frame)
     fitted = _around(middle, lambda where: np.maximum(beyond(where), _beyond_frame(where, frame)), circle.radius)
     if _agreement(fitted, Outline(points), disc.shape) >= MIN_AGREEMENT:
         return fitted
     return Outline(np.clip(_smoothed(points, middle), frame[:2], frame[2:]))
+
+
+def fit_curves(points: Points, middle: Values, circle: Circle, frame: Frame) -> Callable[[Points], Values]:
+    """How far points (N, 2) are beyond limbus and lids, in iris radii, by curves fitted to an outline's points (M, 2).
+
+    `middle` (2,) is inside the outline. Where the outline follows the photo's `frame` it is no limbus.
+    """
+    on_edge = _beyond_frame(points, frame) > -1.0
+    limbus = Limbus.fit(points, on_edge, circle)
+    curves: list[Limbus | Lid] = [limbus, *_lids(points, limbus, middle, on_edge)]
+    return lambda where: np.asarray(np.maximum.reduce([curve.beyond(where) for curve in curves]))
 
 
 def largest_piece_of(probabilities: ProbabilityMap) -> ProbabilityMap:

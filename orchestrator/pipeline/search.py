@@ -7,13 +7,14 @@ import numpy as np
 
 from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.candidate import Candidate
-from orchestrator.pipeline.geometry import Circle, Square, around, enclosing_square, fit_circle, largest_piece
+from orchestrator.pipeline.edges import GRID_DIAMETERS, Edges
+from orchestrator.pipeline.geometry import Circle, Square, around, enclosing_square, fit_circle, largest_piece, on_photo
 from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.looks import ProbabilityMap, look, mean_look
 from orchestrator.pipeline.views import Tones, View
 
 UPRIGHT, TURNED = (0,), (1, 3, 2)  # quarter turns; a phone held flat is more often on its side than upside down
-LAST_IF_LIKELY = 2  # stage after which no other follows when a confidence is LIKELY
+LAST_IF_LIKELY = 2  # stage after which no other follows when a standing is LIKELY
 STAGES = ((0, UPRIGHT), (0, TURNED), (1, UPRIGHT), (2, UPRIGHT), (1, TURNED))  # level of the pyramid, turns
 FRAME_TONES = (Tones.PLAIN, Tones.STRETCHED)  # of first looks at the entire frame; further down only the last
 CONFIRM = ((2.3, Tones.STRETCHED, False), (2.3, Tones.PLAIN, True))  # side in iris diameters, tones, flipped
@@ -23,7 +24,6 @@ REFINE = (
     (1.8, Tones.PLAIN, True),
     (2.3, Tones.PLAIN, False),
 )
-FINAL_DIAMETERS = 2.0  # side of the grid of the refined look
 MAX_PIECES = 3  # of one look's disc
 MAX_CANDIDATES = 4  # of one stage that get a closer look
 MAX_FOLLOWED = 2  # of these that are refined
@@ -33,7 +33,7 @@ MIN_PRESENCE = 0.6  # presence that closer looks must show
 MAX_RADIUS_RATIO = 2.0  # between the iris in a closer look and the one seen from afar
 SETTLED = 0.04  # a circle that moved by less, in radii, needs no further look
 MAX_ROUNDS = 3
-SURE, LIKELY = 0.7, 0.6  # confidence with which the search ends; with which it does not go further down
+SURE, LIKELY = 0.7, 0.6  # standing with which the search ends; with which it does not go further down
 HINT_LEVELS = 4  # squares around a point that somebody said the eye is at
 NEAR = 1.5  # radii from that point to the middle of the iris, at most
 
@@ -43,7 +43,7 @@ Point = tuple[float, float]
 async def find_candidates(
     photo: Pixels, infer: Infer, at: Point | None = None
 ) -> AsyncIterator[tuple[int, list[Candidate]]]:
-    """What each stage found, the most confident first, by its number; a stage is only gone through when asked for.
+    """What each stage found, the best first, by its number; a stage is only gone through when asked for.
 
     With `at`, only squares around that point are looked at, and only an iris that it lies on or near is a candidate.
     """
@@ -90,14 +90,20 @@ async def _stage(
     ]
     plausible.sort(key=lambda candidate: -candidate.confidence)
     refined = [await _refine(photo, candidate, infer) for candidate in plausible[:MAX_FOLLOWED]]
-    return sorted(refined, key=lambda candidate: -candidate.confidence)
+    return sorted((_with_edge(photo, one) for one in refined), key=lambda candidate: -candidate.standing)
+
+
+def _with_edge(photo: Pixels, candidate: Candidate) -> Candidate:
+    disc = candidate.look.disc
+    edges = Edges(photo, candidate.square, len(disc))
+    return replace(candidate, edge=edges.along(largest_piece((disc > 0.5) & edges.inside)))
 
 
 async def _refine(photo: Pixels, candidate: Candidate, infer: Infer) -> Candidate:
     """Look again, centred on what was seen, until the circle stays where it is."""
     for _ in range(MAX_ROUNDS):
         before = candidate.circle_on_photo
-        closer = await _look_closer(photo, [(before, candidate.turn)], REFINE, FINAL_DIAMETERS, infer)
+        closer = await _look_closer(photo, [(before, candidate.turn)], REFINE, GRID_DIAMETERS, infer)
         if not closer:
             break
         candidate, after = closer[0], closer[0].circle_on_photo
@@ -125,7 +131,7 @@ async def _look_closer(
         square = around(circle, diameters)
         seen = mean_look(looks[part], [square for square, _ in wanted[part]], square)
         if fitted := fit_circle(largest_piece(seen.disc > 0.5)):
-            candidates.append(Candidate(square, seen, fitted, _on_photo(fitted, square, infer.segment_px), turn))
+            candidates.append(Candidate(square, seen, fitted, on_photo(fitted, square, infer.segment_px), turn))
     return candidates
 
 
@@ -154,7 +160,7 @@ async def _likely_circles(
         if seen.presence >= MAYBE_PRESENT:
             for circle in _circles_of(seen.disc):
                 rank = seen.presence * circle.mask_share * circle.outline_share
-                ranked.append((rank, _on_photo(circle, square, infer.segment_px), view.turn))
+                ranked.append((rank, on_photo(circle, square, infer.segment_px), view.turn))
     ranked.sort(key=lambda entry: -entry[0])
     distinct: list[tuple[Circle, int]] = []
     for _, circle, turn in ranked:
@@ -172,9 +178,3 @@ def _circles_of(disc: ProbabilityMap) -> list[Circle]:
             circles.append(circle)
         remaining = remaining & ~piece
     return circles
-
-
-def _on_photo(circle: Circle, square: Square, side_px: int) -> Circle:
-    """The circle, seen in `square` at `side_px`, in the photo's pixels."""
-    scale = square.side / side_px
-    return replace(circle, x=square.x + circle.x * scale, y=square.y + circle.y * scale, radius=circle.radius * scale)

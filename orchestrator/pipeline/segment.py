@@ -9,6 +9,7 @@ from orchestrator.errors import IrisTooSmall
 from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.geometry import Circle, largest_piece
+from orchestrator.pipeline.hypotheses import read_outline
 from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.outline import Outline
 from orchestrator.pipeline.outline_fit import largest_piece_of, outline_on_photo
@@ -21,7 +22,7 @@ MIN_VISIBLE = 0.2  # share of the circle that can be seen
 MIN_MASK_SHARE, MIN_OUTLINE_SHARE = 0.8, 0.15  # see `Circle`
 MIN_CONFIDENCE = 0.3
 MIN_TURNED_CONFIDENCE, MIN_BESIDE_SCLERA = 0.4, 0.1  # three turns more are three chances more to see what is not there
-ALIKE = 0.8  # of the better one's confidence and of the larger one's radius: two eyes of one portrait
+ALIKE = 0.8  # of the better one's standing and of the larger one's radius: two eyes of one portrait
 MIN_REFLECTION = 0.2  # of the reflection map: recall and precision nearest to 0.9 and 0.8 on drawn eyes
 
 
@@ -66,28 +67,29 @@ async def segment(photo: Pixels, infer: Infer, at: Point | None = None) -> IrisM
     async for stage, candidates in find_candidates(photo, infer, at):
         seen += candidates
         irises = [candidate for candidate in seen if _is_an_iris(candidate)]
-        best = max((candidate.confidence for candidate in irises), default=0.0)
+        best = max((candidate.standing for candidate in irises), default=0.0)
         if best >= SURE or (best >= LIKELY and stage >= LAST_IF_LIKELY):
             break
     if not irises:
         raise await asyncio.to_thread(reason, photo, seen)
     eyes = _equally_good(irises)
-    return await _masks_of(photo, max(eyes, key=lambda eye: eye.circle_on_photo.radius), len(eyes))
+    eye = max(eyes, key=lambda eye: eye.circle_on_photo.radius)
+    return await _masks_of(photo, await read_outline(photo, eye, infer), eye.confidence, len(eyes))
 
 
 def _equally_good(irises: list[Candidate]) -> list[Candidate]:
-    """The most confident candidate, and another eye beside it that is about as large and as clear; at most two."""
-    best, *others = sorted(irises, key=lambda candidate: -candidate.confidence)
+    """The best candidate, and another eye beside it that is about as large and as clear; at most two."""
+    best, *others = sorted(irises, key=lambda candidate: -candidate.standing)
     for other in others:
         circles = best.circle_on_photo, other.circle_on_photo
         radii = sorted(circle.radius for circle in circles)
-        alike = other.confidence >= ALIKE * best.confidence and radii[0] >= ALIKE * radii[1]
+        alike = other.standing >= ALIKE * best.standing and radii[0] >= ALIKE * radii[1]
         if alike and other.turn == best.turn and not circles[0].touches(circles[1]):
             return [best, other]
     return [best]
 
 
-async def _masks_of(photo: Pixels, candidate: Candidate, eyes_found: int) -> IrisMasks:
+async def _masks_of(photo: Pixels, candidate: Candidate, confidence: float, eyes_found: int) -> IrisMasks:
     """The masks of the last look, on the photo's grid. Raises IrisTooSmall."""
     look, square, circle = candidate.look, candidate.square, candidate.circle_on_photo
     reflection_map = (look.reflection + (0.5 - MIN_REFLECTION)).astype(np.float32)
@@ -100,7 +102,6 @@ async def _masks_of(photo: Pixels, candidate: Candidate, eyes_found: int) -> Iri
         raise IrisTooSmall
     pupil &= iris
     reflection &= iris
-    confidence = candidate.confidence
     return IrisMasks(iris, pupil, reflection, circle, look.presence, confidence, outline, candidate.turn, eyes_found)
 
 

@@ -11,7 +11,7 @@ from export.drawing import eyes
 from export.drawing.textures import draw_texture
 from export.evaluation.drawn_eyes import evaluate_drawn
 from export.evaluation.enhancer import evaluate_enhancer
-from export.evaluation.metrics import gmsd, iou, psnr, roc_area
+from export.evaluation.metrics import gmsd, iou, psnr, rank_correlation, roc_area
 from export.evaluation.photos import evaluate_photos
 from export.training.degrade import degrade, high_order, shrink
 from orchestrator.config import ROOT
@@ -33,7 +33,7 @@ def test_a_folder_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
             cv2.imwrite(str(tmp_path / "truth" / f"{name}.png"), np.uint8(255) * (drawn.iris | drawn.pupil))
     (tmp_path / "photos" / "notes.txt").write_text("no picture")
     (tmp_path / "groups.csv").write_text(
-        "file,groups,hard\neye.png,phone;brown,False\ncup.png,no eye,False\nother.png,phone,True\n"
+        "file,groups,hard\neye.png,phone;iris: brown,False\ncup.png,no eye,False\nother.png,phone,True\n"
     )
     evaluated = evaluate_photos(
         tmp_path / "photos", tmp_path / "truth", tmp_path / "out", REPOSITORY, tmp_path / "groups.csv", turns=(0, 1)
@@ -50,7 +50,10 @@ def test_a_folder_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     ]  # fmt: skip
     printed = capsys.readouterr().out
     assert "lowest 0.000" in printed and "ROC curve 1.000" in printed
-    assert re.search(r"brown +│ 0\.9\d\d, 0\.9\d \(1\); 0/1 refused +│ 0\.\d{3}", printed)
+    assert re.search(r"iris: brown +│ 0\.9\d\d, 0\.9\d \(1\); 0/1 refused +│ 0\.\d{3}", printed)
+    assert re.search(r"iris: brown 0\.9\d\d \(1\); the worst 0\.000 behind", printed)
+    assert re.search(r"outline within 0\.4% .*: 2 of 2", printed) and "rank correlation" in printed
+    assert eye.finish is not None and eye.finish.wobble < 0.004 and 0 < eye.finish.quality <= 1 and cup.finish is None
     assert re.search(r"no eye +│ 0\.000, 0\.00 \(1\); 1/1 refused", printed) and re.search(
         r"hard +│ 0/1 refused", printed
     )
@@ -97,6 +100,10 @@ def test_metrics() -> None:
     good = np.array([True, True, False])
     assert roc_area(np.array([0.9, 0.5, 0.5]), good) == 0.75
     assert np.isnan(roc_area(np.array([0.9]), np.array([True])))
+    rising, tied = np.array([1.0, 2.0, 5.0, 9.0]), np.array([3.0, 3.0, 3.0, 3.0])
+    assert rank_correlation(rising, rising**3) == 1.0 == -rank_correlation(rising, -rising)
+    assert np.isnan(rank_correlation(rising, tied))
+    assert rank_correlation(rising, np.array([1.0, 1.0, 2.0, 3.0])) == pytest.approx(0.9487, abs=1e-4)
 
 
 def test_textures_and_degradations_depend_on_the_seed_alone() -> None:

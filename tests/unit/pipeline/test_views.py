@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from orchestrator.pipeline.views import View, stretch
+from orchestrator.pipeline.views import Tones, View, stretch
 
 
 def dim_and_yellow() -> np.ndarray:
@@ -16,6 +16,13 @@ def test_stretched_tones_have_no_cast_and_use_the_entire_range() -> None:
     assert stretched.min() == 0 and stretched.max() == 255
     assert np.abs(np.diff(stretched.reshape(-1, 3).mean(0))).max() < 3
     assert stretched.mean() > 140, "the gamma lifts what is in shadow"
+
+
+def test_lifted_tones_give_the_light_up_and_red_ones_the_colour() -> None:
+    plain = dim_and_yellow()
+    lifted, red = (View(tones).show(plain) for tones in (Tones.LIFTED, Tones.RED))
+    assert (lifted[:, 52:] == 255).all() and lifted.mean() > stretch(plain).mean()
+    assert (red == stretch(plain)[..., :1]).all()
 
 
 def test_a_flat_picture_can_be_stretched() -> None:
