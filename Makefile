@@ -22,8 +22,8 @@ demo: .venv/installed  ## process one photo with the real system; PHOTO=path for
 # Only what is set on make's own command line: shells export variables with these names.
 option = $(if $(filter command,$(origin $1)),--$2 "$($1)")
 
-up: .venv/installed  ## run everything on this machine until Ctrl-C; PORT=8080 HOST=192.168.1.20
-	exec $(BIN)/irisvue up --inference $(INFERENCE) $(call option,PORT,port) $(call option,HOST,host)
+up: .venv/installed  ## run everything on this machine until Ctrl-C; PORT=8080 HOST=192.168.1.20 HTTPS=1
+	exec $(BIN)/irisvue up --inference $(INFERENCE) $(call option,PORT,port) $(call option,HOST,host) $(if $(filter command,$(origin HTTPS)),--https)
 
 test: .venv/installed-dev  ## run every test, against the real servers, in PROCESSES side by side (2)
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder

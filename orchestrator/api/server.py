@@ -2,6 +2,7 @@
 
 import re
 import socket
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -75,8 +76,8 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def serve(settings: Settings, host: str, port: int, certificate: Path | None = None, key: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; over https where there is a certificate with its key (PEM files)."""
     config = uvicorn.Config(
         create_app(settings),
         http=_Http,
@@ -88,5 +89,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=settings.keep_alive_s,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
     )
     _Server(config).run(sockets=[_listen(host, port)])

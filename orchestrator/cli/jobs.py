@@ -62,7 +62,7 @@ def jobs(
 
 
 async def _jobs(options: ServerOptions, selection: Selection, once: bool, cancel: bool, as_json: bool) -> None:
-    async with AsyncClient(*require_server(options)) as client:
+    async with require_server(options).client() as client:
         rows = await _select(client, selection)
         if cancel:
             await _cancel(client, rows.values())

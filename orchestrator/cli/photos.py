@@ -18,7 +18,7 @@ from rich.progress import Progress, TaskID
 from irisvue import AsyncClient, Job, JobFailed
 from irisvue import IrisvueError as ClientError
 from orchestrator.cli.options import DEFAULT_DATA, AsJson, DataFolder, Inference, Server, Token
-from orchestrator.cli.server_address import ServerOptions, find_server, running_stack
+from orchestrator.cli.server_address import RunningServer, ServerOptions, find_server, running_stack
 from orchestrator.cli.terminal import console, error_console, examples, photo_bars, run
 from orchestrator.config import InferenceBackend
 from orchestrator.embedded.stack import Options
@@ -90,10 +90,10 @@ async def _process(
 
 
 @asynccontextmanager
-async def _client(address: tuple[str, str] | None, inference: InferenceBackend) -> AsyncIterator[AsyncClient]:
-    """A client of the Irisvue at this address, or of one that is started for it."""
-    if address:
-        async with AsyncClient(*address) as client:
+async def _client(server: RunningServer | None, inference: InferenceBackend) -> AsyncIterator[AsyncClient]:
+    """A client of this Irisvue, or of one that is started for it."""
+    if server:
+        async with server.client() as client:
             async for _ in client.jobs():  # fail at once where the server does not answer or refuses the token
                 break
             yield client

@@ -31,7 +31,12 @@ PANEL = "For operators and developers"
 
 
 @app.command(rich_help_panel=PANEL)
-def api(host: str = "127.0.0.1", port: int = 8000) -> None:
+def api(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file for https; needs --key.", exists=True)] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.", exists=True)] = None,
+) -> None:
     """Run one API process (settings from IRISVUE_*)."""
     from orchestrator.api.server import serve
     from orchestrator.observability.tracing import configure_tracing
@@ -41,7 +46,7 @@ def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     configure_tracing(settings, "api")
     with exit_on_setup_error():
         asyncio.run(reach(settings))
-    serve(settings, host, port)
+    serve(settings, host, port, certificate, key)
 
 
 @app.command(rich_help_panel=PANEL)

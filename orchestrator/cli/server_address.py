@@ -8,12 +8,14 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from irisvue import AsyncClient
 from orchestrator.auth.tokens import MODELS_WRITE, make_token
 from orchestrator.cli.options import DEFAULT_DATA
 from orchestrator.cli.terminal import bar, print_note
 from orchestrator.config import Settings
 from orchestrator.config_check import read_settings
 from orchestrator.embedded import libpython
+from orchestrator.embedded.certificate import files_of
 from orchestrator.embedded.data_folder import is_running, read_address, read_secret, settings_of
 from orchestrator.embedded.stack import DEVELOPER, Options, Stack, open_stack
 from orchestrator.errors import SetupError
@@ -29,28 +31,42 @@ class ServerOptions:
     data: Path
 
 
-def find_server(options: ServerOptions) -> tuple[str, str] | None:
-    """Address and token: those given, or those of the stack that runs on the data folder. Raises SetupError."""
+@dataclass(frozen=True)
+class RunningServer:
+    """A running Irisvue: its address, a token, and who signed its certificate where that is the data folder's own."""
+
+    url: str
+    token: str
+    authority: Path | None = None
+
+    def client(self) -> AsyncClient:
+        """A client of it."""
+        return AsyncClient(self.url, self.token, verify=self.authority or True)
+
+
+def find_server(options: ServerOptions) -> RunningServer | None:
+    """The server that is named, or the stack that runs on the data folder. Raises SetupError."""
     if options.server:
         if not options.token:
             raise SetupError("--server needs --token (make one with: irisvue token --user UUID).")
-        return options.server, options.token
+        return RunningServer(options.server, options.token)
     if not is_running(options.data):
         return None
     address, key = read_address(options.data), read_secret(options.data, "jwt")
     if address is None or key is None:
         return None
-    return address, make_token(DEVELOPER, key, scope=MODELS_WRITE)
+    authority = files_of(options.data).authority if address.startswith("https:") else None
+    return RunningServer(address, make_token(DEVELOPER, key, scope=MODELS_WRITE), authority)
 
 
-def require_server(options: ServerOptions) -> tuple[str, str]:
+def require_server(options: ServerOptions) -> RunningServer:
     """As `find_server`, but raises SetupError where nothing runs."""
-    address = find_server(options)
-    if address is None:
+    server = find_server(options)
+    if server is None:
         raise SetupError(
             f"No Irisvue runs on {options.data}. Start one (irisvue up), or name one: --server URL --token T."
         )
-    return address
+    return server
 
 
 def settings_for(data: Path | None) -> Settings:

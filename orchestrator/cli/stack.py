@@ -18,6 +18,7 @@ from orchestrator.cli.server_address import running_stack
 from orchestrator.cli.terminal import console, examples, exit_on_setup_error, fail, photo_bars, print_json, run
 from orchestrator.config import InferenceBackend
 from orchestrator.config_check import typed_settings
+from orchestrator.embedded.certificate import files_of
 from orchestrator.embedded.data_folder import read_secret
 from orchestrator.embedded.stack import Options, Stack
 
@@ -59,7 +60,7 @@ async def _demo(photo: Path, out: Path, inference: InferenceBackend) -> int:
     epilog=examples(
         "irisvue up",
         "irisvue up --workers 2 --port 8080",
-        "irisvue up --host 192.168.1.20             then open the page on your phone",
+        "irisvue up --host 192.168.1.20 --https     then open the page on your phone",
     )
 )
 def up(
@@ -71,6 +72,9 @@ def up(
     ] = "127.0.0.1",
     workers: Annotated[int, typer.Option(help="Number of worker processes.", min=1, max=64)] = 1,
     inference: Inference = "triton",
+    https: Annotated[
+        bool, typer.Option("--https", help="Serve over https, with a certificate of the data folder's own.")
+    ] = False,
     triton: Annotated[
         str | None,
         typer.Option(
@@ -79,7 +83,7 @@ def up(
     ] = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
-    run(_up(Options(data, port, workers, inference, triton=triton, host=host)))
+    run(_up(Options(data, port, workers, inference, triton=triton, host=host, https=https)))
 
 
 async def _up(options: Options) -> None:
@@ -99,6 +103,9 @@ def _introduce(stack: Stack) -> None:
         "Token": stack.token,
         "Data": str(stack.folder),
     }
+    if stack.url.startswith("https:"):
+        files = files_of(stack.folder)
+        lines["Trust"] = f"{files.authority} (SHA-256 {files.fingerprint})"
     for name, value in lines.items():
         console.print(f"{name + ':':<7}{value}", soft_wrap=True, highlight=False)
     console.print(

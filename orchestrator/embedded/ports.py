@@ -59,9 +59,10 @@ def bind_error(host: str, port: int) -> OSError | None:
     return None
 
 
-def web_address(host: str, port: int) -> str:
+def web_address(host: str, port: int, *, https: bool = False) -> str:
     """The address of a server here, as browsers take it: an IPv6 address in brackets."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if https else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def wanted_or_free_port(host: str, wanted: int) -> int:

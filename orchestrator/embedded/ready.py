@@ -1,5 +1,6 @@
 """Whether the servers and processes of the stack answer yet."""
 
+import ssl
 from pathlib import Path
 
 import httpx
@@ -44,10 +45,11 @@ async def triton_ready(url: str) -> bool:
         await infer.aclose()
 
 
-async def http_ready(url: str) -> bool:
-    """Whether the API reports that it is ready."""
+async def http_ready(url: str, authority: Path | None = None) -> bool:
+    """Whether the API reports that it is ready; over https it is trusted by this authority."""
+    verify = ssl.create_default_context(cafile=authority) if authority else True
     try:
-        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=2, trust_env=False, verify=verify) as client:
             return (await client.get(f"{url}/health/ready")).status_code == 200
     except httpx.HTTPError:
         return False

@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 from orchestrator.auth.tokens import MODELS_WRITE, make_token
 from orchestrator.config import InferenceBackend
 from orchestrator.embedded import servers, triton_server
+from orchestrator.embedded.certificate import local_certificate
 from orchestrator.embedded.data_folder import hold_folder, own_repository, secret, write_address, write_settings
 from orchestrator.embedded.ports import HOST, free_port, is_loopback, wanted_or_free_port, web_address
 from orchestrator.embedded.supervisor import Processes, ProcessSpec, start_process, start_server
@@ -29,6 +30,7 @@ class Options:
     """The choices of `irisvue up`. `port` 0 takes a free one; without `repository` the folder gets its own copy.
 
     `host` is the address that the API listens on; the servers behind it stay on the loopback address.
+    `https` serves under a certificate that is made on first use (certificate.py).
     `triton` names servers that run elsewhere, as IRISVUE_TRITON_URL does; without it one is started on this machine.
     """
 
@@ -39,6 +41,7 @@ class Options:
     repository: Path | None = None
     triton: str | None = None
     host: str = HOST
+    https: bool = False
 
     @property
     def starts_triton(self) -> bool:
@@ -81,7 +84,7 @@ async def open_stack(options: Options, report: Report = ignore_report) -> AsyncI
     """
     async with hold_folder(options.folder) as folder:
         port = wanted_or_free_port(options.host, options.port)
-        url = web_address(options.host, port)
+        url = web_address(options.host, port, https=options.https)
         processes: Processes = {}
         try:
             env = await _start_servers(options, folder, url, processes, report)
@@ -198,9 +201,13 @@ async def _start_own_processes(
     workers = [f"worker-{number}" for number in range(1, options.workers + 1)]
     for name in ["api", *workers]:
         (logs / f"{name}.log").unlink(missing_ok=True)  # a worker is ready when the log of this run says so
-    argv = [*COMMAND, "api", "--host", options.host, "--port", port]
+    argv, authority = [*COMMAND, "api", "--host", options.host, "--port", port], None
+    if options.https:
+        files = local_certificate(folder, options.host)
+        argv += ["--certificate", str(files.certificate), "--key", str(files.key)]
+        authority = files.authority
     api = ProcessSpec("api", argv, logs / "api.log", env, int(port))
-    await start_process(api, partial(ready.http_ready, url), processes)
+    await start_process(api, partial(ready.http_ready, url, authority), processes)
     for name in workers:
         log, metrics_port = logs / f"{name}.log", free_port()
         metrics = {"IRISVUE_METRICS_HOST": HOST, "IRISVUE_METRICS_PORT": str(metrics_port)}
