@@ -66,6 +66,8 @@ class PageFiles(StaticFiles):
         """One file."""
         response = await super().get_response(path, scope)
         response.headers.update(self._headers)
+        if path == "sw.js":
+            response.headers["Service-Worker-Allowed"] = "../"  # it keeps the page, which is not under /web
         return response
 
 

@@ -1,91 +1,105 @@
 /** One photo in the gallery, with its newest job. */
 
+import { isPoor } from "./quality.js";
+import { t, timeOf } from "./words.js";
+
 const template = document.getElementById("card");
+const BUTTONS = ["process", "retake", "reprocess", "retry", "resume", "stop", "cancel", "remove"];
 const THUMBNAIL_PX = 480;
 
-/** Resolution and processing time as text. */
-export function factsOf(job) {
-  const ms = job.processing_time_ms;
-  const time = ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
-  return `${job.result_width} × ${job.result_height} px · made in ${time}`;
-}
-
 export class Card {
+  photo = null; // as the API returns it, once it is uploaded
+  entry = null; // of the outbox, until it has been accepted
+  job = null;
+  name = "";
+
   constructor(actions) {
     this.element = template.content.firstElementChild.cloneNode(true);
-    this.photoId = null;
-    this.job = null;
-    const on = (name, act) => (this.find(name).onclick = () => act(this));
-    on(".open", actions.open);
-    on(".look", actions.open);
-    on(".reprocess", actions.reprocess);
-    on(".cancel", actions.cancel);
-    on(".remove", actions.remove);
-    on(".retake", actions.retake);
-    this.find(".picture").onerror = (event) => (event.target.hidden = true); // such as a HEIC in a browser that can't show it
-    this.find(".picture").onload = (event) => (event.target.hidden = false);
+    this.element.card = this;
+    this.actions = actions;
+    for (const name of [...BUTTONS, "open"]) this.find(`.${name}`).onclick = () => actions[name](this);
+    const image = this.find(".picture");
+    image.onload = () => (image.hidden = false);
+    image.onerror = () => this.#lost();
   }
 
   find(selector) {
     return this.element.querySelector(selector);
   }
 
-  /** Show the words of a step, and the progress of the job (0–100). */
-  step(words, progress, state = "running") {
+  get state() {
+    return this.element.dataset.state;
+  }
+
+  /** Newest first; what is not uploaded yet comes before everything else. */
+  get order() {
+    return this.photo ? Date.parse(this.photo.created_at) : 1e15 + (this.entry?.chosen ?? 0);
+  }
+
+  /** Show a state with its words, its progress (0–100) and its buttons. */
+  show(state, words, { progress = 0, buttons = [], advice = null, code = null } = {}) {
     this.element.dataset.state = state;
-    this.find(".step").textContent = words;
-    this.find(".facts").hidden = state !== "completed";
-    this.find(".percent").textContent = state === "running" ? `${Math.round(progress)}%` : "";
     this.element.style.setProperty("--progress", progress);
-    this.buttons({ cancel: state === "running" && Boolean(this.job) });
+    if (this.find(".step").textContent !== words) this.find(".step").textContent = words;
+    this.find(".percent").textContent = state === "running" ? `${Math.round(progress)}%` : "";
+    this.find(".sent").hidden = state !== "uploading";
+    this.find(".sent").value = progress;
+    this.find(".advice").hidden = !advice;
+    this.find(".suggestion").textContent = advice ?? "";
+    this.find(".advice use").setAttribute("href", `#h-${code}`);
+    for (const name of BUTTONS) this.find(`.${name}`).hidden = !buttons.includes(name);
+    this.#describe();
+    this.actions.changed();
   }
 
-  /** Show a failure: what happened, and what to do about it. */
-  fail(message, suggestion, { retake = false, reprocess = false } = {}) {
-    this.step(message, 0, "failed");
-    this.find(".suggestion").textContent = suggestion ?? "";
-    this.find(".suggestion").hidden = !suggestion;
-    this.buttons({ retake, reprocess, remove: true });
-  }
-
-  buttons(visible) {
-    for (const name of ["look", "retake", "reprocess", "cancel", "remove"]) this.find(`.${name}`).hidden = !visible[name];
+  #describe() {
+    const moment = this.photo?.created_at ?? this.entry?.chosen;
+    const about = [this.name, moment && timeOf(moment)].filter(Boolean).join(" · ");
+    this.find(".about").textContent = about;
+    this.find(".open").disabled = this.state !== "completed" && !document.body.classList.contains("selecting");
+    this.find(".open").setAttribute("aria-label", `${this.find(".step").textContent}${about ? `, ${about}` : ""}`);
   }
 
   /** Show an event of the job's stream, or the job as the API returns it. */
   progress(job) {
-    const words = job.step ?? job.current_step;
-    this.find(".suggestion").hidden = true;
-    this.find(".open").disabled = job.status !== "completed";
     if (job.status === "failed") {
       const photoIsBad = job.error_type === "quality_issue";
-      this.fail(job.message ?? job.error_message, job.suggestion, { retake: photoIsBad, reprocess: !photoIsBad });
-    } else if (job.status === "cancelled") {
-      this.step("Cancelled", 0, "cancelled");
-      this.buttons({ reprocess: true, remove: true });
-    } else if (job.status === "completed") {
-      this.step("Your iris is ready", 100, "completed");
-      this.find(".facts").textContent = factsOf(job);
-      this.buttons({ look: true });
-    } else this.step(words, job.progress);
+      const buttons = [photoIsBad ? "retake" : "reprocess", "remove"];
+      this.show("failed", job.message ?? job.error_message, { buttons, advice: job.suggestion, code: photoIsBad ? job.error_code : null });
+    } else if (job.status === "cancelled") this.show("cancelled", t("Cancelled"), { buttons: ["reprocess", "remove"] });
+    else if (job.status === "completed") this.show("completed", isPoor(job) ? t("Ready, but little can be seen") : t("Your iris is ready"));
+    else this.show("running", job.step ?? job.current_step, { progress: job.progress, buttons: ["cancel"] });
   }
 
-  /** Show a picture by its URL. The previous one stays until the new one is decoded, so that the card does not go black. */
+  /** Show a picture by its URL. The previous one stays until the new one is decoded, and if it can't be. */
   async picture(url, alt) {
     const image = this.find(".picture");
     this.wanted = url;
     if (image.src && !image.hidden) {
       const next = new Image();
       next.src = url;
-      await next.decode().catch(() => undefined); // onerror handles one that can't be shown
+      const shown = await next.decode().then(() => true, () => false);
       if (this.wanted !== url) return;
+      if (!shown) return void this.#lost();
     }
     image.loading = "lazy";
     image.decoding = "async";
     image.alt = alt;
-    image.hidden = false;
     image.src = url;
-    this.find(".open").setAttribute("aria-label", alt);
+    image.hidden = false;
+  }
+
+  /** A picture is gone, its link has expired or this browser can't read it: get another link once, else show the photo. */
+  #lost() {
+    if (this.state === "completed" && this.renewed !== this.job.job_id) {
+      this.renewed = this.job.job_id;
+      return this.actions.renew(this);
+    }
+    const image = this.find(".picture"), photo = this.photo?.original_url;
+    if (!image.complete || image.naturalWidth) return undefined;
+    image.hidden = true;
+    if (photo && image.src !== photo) this.picture(photo, t("Your photo"));
+    return undefined;
   }
 
   /** Show a small copy of a photo that is still on this device. */
@@ -94,7 +108,8 @@ export class Card {
       const small = await createImageBitmap(photo, { resizeWidth: THUMBNAIL_PX, resizeQuality: "medium" });
       const canvas = new OffscreenCanvas(small.width, small.height);
       canvas.getContext("2d").drawImage(small, 0, 0);
-      this.picture(URL.createObjectURL(await canvas.convertToBlob({ type: "image/jpeg" })), "Your photo");
+      const copy = URL.createObjectURL(await canvas.convertToBlob({ type: "image/jpeg" }));
+      if (!this.wanted) this.picture(copy, t("Your photo"));
     } catch {
       // this browser can't read the format, though the service can: no picture until the result
     }

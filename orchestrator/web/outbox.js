@@ -9,20 +9,18 @@ const ready = new Promise((resolve, reject) => {
 ready.catch(() => undefined); // a private window may refuse; then photos are lost with the page
 
 async function run(mode, work) {
-  let store;
-  try {
-    store = (await ready).transaction("outbox", mode).objectStore("outbox");
-  } catch {
-    return undefined;
-  }
+  const store = (await ready).transaction("outbox", mode).objectStore("outbox");
   return new Promise((resolve, reject) => {
     const request = work(store);
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
+    store.transaction.oncomplete = () => resolve(request.result);
+    store.transaction.onabort = () => reject(store.transaction.error); // such as a full disk
   });
 }
 
-/** An entry is {key, photo: File, photoId?: string, chosen: number}. */
-export const put = (entry) => run("readwrite", (store) => store.put(entry)).catch(() => undefined);
-export const remove = (key) => run("readwrite", (store) => store.delete(key));
-export const all = async () => ((await run("readonly", (store) => store.getAll())) ?? []).sort((a, b) => a.chosen - b.chosen);
+/** An entry is {key, chosen: number, photo?: File, photoId?: string, process?: bool}. Returns whether it is kept. */
+export const put = (entry) => run("readwrite", (store) => store.put(entry)).then(() => true, () => false);
+export const remove = (key) => run("readwrite", (store) => store.delete(key)).catch(() => undefined);
+export const all = async () => {
+  const entries = await run("readonly", (store) => store.getAll()).catch(() => []);
+  return entries.sort((a, b) => a.chosen - b.chosen);
+};

@@ -1,6 +1,8 @@
 /** The user's token: it comes from the link's fragment, which no server sees, and is kept in this browser. */
 
 import { Irisvue } from "./irisvue/index.js";
+import { keep, kept } from "./kept.js";
+import { language, t } from "./words.js";
 
 const KEY = "irisvue-token";
 const dialog = document.getElementById("signin");
@@ -11,8 +13,8 @@ let signingIn = null; // one dialog, however many requests were refused
 function keepTokenOfLink() {
   const linkToken = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!linkToken) return;
-  localStorage.setItem(KEY, linkToken);
-  history.replaceState(null, "", location.pathname + location.search);
+  keep(KEY, linkToken);
+  history.replaceState(history.state, "", location.pathname + location.search);
 }
 
 /** Ask for a token; resolves when the user has entered one. */
@@ -21,7 +23,7 @@ export function signIn(words) {
   signingIn ??= new Promise((resolve) => {
     dialog.oncancel = (event) => event.preventDefault();
     dialog.onclose = () => {
-      localStorage.setItem(KEY, field.value.trim());
+      keep(KEY, field.value.trim());
       field.value = "";
       signingIn = null;
       resolve();
@@ -37,19 +39,34 @@ addEventListener("hashchange", () => {
   location.reload();
 });
 
-const token = () => localStorage.getItem(KEY) ?? "";
+const token = () => kept(KEY) ?? "";
 export const signedIn = () => Boolean(token());
-export const client = new Irisvue({ baseUrl: new URL(".", location.href).href, token, language: document.documentElement.lang });
+export const client = new Irisvue({ baseUrl: new URL("..", import.meta.url).href, token, language });
+
+/** Whether the token was good for a time that is over; one that was never good says nothing of the kind. */
+function hasExpired(words) {
+  try {
+    const claims = JSON.parse(atob(words.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
+    return claims.exp * 1000 < Date.now();
+  } catch {
+    return false;
+  }
+}
 
 /** Repeat `work` while its token is refused; asks for a new token unless another one has been kept meanwhile. */
-export async function withToken(work, words) {
+export async function withToken(work) {
   for (;;) {
     const used = token();
     try {
       return await work();
     } catch (error) {
       if (error.status !== 401) throw error;
-      if (token() === used) await signIn(`Your token is not valid any more. Paste a new one${words}`);
+      if (token() !== used) continue;
+      await signIn(
+        hasExpired(used)
+          ? t("Your token is not valid any more. Paste a new one; your pictures and what you were sending are still here.")
+          : t("This token doesn't work here. Paste another one; what you were sending is still here."),
+      );
     }
   }
 }

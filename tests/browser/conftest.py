@@ -5,17 +5,26 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
+from irisvue import Client
 from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Stack
+from orchestrator.pipeline.images import encode_jpeg
+from tests.conftest import drawn_eye
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 QUIET += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
+WEBCAM = ["--use-fake-device-for-media-stream"]
+WAIT_MS = 60_000
+HELD_MS = 15_000
+Held = Callable[[], AbstractContextManager[None]]
+AUTOMATIC = "try { localStorage['irisvue-automatic'] ??= 'on'; } catch { /* a page without storage */ }"
 
 
 @pytest.fixture
@@ -25,7 +34,7 @@ async def chromium() -> AsyncIterator[Browser]:
             pytest.fail("CI must have a Chromium.")
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium), and CHROMIUM names none")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *WEBCAM])
         yield browser
         await browser.close()
 
@@ -36,8 +45,25 @@ def address(stack: Stack) -> str:
     return f"{stack.url}/#token={make_token(uuid4(), stack.env['IRISVUE_JWT_SECRET'])}"
 
 
+@pytest.fixture(scope="session")
+def pictures(stack: Stack) -> str:
+    """The page's address, with the token of a user who has three finished pictures; tests leave them as they are."""
+    token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
+    with Client(stack.url, token) as client:
+        for seed in (492, 358, 210):
+            client.process(encode_jpeg(drawn_eye(seed).image))
+    return f"{stack.url}/#token={token}"
+
+
 @pytest.fixture
-def held(stack: Stack) -> Callable[[], AbstractContextManager[None]]:
+def photo(eye_jpeg: bytes, tmp_path: Path) -> Path:
+    path = tmp_path / "eye.jpg"
+    path.write_bytes(eye_jpeg)
+    return path
+
+
+@pytest.fixture
+def held(stack: Stack) -> Held:
     """Holds every job where it looks for the iris, so that a test in the middle of a job never comes too late."""
 
     @contextmanager
@@ -54,11 +80,12 @@ def held(stack: Stack) -> Callable[[], AbstractContextManager[None]]:
 
 @pytest.fixture
 async def page(chromium: Browser, address: str) -> AsyncIterator[Page]:
-    """The open page; a script error or a blocked resource fails the test."""
+    """The open page, which processes photos at once; a script error or a blocked resource fails the test."""
     context = await chromium.new_context(viewport={"width": 1200, "height": 820}, accept_downloads=True)
     opened, wrong = await context.new_page(), list[str]()
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
+    await opened.add_init_script(AUTOMATIC)
     await opened.goto(address)
     yield opened
     assert not wrong, wrong

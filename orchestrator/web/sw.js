@@ -1,0 +1,79 @@
+/**
+ * Keeps the page's own files, so that it opens without a connection: photos can then be chosen and wait in the outbox.
+ * The newest files come from the service whenever it answers; nothing of the API and no picture is ever kept here.
+ */
+
+const KEPT = "page";
+const HOME = self.registration.scope;
+const SHELL = [
+  "",
+  "web/app.js",
+  "web/camera.js",
+  "web/card.js",
+  "web/confirm.js",
+  "web/gallery.css",
+  "web/gallery.js",
+  "web/icon-192.png",
+  "web/icon.svg",
+  "web/irisvue/client.js",
+  "web/irisvue/errors.js",
+  "web/irisvue/index.js",
+  "web/irisvue/sse.js",
+  "web/irisvue/watch.js",
+  "web/kept.js",
+  "web/manifest.json",
+  "web/notify.js",
+  "web/outbox.js",
+  "web/quality.js",
+  "web/save.js",
+  "web/selection.js",
+  "web/sending.js",
+  "web/session.js",
+  "web/settings.js",
+  "web/style.css",
+  "web/viewer.css",
+  "web/viewer.js",
+  "web/words.js",
+  "web/words/de.json",
+  "web/words/fr.json",
+  "web/zip.js",
+  "web/zoom.js",
+];
+
+self.addEventListener("install", (event) => {
+  self.skipWaiting();
+  event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll(SHELL.map((path) => new Request(HOME + path, { cache: "reload" })))));
+});
+
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+self.addEventListener("fetch", (event) => {
+  const address = event.request.url.split(/[?#]/)[0];
+  const isPage = address === HOME || address.startsWith(`${HOME}web/`);
+  if (event.request.method === "GET" && isPage) event.respondWith(newest(event.request, address));
+});
+
+async function newest(request, address) {
+  const cache = await caches.open(KEPT);
+  try {
+    const answer = await fetch(request);
+    if (answer.ok) await cache.put(address, answer.clone());
+    return answer;
+  } catch (error) {
+    const kept = await cache.match(address);
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(show(event.notification.data.job));
+});
+
+async function show(job) {
+  const [page] = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  if (!page) return self.clients.openWindow(`${HOME}?job=${job}`);
+  page.postMessage({ open: job });
+  return page.focus();
+}
