@@ -61,7 +61,7 @@ async function open(card) {
 
 /** `detail` is natural or crisp; without it, it stays as it was. */
 async function reprocess(card, detail) {
-  const job = await client.reprocess(card.job.job_id, newKey(), undefined, detail);
+  const job = await client.reprocess(card.job.job_id, { detail });
   assignJob(card, job);
   card.progress(job);
 }

@@ -41,7 +41,7 @@ addEventListener("hashchange", () => {
 
 const token = () => kept(KEY) ?? "";
 export const signedIn = () => Boolean(token());
-export const client = new Irisvue({ baseUrl: new URL("..", import.meta.url).href, token, language });
+export const client = new Irisvue({ baseUrl: new URL("..", import.meta.url).href, token, language, retries: 0 });
 
 /** Whether the token was good for a time that is over; one that was never good says nothing of the kind. */
 function hasExpired(words) {

@@ -20,13 +20,20 @@ from orchestrator.embedded.stack import Stack
 from tests.clients.test_typescript import FOLDER as TYPESCRIPT
 from tests.clients.test_typescript import missing, npm, run
 
-MODULES = ["client", "errors", "index", "react", "schema", "sse", "watch"]
+MODULES = ["client", "errors", "index", "job", "react", "react-query", "requests", "schema", "sse", "upload", "watch"]
 TYPES_USED = """
 import { Irisvue, type ProgressMessage } from "irisvue-client";
-import { useJobProgress } from "irisvue-client/react";
+import { useJob, useJobProgress } from "irisvue-client/react";
+import { jobQuery } from "irisvue-client/react-query";
 
 const client = new Irisvue({ baseUrl: "http://127.0.0.1:8000", token: "" });
 export const uploaded: Promise<string> = client.uploadPhoto(new Uint8Array(1)).then((photo) => photo.id);
+export const address = (): string | undefined => {
+  const { job } = useJob(client, "1");
+  if (job?.status === "failed") return job.error_message.trim();
+  return job?.status === "completed" ? job.result_url.toUpperCase() : undefined;
+};
+export const cached = jobQuery(client, "1").queryKey;
 export const message = (): ProgressMessage | null => useJobProgress(client, null).message;
 // @ts-expect-error: what has no types would take this
 export const wrong: Promise<number> = client.getJob("").then((job) => job.status);
@@ -49,6 +56,8 @@ def npm_project(npm_tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """An npm project that has the client and nothing else."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    line = re.search(r"^npm install (\S+)$", (TYPESCRIPT / "README.md").read_text(), re.M)
+    assert line and Path(line[1]).name == npm_tarball.name and line[0] in (ROOT / "docs/apps.md").read_text()
     installed = run(["npm", "install", "--offline", "--no-audit", "--no-fund", str(npm_tarball)], folder)
     assert installed.returncode == 0, installed.stderr
     assert [path.name for path in (folder / "node_modules").glob("[!.]*")] == ["irisvue-client"]
@@ -83,7 +92,7 @@ def test_the_quick_start_of_the_npm_package_runs(npm_project: Path, stack: Stack
     readme = (npm_project / "node_modules/irisvue-client/README.md").read_text()
     first = re.search(r"```ts\n(.*?)```", readme, re.S)
     assert first
-    (npm_project / "quickstart.mjs").write_text(first[1])
+    (npm_project / "quickstart.mjs").write_text(first[1].replace(": number", "").replace(": string", ""))
     (npm_project / "eye.jpg").write_bytes(eye_jpeg)
     token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
     done = run(["node", "quickstart.mjs"], npm_project, IRISVUE_URL=stack.url, IRISVUE_TOKEN=token)
@@ -120,6 +129,8 @@ def client_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) ->
     versions = re.findall(r"^([a-z0-9.-]+==[^ ]+)(?: ;.*)? ", (ROOT / "requirements.lock").read_text(), re.M)
     (folder / "constraints.txt").write_text("\n".join(line for line in versions if "numpy" not in line))
     pip = [str(folder / "bin/python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    line = re.search(r"^pip install (\S+)$", (ROOT / "irisvue/README.md").read_text(), re.M)
+    assert line and Path(line[1]).name == wheel.name and line[0] in (ROOT / "docs/apps.md").read_text()
     installed = run([*pip, "-c", "constraints.txt", str(wheel)], folder)
     if installed.returncode and "No matching distribution" in installed.stderr and "CI" not in os.environ:
         missing("the packages of the Python client can't be fetched here")

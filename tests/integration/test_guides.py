@@ -29,6 +29,7 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 GUIDES = ["docs/apps.md", "docs/operators.md", "README.md"]
 LANGUAGES = {"sh", "python", "ts", "tsx", "js", "ini", "text"}
 CANT = {
+    "tests/clients/test_packages.py does, in an empty project",
     "it installs packages; .ci/run does too",
     "it needs a Docker engine",
     "it trains; tests/export runs the parts",
@@ -49,21 +50,26 @@ TSCONFIG = """{"extends": "../../tsconfig.json", "include": ["."],
 
 
 SHOWN = """// @vitest-environment happy-dom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { render, waitFor } from "@testing-library/react";
+import type { ComponentType } from "react";
 import { expect, test } from "vitest";
 import { Irisvue } from "../../src/index.js";
 import { eye, token, url } from "../live.js";
-import { Progress } from "./componentNUMBER.js";
+import * as module from "./componentNUMBER.js";
+
+const Component = (Object.values(module) as ComponentType<{ client: Irisvue; jobId: string }>[])[0]!;
 
 test("the component shows a job until it is done", async () => {
   const client = new Irisvue({ baseUrl: url, token });
   const photo = await client.uploadPhoto(await eye(), { onProgress: () => undefined });
   const { job_id } = await client.submit(photo.id);
-  const { container } = render(<Progress client={client} jobId={job_id} />);
+  const shown = <Component client={client} jobId={job_id} />;
+  const { container } = render(<QueryClientProvider client={new QueryClient()}>{shown}</QueryClientProvider>);
   const seen = new Set<string>();
   await waitFor(() => {
     seen.add(container.innerHTML);
-    expect(container.innerHTML).toMatch(/\\b100\\b[^0-9]*$/);
+    expect(container.innerHTML).toMatch(/\\b100\\b[^0-9]*$|Complete!/);
   }, { timeout: 60_000 });
   expect(seen.size).toBeGreaterThan(1);
 });
@@ -208,7 +214,7 @@ def test_typescript_blocks_are_sound_and_run(page: str, here: Path, env: dict[st
         program = "\n".join([*imports, prelude, body, "export {};"])
         (work / "guide.ts").write_text(program.replace('"irisvue-client"', '"../../src/index.js"'))
         for number, component in enumerate(blocks(page, "tsx")):
-            text = component.replace('"irisvue-client/react"', '"../../src/react.js"')
+            text = re.sub('"irisvue-client/(react|react-query)"', r'"../../src/\1.js"', component)
             (work / f"component{number}.tsx").write_text(text.replace('"irisvue-client"', '"../../src/index.js"'))
             (work / f"component{number}.test.tsx").write_text(SHOWN.replace("NUMBER", str(number)))
         (work / "tsconfig.json").write_text(TSCONFIG)

@@ -1,64 +1,53 @@
-import { cancelled, errorOf, IrisvueError, noAnswer } from "./errors.js";
+import { IrisvueError } from "./errors.js";
+import type { Job } from "./job.js";
+import { Requests, queryOf, type CallOptions } from "./requests.js";
 import type {
-  BatchResponse, DeviceResponse, EyePosition, JobList, JobResponse, JobStatus, JobStatusResponse, PhotoList, PhotoResponse,
-  ProgressMessage, SubmitRequest,
+  BatchResponse, DeliveryList, DeviceResponse, EyePosition, JobResponse, JobStatus, PhotoList, PhotoResponse, ProgressMessage,
+  SubmitRequest, WebhookRequest, WebhookResponse,
 } from "./schema.js";
-import { rest, watch, watchdog, type Source, type WatchOptions } from "./watch.js";
-
-export interface ClientOptions {
-  /** Where the API is, such as `https://iris.example.com`, without a path. */
-  baseUrl: string;
-  /** A bearer token, or a function that returns one. The function is called for each request, and once more after a 401. */
-  token: string | (() => string | Promise<string>);
-  /** The language of the words for people, as in Accept-Language: `de`, `fr-CH, de;q=0.8`. By default the browser's own, and English elsewhere. */
-  language?: string;
-}
-
-/** A file in React Native, which refers to files by URI. */
-export interface NativeFile {
-  uri: string;
-  name: string;
-  type: string;
-}
-
-export interface UploadOptions {
-  signal?: AbortSignal;
-  /** Called with the share sent so far, from 0 to 1. */
-  onProgress?: (share: number) => void;
-  /** Uploading the same bytes again with the same key returns the first photo. By default each call makes a new key. */
-  idempotencyKey?: string;
-  /** Called before each retry with the reason the last attempt failed. */
-  onRetry?: (error: IrisvueError) => void;
-  /**
-   * How long nothing may be heard of an upload before its connection is taken for dead and it is sent again: a minute
-   * since the last progress where there is `onProgress`, and otherwise two and a half minutes in all, because `fetch` tells
-   * of none and the server waits for two.
-   */
-  silentMs?: number;
-  /** How many times to retry when the connection breaks or the server is busy; 4 by default. */
-  retries?: number;
-}
+import { upload, type PhotoSource, type UploadOptions } from "./upload.js";
+import { watch, type Source, type WatchOptions } from "./watch.js";
 
 /** How much of the detail that the network adds: all of it, or less. */
 export type Detail = NonNullable<SubmitRequest["detail"]>;
 
-export type SubmitOptions = Omit<SubmitRequest, "photo_id"> & { idempotencyKey?: string };
+export type SubmitOptions = Omit<SubmitRequest, "photo_id"> & CallOptions;
+export type BatchOptions = { at?: EyePosition | null; detail?: Detail | null } & CallOptions;
+export type ReprocessOptions = { at?: EyePosition | null; detail?: Detail | null } & CallOptions;
+export type JobList = { jobs: Job[]; total: number; page: number; page_size: number };
+export type Picture = "result" | "mask" | "before" | "preview" | "original";
 
-const UPLOAD_PAUSE_MS = 1000;
-const SILENT_MS = 60_000;
-const IN_ALL_MS = 150_000;
+export interface ProcessOptions extends Omit<SubmitOptions, "idempotencyKey"> {
+  /** Called with the progress, 0 to 100, the step in words, and, once the job runs, its message. */
+  onProgress?: (progress: number, step: string, message?: ProgressMessage) => void;
+  /** See UploadOptions. */
+  signed?: boolean;
+}
+
+const UPLOAD_SHARE = 5; // of the progress that `process` reports
+const JOBS = "/api/v1/processing/jobs";
 const PHOTOS = "/api/v1/photos";
+const HOOKS = "/api/v1/webhooks";
 
 /** Irisvue's HTTP API. A call that fails throws IrisvueError, whose message can be shown to users. */
-export class Irisvue implements Source {
-  readonly baseUrl: string;
-  #token: ClientOptions["token"];
-  #language: Record<string, string>;
-
-  constructor(options: ClientOptions) {
-    this.baseUrl = options.baseUrl.replace(/\/+$/, "");
-    this.#token = options.token;
-    this.#language = options.language ? { "Accept-Language": options.language } : {};
+export class Irisvue extends Requests implements Source {
+  /**
+   * From the photo to the finished picture: upload, submit, follow.
+   *
+   * Returns the job when it has ended, whichever way: `status` says which.
+   */
+  async process(photo: PhotoSource, options: ProcessOptions = {}): Promise<Job> {
+    const { onProgress, signed, ...submitting } = options;
+    const call = pick(submitting);
+    onProgress?.(0, "Uploading...");
+    const uploading: UploadOptions = { ...call, onProgress: (share) => onProgress?.(UPLOAD_SHARE * share, "Uploading...") };
+    const { id } = await this.uploadPhoto(photo, signed ? { ...uploading, signed } : uploading);
+    const { job_id } = await this.submit(id, submitting);
+    const watching = call.signal ? { signal: call.signal } : {};
+    for await (const message of this.watchJob(job_id, watching)) {
+      onProgress?.(Math.max(message.progress, UPLOAD_SHARE), message.step, message);
+    }
+    return this.getJob(job_id, call);
   }
 
   /**
@@ -66,74 +55,105 @@ export class Irisvue implements Source {
    *
    * Takes a Blob or File, or the bytes, such as Node's `readFile` returns. React Native can't make a Blob of bytes: pass a NativeFile.
    */
-  async uploadPhoto(photo: Blob | Uint8Array | ArrayBuffer | NativeFile, options: UploadOptions = {}): Promise<PhotoResponse> {
-    const form = formOf(photo);
-    const key = options.idempotencyKey ?? newKey();
-    for (let left = options.retries ?? 4; ; left -= 1) {
-      try {
-        return JSON.parse(await this.#send(form, key, options)) as PhotoResponse;
-      } catch (error) {
-        if (!(error instanceof IrisvueError) || !error.retryable || left <= 0 || options.signal?.aborted) throw error;
-        options.onRetry?.(error);
-        await rest((error.retryAfter ?? 0) * 1000 || UPLOAD_PAUSE_MS * (0.5 + Math.random()), options.signal);
-      }
-    }
+  async uploadPhoto(photo: PhotoSource, options: UploadOptions = {}): Promise<PhotoResponse> {
+    const signal = options.signal ? { signal: options.signal } : {};
+    const to = {
+      baseUrl: this.baseUrl,
+      renewable: this.renewable,
+      auth: () => this.auth(),
+      begin: (body: object, idempotencyKey: string) => this.post<never>(`${PHOTOS}/uploads`, body, { idempotencyKey, ...signal }),
+      complete: (id: string) => this.post<PhotoResponse>(`${PHOTOS}/${id}/complete`, undefined, signal),
+    };
+    return upload(to, photo, options);
   }
 
   /** Start processing a photo. */
   async submit(photoId: string, options: SubmitOptions = {}): Promise<JobResponse> {
-    const { idempotencyKey, ...more } = options;
-    return this.#post("/api/v1/processing/submit", { photo_id: photoId, ...more }, idempotencyKey);
+    return this.post("/api/v1/processing/submit", { photo_id: photoId, ...without(options) }, pick(options));
   }
 
   /** Start processing one to ten photos: either all of them or none. `at` says where the eye is in each of them. */
-  async submitBatch(photoIds: string[], idempotencyKey?: string, at?: EyePosition, detail?: Detail): Promise<JobResponse[]> {
-    const path = "/api/v1/processing/batch";
-    return (await this.#post<BatchResponse>(path, { photo_ids: photoIds, at, detail }, idempotencyKey)).jobs;
+  async submitBatch(photoIds: string[], options: BatchOptions = {}): Promise<JobResponse[]> {
+    const body = { photo_ids: photoIds, ...without(options) };
+    return (await this.post<BatchResponse>("/api/v1/processing/batch", body, pick(options))).jobs;
   }
 
   /** A job's status and, once it is completed, its result. */
-  async getJob(jobId: string): Promise<JobStatusResponse> {
-    return this.#json(`/api/v1/processing/jobs/${jobId}`);
+  async getJob(jobId: string, options: CallOptions = {}): Promise<Job> {
+    return this.get(`${JOBS}/${jobId}`, options);
   }
 
   /** The caller's jobs, newest first. */
-  async listJobs(query: { page?: number; page_size?: number; status?: JobStatus; photo_id?: string } = {}): Promise<JobList> {
-    return this.#json(`/api/v1/processing/jobs${queryOf(query)}`);
+  async listJobs(
+    query: { page?: number; page_size?: number; status?: JobStatus; photo_id?: string } = {},
+    options: CallOptions = {},
+  ): Promise<JobList> {
+    return this.get(`${JOBS}${queryOf(query)}`, options);
   }
 
   /** Start a new job for the same photo. `at` says where the eye is; what is left out stays as it was. */
-  async reprocess(jobId: string, idempotencyKey?: string, at?: EyePosition, detail?: Detail): Promise<JobResponse> {
-    return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, { at, detail }, idempotencyKey);
+  async reprocess(jobId: string, options: ReprocessOptions = {}): Promise<JobResponse> {
+    const body = without(options);
+    return this.post(`${JOBS}/${jobId}/reprocess`, Object.keys(body).length ? body : undefined, pick(options));
   }
 
   /** Stop a job that has not finished. */
-  async cancel(jobId: string): Promise<JobStatusResponse> {
-    return this.#post(`/api/v1/processing/jobs/${jobId}/cancel`);
+  async cancel(jobId: string, options: CallOptions = {}): Promise<Job> {
+    return this.post(`${JOBS}/${jobId}/cancel`, undefined, { retries: 0, ...options });
+  }
+
+  /** One of a job's pictures. Throws IrisvueError with the code `not_found` where the job doesn't have it. */
+  async download(job: Pick<Job, "job_id">, picture: Picture = "result", options: CallOptions = {}): Promise<Blob> {
+    const url = (await this.getJob(job.job_id, options))[`${picture}_url`]; // the address it came with may have run out
+    if (!url) throw new IrisvueError(`This job has no picture of this kind: ${picture}.`, 404, "not_found");
+    return this.fetchSigned(url, options);
   }
 
   /** The caller's photos, newest first. */
-  async listPhotos(query: { page?: number; page_size?: number } = {}): Promise<PhotoList> {
-    return this.#json(`/api/v1/photos${queryOf(query)}`);
+  async listPhotos(query: { page?: number; page_size?: number } = {}, options: CallOptions = {}): Promise<PhotoList> {
+    return this.get(`${PHOTOS}${queryOf(query)}`, options);
   }
 
-  async getPhoto(photoId: string): Promise<PhotoResponse> {
-    return this.#json(`/api/v1/photos/${photoId}`);
+  async getPhoto(photoId: string, options: CallOptions = {}): Promise<PhotoResponse> {
+    return this.get(`${PHOTOS}/${photoId}`, options);
   }
 
   /** Delete a photo and everything made from it. */
-  async deletePhoto(photoId: string): Promise<void> {
-    await this.request(`/api/v1/photos/${photoId}`, { method: "DELETE" });
+  async deletePhoto(photoId: string, options: CallOptions = {}): Promise<void> {
+    await this.delete(`${PHOTOS}/${photoId}`, options);
   }
 
   /** Register this device for push notifications by its Firebase token. Call it each time the app starts. */
-  async registerDevice(token: string, platform: "android" | "ios" | "web"): Promise<DeviceResponse> {
-    return this.#post("/api/v1/devices", { token, platform });
+  async registerDevice(token: string, platform: "android" | "ios" | "web", options: CallOptions = {}): Promise<DeviceResponse> {
+    return this.post("/api/v1/devices", { token, platform }, options);
   }
 
   /** Stop push notifications to a device, for example when its user signs out. */
-  async removeDevice(deviceId: string): Promise<void> {
-    await this.request(`/api/v1/devices/${deviceId}`, { method: "DELETE" });
+  async removeDevice(deviceId: string, options: CallOptions = {}): Promise<void> {
+    await this.delete(`/api/v1/devices/${deviceId}`, options);
+  }
+
+  /** Be told at `url` when jobs end. The answer's `secret` checks the signatures, and is shown only now. */
+  async createWebhook(webhook: WebhookRequest, options: CallOptions = {}): Promise<WebhookResponse> {
+    return this.post(HOOKS, webhook, options);
+  }
+
+  async listWebhooks(options: CallOptions = {}): Promise<WebhookResponse[]> {
+    return (await this.get<{ webhooks: WebhookResponse[] }>(HOOKS, options)).webhooks;
+  }
+
+  /** Send a webhook a message now, to try it. */
+  async testWebhook(webhookId: string, options: CallOptions = {}): Promise<void> {
+    await this.post(`${HOOKS}/${webhookId}/test`, undefined, options);
+  }
+
+  /** What was sent to a webhook, newest first, and what came back. */
+  async listDeliveries(webhookId: string, query: { page?: number; page_size?: number } = {}, options: CallOptions = {}): Promise<DeliveryList> {
+    return this.get(`${HOOKS}/${webhookId}/deliveries${queryOf(query)}`, options);
+  }
+
+  async deleteWebhook(webhookId: string, options: CallOptions = {}): Promise<void> {
+    await this.delete(`${HOOKS}/${webhookId}`, options);
   }
 
   /** A job's progress up to its last message. Broken connections are reopened. */
@@ -145,120 +165,15 @@ export class Irisvue implements Source {
   watchAll(options: WatchOptions = {}): AsyncGenerator<ProgressMessage, void, undefined> {
     return watch(this, null, options);
   }
-
-  /** An authorised request to any path of the API. */
-  async request(path: string, init: RequestInit = {}): Promise<Response> {
-    let response = await this.#fetch(path, init);
-    if (response.status === 401 && typeof this.#token === "function") response = await this.#fetch(path, init);
-    if (response.ok) return response;
-    throw errorOf(response.status, await response.text(), response.headers.get("Retry-After"));
-  }
-
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const headers = { ...(init.headers as Record<string, string>), ...this.#language, Authorization: `Bearer ${await this.#bearer()}` };
-    try {
-      return await fetch(this.baseUrl + path, { ...init, headers });
-    } catch (error) {
-      if (init.signal?.aborted) throw error;
-      throw noAnswer();
-    }
-  }
-
-  async #bearer(): Promise<string> {
-    return typeof this.#token === "function" ? this.#token() : this.#token;
-  }
-
-  async #json<T>(path: string, init: RequestInit = {}): Promise<T> {
-    return (await this.request(path, init)).json() as Promise<T>;
-  }
-
-  async #post<T>(path: string, body?: unknown, idempotencyKey?: string): Promise<T> {
-    const headers: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
-    if (idempotencyKey !== undefined) headers["Idempotency-Key"] = idempotencyKey;
-    return this.#json(path, { method: "POST", headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
-  }
-
-  async #send(form: FormData, key: string, options: UploadOptions): Promise<string> {
-    if (options.signal?.aborted) throw cancelled();
-    const headers = { "Idempotency-Key": key };
-    if (options.onProgress && typeof XMLHttpRequest === "function") return this.#sendWithProgress(form, headers, options);
-    const stop = new AbortController();
-    const abort = (): void => stop.abort();
-    const { stop: stopWatching } = watchdog(abort, options.silentMs ?? IN_ALL_MS);
-    options.signal?.addEventListener("abort", abort);
-    try {
-      const sent = await this.request(PHOTOS, { method: "POST", body: form, headers, signal: stop.signal });
-      options.onProgress?.(1);
-      return await sent.text();
-    } catch (error) {
-      if (options.signal?.aborted) throw cancelled();
-      throw stop.signal.aborted ? noAnswer() : error;
-    } finally {
-      stopWatching();
-      options.signal?.removeEventListener("abort", abort);
-    }
-  }
-
-  async #sendWithProgress(form: FormData, headers: Record<string, string>, options: UploadOptions): Promise<string> {
-    const send = async (): Promise<string> =>
-      sendWithProgress(this.baseUrl + PHOTOS, form, { ...headers, ...this.#language, Authorization: `Bearer ${await this.#bearer()}` }, options);
-    try {
-      return await send();
-    } catch (error) {
-      if (!(error instanceof IrisvueError) || error.status !== 401 || typeof this.#token !== "function") throw error;
-      return send();
-    }
-  }
 }
 
-/** Only XMLHttpRequest reports how much it has sent; `fetch` does not. */
-function sendWithProgress(url: string, form: FormData, headers: Record<string, string>, options: UploadOptions): Promise<string> {
-  return new Promise((resolve, reject) => {
-    if (options.signal?.aborted) return reject(cancelled()); // while the token was being fetched
-    const sending = new XMLHttpRequest();
-    const abort = (): void => sending.abort();
-    let dead = false;
-    const lost = (): void => {
-      dead = true;
-      abort();
-    };
-    const { heard, stop } = watchdog(lost, options.silentMs ?? SILENT_MS);
-    sending.open("POST", url);
-    for (const [name, value] of Object.entries(headers)) sending.setRequestHeader(name, value);
-    sending.upload.onprogress = (event) => {
-      heard();
-      if (event.lengthComputable) options.onProgress?.(event.loaded / event.total);
-    };
-    sending.onload = () => {
-      if (sending.status >= 200 && sending.status < 300) resolve(sending.responseText);
-      else reject(errorOf(sending.status, sending.responseText, sending.getResponseHeader("Retry-After")));
-    };
-    sending.onerror = sending.ontimeout = () => reject(noAnswer());
-    sending.onabort = () => reject(dead ? noAnswer() : cancelled());
-    sending.onloadend = () => {
-      stop();
-      options.signal?.removeEventListener("abort", abort);
-    };
-    options.signal?.addEventListener("abort", abort);
-    sending.send(form);
-  });
+const CALL_OPTIONS = ["signal", "timeout", "retries", "idempotencyKey"] as const;
+
+function pick(options: CallOptions): CallOptions {
+  return Object.fromEntries(CALL_OPTIONS.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
 }
 
-/** A new idempotency key, for something that should happen only once. */
-export function newKey(): string {
-  const random = globalThis.crypto?.getRandomValues?.(new Uint8Array(16)) ?? Array.from({ length: 16 }, () => Math.random() * 256);
-  return Array.from(random, (byte) => Math.floor(byte).toString(16).padStart(2, "0")).join("");
-}
-
-function formOf(photo: Blob | Uint8Array | ArrayBuffer | NativeFile): FormData {
-  const form = new FormData();
-  if ("uri" in photo) form.append("file", photo as unknown as Blob); // React Native's FormData reads the file
-  else if ("byteLength" in photo) form.append("file", new Blob([photo as BlobPart]), "photo");
-  else form.append("file", photo, ("name" in photo && String(photo.name)) || "photo"); // Node 18 has no File to test against
-  return form;
-}
-
-function queryOf(values: Record<string, string | number | undefined>): string {
-  const given = Object.entries(values).filter((pair): pair is [string, string | number] => pair[1] !== undefined);
-  return given.length ? `?${given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&")}` : "";
+/** What of the options goes into the body. */
+function without(options: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !(CALL_OPTIONS as readonly string[]).includes(name)));
 }

@@ -169,7 +169,7 @@ async function* overWebSocket(source: Source, jobId: string | null, options: Wat
       const item = waiting.shift();
       if (item === undefined) await new Promise<void>((resolve) => (wake = resolve));
       else if ("closed" in item) {
-        if (item.closed > 4000 && item.closed < 5000) throw errorOf(item.closed - 4000, JSON.stringify({ detail: item.reason }), null);
+        if (item.closed > 4000 && item.closed < 5000) throw errorOf(item.closed - 4000, JSON.stringify({ detail: item.reason }));
         if (item.closed !== 1000) throw noAnswer();
         return;
       } else {

@@ -17,6 +17,12 @@ export async function eye(name = "eye.jpg"): Promise<File> {
   return new File([await readFile(required("IRISVUE_PHOTO"))], name, { type: "image/jpeg" });
 }
 
+/** A grey picture of 300 by 300, in which there is no eye. */
+export const BLANK_PNG = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAASwAAAEsCAAAAABcFtGpAAABpElEQVR42u3QMREAAAgEIDX5R7eCswcR6BRXo0CWLFmyZMlSIEuWLFmyZCmQJUuWLFmyFMiSJUuWLFkKZMmSJUuWLAWyZMmSJUuWAlmyZMmSJUuBLFmyZMmSpUCWLFmyZMlSIEuWLFmyZCmQJUuWLFmyFMiSJUuWLFkKZMmSJUuWLAWyZMmSJUuWAlmyZMmSJUuBLFmyZMmSpUCWLFmyZMlSIEuWLFmyZCmQJUuWLFmyFMiSJUuWLFkKZMmSJUuWLAWyZMmSJUuWAlmyZMmSJUuBLFmyZMmSpUCWLFmyZMlSIEuWLFmyZCmQJUuWLFmyFMiSJUuWLFkKZMmSJUuWLAWyZMmSJUuWAlmyZMmSJUuBLFmyZMmSpUCWLFmyZMlSIEuWLFmyZCmQJUuWLFmyFMiSJUuWLFkKZMmSJUuWLAWyZMmSJUuWAlmyZMmSJUuBLFmyZMmSpUCWLFmyZMlSIEuWLFmyZCmQJUuWLFmyFMiSJUuWLFkKZMmSJUuWLAWyZMmSJUuWAlmyZMmSJUuBLFmyZMmSpUCWLFmyZMlSIEuWLFk/LT0tAtgd13NXAAAAAElFTkSuQmCC",
+  "base64",
+);
+
 /** A proxy to the service that can cut connections: `cut` is asked before each chunk of an answer is passed on. */
 export async function cuttable(cut: (path: string, sent: number) => boolean): Promise<{ url: string; close: () => void }> {
   const target = new URL(url);

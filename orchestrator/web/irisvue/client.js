@@ -1,18 +1,30 @@
-import { cancelled, errorOf, IrisvueError, noAnswer } from "./errors.js";
-import { rest, watch, watchdog } from "./watch.js";
-const UPLOAD_PAUSE_MS = 1000;
-const SILENT_MS = 60_000;
-const IN_ALL_MS = 150_000;
+import { IrisvueError } from "./errors.js";
+import { Requests, queryOf } from "./requests.js";
+import { upload } from "./upload.js";
+import { watch } from "./watch.js";
+const UPLOAD_SHARE = 5; // of the progress that `process` reports
+const JOBS = "/api/v1/processing/jobs";
 const PHOTOS = "/api/v1/photos";
+const HOOKS = "/api/v1/webhooks";
 /** Irisvue's HTTP API. A call that fails throws IrisvueError, whose message can be shown to users. */
-export class Irisvue {
-    baseUrl;
-    #token;
-    #language;
-    constructor(options) {
-        this.baseUrl = options.baseUrl.replace(/\/+$/, "");
-        this.#token = options.token;
-        this.#language = options.language ? { "Accept-Language": options.language } : {};
+export class Irisvue extends Requests {
+    /**
+     * From the photo to the finished picture: upload, submit, follow.
+     *
+     * Returns the job when it has ended, whichever way: `status` says which.
+     */
+    async process(photo, options = {}) {
+        const { onProgress, signed, ...submitting } = options;
+        const call = pick(submitting);
+        onProgress?.(0, "Uploading...");
+        const uploading = { ...call, onProgress: (share) => onProgress?.(UPLOAD_SHARE * share, "Uploading...") };
+        const { id } = await this.uploadPhoto(photo, signed ? { ...uploading, signed } : uploading);
+        const { job_id } = await this.submit(id, submitting);
+        const watching = call.signal ? { signal: call.signal } : {};
+        for await (const message of this.watchJob(job_id, watching)) {
+            onProgress?.(Math.max(message.progress, UPLOAD_SHARE), message.step, message);
+        }
+        return this.getJob(job_id, call);
     }
     /**
      * Upload a photo: JPEG, PNG, WebP, HEIC or AVIF. If the connection breaks, the upload is retried; it never creates a second photo.
@@ -20,64 +32,85 @@ export class Irisvue {
      * Takes a Blob or File, or the bytes, such as Node's `readFile` returns. React Native can't make a Blob of bytes: pass a NativeFile.
      */
     async uploadPhoto(photo, options = {}) {
-        const form = formOf(photo);
-        const key = options.idempotencyKey ?? newKey();
-        for (let left = options.retries ?? 4;; left -= 1) {
-            try {
-                return JSON.parse(await this.#send(form, key, options));
-            }
-            catch (error) {
-                if (!(error instanceof IrisvueError) || !error.retryable || left <= 0 || options.signal?.aborted)
-                    throw error;
-                options.onRetry?.(error);
-                await rest((error.retryAfter ?? 0) * 1000 || UPLOAD_PAUSE_MS * (0.5 + Math.random()), options.signal);
-            }
-        }
+        const signal = options.signal ? { signal: options.signal } : {};
+        const to = {
+            baseUrl: this.baseUrl,
+            renewable: this.renewable,
+            auth: () => this.auth(),
+            begin: (body, idempotencyKey) => this.post(`${PHOTOS}/uploads`, body, { idempotencyKey, ...signal }),
+            complete: (id) => this.post(`${PHOTOS}/${id}/complete`, undefined, signal),
+        };
+        return upload(to, photo, options);
     }
     /** Start processing a photo. */
     async submit(photoId, options = {}) {
-        const { idempotencyKey, ...more } = options;
-        return this.#post("/api/v1/processing/submit", { photo_id: photoId, ...more }, idempotencyKey);
+        return this.post("/api/v1/processing/submit", { photo_id: photoId, ...without(options) }, pick(options));
     }
     /** Start processing one to ten photos: either all of them or none. `at` says where the eye is in each of them. */
-    async submitBatch(photoIds, idempotencyKey, at, detail) {
-        const path = "/api/v1/processing/batch";
-        return (await this.#post(path, { photo_ids: photoIds, at, detail }, idempotencyKey)).jobs;
+    async submitBatch(photoIds, options = {}) {
+        const body = { photo_ids: photoIds, ...without(options) };
+        return (await this.post("/api/v1/processing/batch", body, pick(options))).jobs;
     }
     /** A job's status and, once it is completed, its result. */
-    async getJob(jobId) {
-        return this.#json(`/api/v1/processing/jobs/${jobId}`);
+    async getJob(jobId, options = {}) {
+        return this.get(`${JOBS}/${jobId}`, options);
     }
     /** The caller's jobs, newest first. */
-    async listJobs(query = {}) {
-        return this.#json(`/api/v1/processing/jobs${queryOf(query)}`);
+    async listJobs(query = {}, options = {}) {
+        return this.get(`${JOBS}${queryOf(query)}`, options);
     }
     /** Start a new job for the same photo. `at` says where the eye is; what is left out stays as it was. */
-    async reprocess(jobId, idempotencyKey, at, detail) {
-        return this.#post(`/api/v1/processing/jobs/${jobId}/reprocess`, { at, detail }, idempotencyKey);
+    async reprocess(jobId, options = {}) {
+        const body = without(options);
+        return this.post(`${JOBS}/${jobId}/reprocess`, Object.keys(body).length ? body : undefined, pick(options));
     }
     /** Stop a job that has not finished. */
-    async cancel(jobId) {
-        return this.#post(`/api/v1/processing/jobs/${jobId}/cancel`);
+    async cancel(jobId, options = {}) {
+        return this.post(`${JOBS}/${jobId}/cancel`, undefined, { retries: 0, ...options });
+    }
+    /** One of a job's pictures. Throws IrisvueError with the code `not_found` where the job doesn't have it. */
+    async download(job, picture = "result", options = {}) {
+        const url = (await this.getJob(job.job_id, options))[`${picture}_url`]; // the address it came with may have run out
+        if (!url)
+            throw new IrisvueError(`This job has no picture of this kind: ${picture}.`, 404, "not_found");
+        return this.fetchSigned(url, options);
     }
     /** The caller's photos, newest first. */
-    async listPhotos(query = {}) {
-        return this.#json(`/api/v1/photos${queryOf(query)}`);
+    async listPhotos(query = {}, options = {}) {
+        return this.get(`${PHOTOS}${queryOf(query)}`, options);
     }
-    async getPhoto(photoId) {
-        return this.#json(`/api/v1/photos/${photoId}`);
+    async getPhoto(photoId, options = {}) {
+        return this.get(`${PHOTOS}/${photoId}`, options);
     }
     /** Delete a photo and everything made from it. */
-    async deletePhoto(photoId) {
-        await this.request(`/api/v1/photos/${photoId}`, { method: "DELETE" });
+    async deletePhoto(photoId, options = {}) {
+        await this.delete(`${PHOTOS}/${photoId}`, options);
     }
     /** Register this device for push notifications by its Firebase token. Call it each time the app starts. */
-    async registerDevice(token, platform) {
-        return this.#post("/api/v1/devices", { token, platform });
+    async registerDevice(token, platform, options = {}) {
+        return this.post("/api/v1/devices", { token, platform }, options);
     }
     /** Stop push notifications to a device, for example when its user signs out. */
-    async removeDevice(deviceId) {
-        await this.request(`/api/v1/devices/${deviceId}`, { method: "DELETE" });
+    async removeDevice(deviceId, options = {}) {
+        await this.delete(`/api/v1/devices/${deviceId}`, options);
+    }
+    /** Be told at `url` when jobs end. The answer's `secret` checks the signatures, and is shown only now. */
+    async createWebhook(webhook, options = {}) {
+        return this.post(HOOKS, webhook, options);
+    }
+    async listWebhooks(options = {}) {
+        return (await this.get(HOOKS, options)).webhooks;
+    }
+    /** Send a webhook a message now, to try it. */
+    async testWebhook(webhookId, options = {}) {
+        await this.post(`${HOOKS}/${webhookId}/test`, undefined, options);
+    }
+    /** What was sent to a webhook, newest first, and what came back. */
+    async listDeliveries(webhookId, query = {}, options = {}) {
+        return this.get(`${HOOKS}/${webhookId}/deliveries${queryOf(query)}`, options);
+    }
+    async deleteWebhook(webhookId, options = {}) {
+        await this.delete(`${HOOKS}/${webhookId}`, options);
     }
     /** A job's progress up to its last message. Broken connections are reopened. */
     watchJob(jobId, options = {}) {
@@ -87,128 +120,12 @@ export class Irisvue {
     watchAll(options = {}) {
         return watch(this, null, options);
     }
-    /** An authorised request to any path of the API. */
-    async request(path, init = {}) {
-        let response = await this.#fetch(path, init);
-        if (response.status === 401 && typeof this.#token === "function")
-            response = await this.#fetch(path, init);
-        if (response.ok)
-            return response;
-        throw errorOf(response.status, await response.text(), response.headers.get("Retry-After"));
-    }
-    async #fetch(path, init) {
-        const headers = { ...init.headers, ...this.#language, Authorization: `Bearer ${await this.#bearer()}` };
-        try {
-            return await fetch(this.baseUrl + path, { ...init, headers });
-        }
-        catch (error) {
-            if (init.signal?.aborted)
-                throw error;
-            throw noAnswer();
-        }
-    }
-    async #bearer() {
-        return typeof this.#token === "function" ? this.#token() : this.#token;
-    }
-    async #json(path, init = {}) {
-        return (await this.request(path, init)).json();
-    }
-    async #post(path, body, idempotencyKey) {
-        const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-        if (idempotencyKey !== undefined)
-            headers["Idempotency-Key"] = idempotencyKey;
-        return this.#json(path, { method: "POST", headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
-    }
-    async #send(form, key, options) {
-        if (options.signal?.aborted)
-            throw cancelled();
-        const headers = { "Idempotency-Key": key };
-        if (options.onProgress && typeof XMLHttpRequest === "function")
-            return this.#sendWithProgress(form, headers, options);
-        const stop = new AbortController();
-        const abort = () => stop.abort();
-        const { stop: stopWatching } = watchdog(abort, options.silentMs ?? IN_ALL_MS);
-        options.signal?.addEventListener("abort", abort);
-        try {
-            const sent = await this.request(PHOTOS, { method: "POST", body: form, headers, signal: stop.signal });
-            options.onProgress?.(1);
-            return await sent.text();
-        }
-        catch (error) {
-            if (options.signal?.aborted)
-                throw cancelled();
-            throw stop.signal.aborted ? noAnswer() : error;
-        }
-        finally {
-            stopWatching();
-            options.signal?.removeEventListener("abort", abort);
-        }
-    }
-    async #sendWithProgress(form, headers, options) {
-        const send = async () => sendWithProgress(this.baseUrl + PHOTOS, form, { ...headers, ...this.#language, Authorization: `Bearer ${await this.#bearer()}` }, options);
-        try {
-            return await send();
-        }
-        catch (error) {
-            if (!(error instanceof IrisvueError) || error.status !== 401 || typeof this.#token !== "function")
-                throw error;
-            return send();
-        }
-    }
 }
-/** Only XMLHttpRequest reports how much it has sent; `fetch` does not. */
-function sendWithProgress(url, form, headers, options) {
-    return new Promise((resolve, reject) => {
-        if (options.signal?.aborted)
-            return reject(cancelled()); // while the token was being fetched
-        const sending = new XMLHttpRequest();
-        const abort = () => sending.abort();
-        let dead = false;
-        const lost = () => {
-            dead = true;
-            abort();
-        };
-        const { heard, stop } = watchdog(lost, options.silentMs ?? SILENT_MS);
-        sending.open("POST", url);
-        for (const [name, value] of Object.entries(headers))
-            sending.setRequestHeader(name, value);
-        sending.upload.onprogress = (event) => {
-            heard();
-            if (event.lengthComputable)
-                options.onProgress?.(event.loaded / event.total);
-        };
-        sending.onload = () => {
-            if (sending.status >= 200 && sending.status < 300)
-                resolve(sending.responseText);
-            else
-                reject(errorOf(sending.status, sending.responseText, sending.getResponseHeader("Retry-After")));
-        };
-        sending.onerror = sending.ontimeout = () => reject(noAnswer());
-        sending.onabort = () => reject(dead ? noAnswer() : cancelled());
-        sending.onloadend = () => {
-            stop();
-            options.signal?.removeEventListener("abort", abort);
-        };
-        options.signal?.addEventListener("abort", abort);
-        sending.send(form);
-    });
+const CALL_OPTIONS = ["signal", "timeout", "retries", "idempotencyKey"];
+function pick(options) {
+    return Object.fromEntries(CALL_OPTIONS.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
 }
-/** A new idempotency key, for something that should happen only once. */
-export function newKey() {
-    const random = globalThis.crypto?.getRandomValues?.(new Uint8Array(16)) ?? Array.from({ length: 16 }, () => Math.random() * 256);
-    return Array.from(random, (byte) => Math.floor(byte).toString(16).padStart(2, "0")).join("");
-}
-function formOf(photo) {
-    const form = new FormData();
-    if ("uri" in photo)
-        form.append("file", photo); // React Native's FormData reads the file
-    else if ("byteLength" in photo)
-        form.append("file", new Blob([photo]), "photo");
-    else
-        form.append("file", photo, ("name" in photo && String(photo.name)) || "photo"); // Node 18 has no File to test against
-    return form;
-}
-function queryOf(values) {
-    const given = Object.entries(values).filter((pair) => pair[1] !== undefined);
-    return given.length ? `?${given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&")}` : "";
+/** What of the options goes into the body. */
+function without(options) {
+    return Object.fromEntries(Object.entries(options).filter(([name]) => !CALL_OPTIONS.includes(name)));
 }

@@ -3,26 +3,35 @@ export class IrisvueError extends Error {
     status;
     code;
     retryAfter;
+    requestId;
     name = "IrisvueError";
     constructor(message, 
     /** The HTTP status; 0 if there was no answer. */
     status, 
-    /** The API's error code, such as `too_large`; `network` if there was no answer. */
+    /**
+     * The API's error code, such as `too_large`. If there was no answer: `network`, `timeout`, or `cors` where the server
+     * can be reached but does not let this page's origin read its answers.
+     */
     code, 
     /** How many seconds the server asks you to wait. */
-    retryAfter = null) {
+    retryAfter = null, 
+    /** The name that the server's log has for the request. */
+    requestId = null) {
         super(message);
         this.status = status;
         this.code = code;
         this.retryAfter = retryAfter;
+        this.requestId = requestId;
     }
     /** Whether the same request may succeed if sent again later. */
     get retryable() {
-        return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+        if (this.status === 0)
+            return this.code !== "cors";
+        return this.status === 408 || this.status === 429 || this.status >= 500;
     }
 }
 /** The error for an answer whose status is not 2xx. */
-export function errorOf(status, body, retryAfter) {
+export function errorOf(status, body, headers) {
     let detail = `The server answered ${status}.`;
     let code = "unexpected";
     try {
@@ -35,14 +44,40 @@ export function errorOf(status, body, retryAfter) {
     catch {
         // not JSON: a proxy's error page, for example
     }
-    const wait = Number(retryAfter);
-    return new IrisvueError(detail, status, code, retryAfter !== null && Number.isFinite(wait) ? wait : null);
+    const after = headers?.get("Retry-After") ?? null;
+    const wait = Number(after);
+    const pause = after !== null && Number.isFinite(wait) ? wait : null;
+    return new IrisvueError(detail, status, code, pause, headers?.get("X-Request-ID") ?? null);
 }
 /** The error for a request without an answer. */
 export function noAnswer() {
     return new IrisvueError("The server can't be reached. Check your connection.", 0, "network");
 }
-/** The error for a request that the caller has aborted. */
+/** The error for a request without an answer: whether the server is away, or only closed to this page. */
+export async function unreachable(baseUrl) {
+    const here = globalThis.location?.origin;
+    if (typeof document === "undefined" || !here || here === "null" || baseUrl === here)
+        return noAnswer();
+    // Browsers say nothing about refused origins. But a request whose answer nobody reads is refused to none.
+    const answers = async (mode) => {
+        try {
+            await fetch(`${baseUrl}/health/live`, { mode, cache: "no-store" });
+            return true;
+        }
+        catch {
+            return false;
+        }
+    };
+    if ((await answers("cors")) || !(await answers("no-cors")))
+        return noAnswer();
+    const words = `The server can be reached, but does not let pages of ${here} read its answers. Add it to IRISVUE_CORS_ORIGINS there.`;
+    return new IrisvueError(words, 0, "cors");
+}
+/** The error for a request that took too long. */
+export function timedOut(milliseconds) {
+    return new IrisvueError(`The server did not answer within ${milliseconds / 1000} seconds.`, 0, "timeout");
+}
+/** The error for a call that the caller has aborted. */
 export function cancelled() {
-    return new IrisvueError("The upload was cancelled.", 499, "cancelled");
+    return new IrisvueError("Cancelled.", 499, "cancelled");
 }

@@ -1,3 +1,5 @@
-export { Irisvue, newKey } from "./client.js";
+export { Irisvue } from "./client.js";
 export { IrisvueError } from "./errors.js";
+export { newKey } from "./requests.js";
+export {} from "./upload.js";
 export { isLast } from "./watch.js";

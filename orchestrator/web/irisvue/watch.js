@@ -146,7 +146,7 @@ async function* overWebSocket(source, jobId, options, last) {
                 await new Promise((resolve) => (wake = resolve));
             else if ("closed" in item) {
                 if (item.closed > 4000 && item.closed < 5000)
-                    throw errorOf(item.closed - 4000, JSON.stringify({ detail: item.reason }), null);
+                    throw errorOf(item.closed - 4000, JSON.stringify({ detail: item.reason }));
                 if (item.closed !== 1000)
                     throw noAnswer();
                 return;

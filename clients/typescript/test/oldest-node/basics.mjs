@@ -50,6 +50,20 @@ async function photosAndJobs() {
   await client.deletePhoto(photo.id);
 }
 
+async function fromPhotoToPicture() {
+  const job = await client.process(bytes, { signed: true, onProgress: () => undefined });
+  assert.equal(job.status, "completed");
+  assert.equal((await client.download(job)).type, "image/jpeg");
+}
+
+async function webhooks() {
+  const { id } = await client.createWebhook({ url: "http://127.0.0.1:9/" });
+  await client.testWebhook(id);
+  assert.equal((await client.listDeliveries(id)).total, 1);
+  assert.equal((await client.listWebhooks()).length, 1);
+  await client.deleteWebhook(id);
+}
+
 async function devices() {
   const device = await client.registerDevice(newKey(), "android");
   await client.removeDevice(device.id);
@@ -71,6 +85,8 @@ async function untilAborted() {
 }
 
 await photosAndJobs();
+await fromPhotoToPicture();
+await webhooks();
 await devices();
 await errorsAndRetries();
 await untilAborted();
