@@ -17,7 +17,13 @@ from orchestrator.embedded import servers, triton_server
 from orchestrator.embedded.certificate import local_certificate
 from orchestrator.embedded.data_folder import hold_folder, own_repository, secret, write_address, write_settings
 from orchestrator.embedded.ports import HOST, free_port, is_loopback, wanted_or_free_port, web_address
-from orchestrator.embedded.supervisor import Processes, ProcessSpec, start_process, start_server
+from orchestrator.embedded.supervisor import (
+    PHOTOS_NICENESS,
+    Processes,
+    ProcessSpec,
+    start_process,
+    start_server,
+)
 from orchestrator.errors import SetupError
 from orchestrator.reporting import Report, ignore_report
 
@@ -211,5 +217,6 @@ async def _start_own_processes(
     for name in workers:
         log, metrics_port = logs / f"{name}.log", free_port()
         metrics = {"IRISVUE_METRICS_HOST": HOST, "IRISVUE_METRICS_PORT": str(metrics_port)}
-        worker = ProcessSpec(name, [*COMMAND, "worker"], log, env | metrics, metrics_port=metrics_port)
+        argv = [*COMMAND, "worker"]
+        worker = ProcessSpec(name, argv, log, env | metrics, None, metrics_port, niceness=PHOTOS_NICENESS)
         await start_process(worker, partial(ready.worker_ready, log), processes)

@@ -20,6 +20,9 @@ TAIL_LINES = 15
 # The kernel ends the process when this one is killed, so that not even SIGKILL leaves any behind.
 DIES_WITH_US = ["--pdeathsig", "TERM"]
 
+# A busy machine still answers: photos let the API, the database and the queue go first, and networks let photos.
+PHOTOS_NICENESS, NETWORKS_NICENESS = 5, 10
+
 Ready = Callable[[], Awaitable[bool]]
 
 
@@ -34,6 +37,7 @@ class ProcessSpec:
     port: int | None = None
     metrics_port: int | None = None  # where Prometheus scrapes it, if not on `port`
     stop_signal: str = "SIGTERM"
+    niceness: int = 0  # of its turns at the processor; the larger, the more it lets others go first
     leftovers: str | None = None  # glob of the files under /dev/shm that it may leave when it is killed
 
 
@@ -64,6 +68,7 @@ class Process:
         argv = self.spec.argv[1:] if self.spec.argv[0] == "setpriv" else self.spec.argv
         with self.spec.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
+                *(["nice", "-n", str(self.spec.niceness)] if self.spec.niceness else []),
                 "setpriv",
                 *DIES_WITH_US,
                 *argv,

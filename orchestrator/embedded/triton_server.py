@@ -12,7 +12,7 @@ from orchestrator.embedded import libpython
 from orchestrator.embedded.data_folder import secret
 from orchestrator.embedded.ports import HOST, free_port
 from orchestrator.embedded.servers import make_executable, package_folder
-from orchestrator.embedded.supervisor import ProcessSpec
+from orchestrator.embedded.supervisor import NETWORKS_NICENESS, ProcessSpec
 from orchestrator.errors import SetupError
 
 # Without these limits glibc keeps the memory of a model version after it is unloaded: about 50 MB each time (measured).
@@ -65,6 +65,7 @@ def triton(folder: Path, repository: Path | str) -> ProcessSpec:
         port,
         metrics_port=metrics_port,
         leftovers=f"{prefix}*",
+        niceness=NETWORKS_NICENESS,
     )
 
 

@@ -1,6 +1,7 @@
 """The embedded Triton serves the repository unchanged and makes batches of concurrent requests."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tritonclient.utils import InferenceServerException
 
 from export.drawing import eyes
 from orchestrator.config import Settings
+from orchestrator.embedded.stack import Stack
 from orchestrator.inference.channel import CHANNEL_OPTIONS
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.inference.protocol import ENHANCER, SEGMENTER
@@ -80,3 +82,9 @@ async def test_preview_ensemble_makes_a_picture_in_one_call(config: Settings) ->
     with pytest.raises(InferenceServerException, match="Iris not detected in image"):
         await preview(np.full((256, 256, 3), 120, np.uint8))
     await client.close()
+
+
+def test_photos_let_the_api_go_first_and_networks_let_photos(stack: Stack) -> None:
+    niceness = {name: os.getpriority(os.PRIO_PROCESS, one.pid) for name, one in stack.processes.items()}
+    assert niceness["triton"] > niceness["worker-1"] > niceness["api"]
+    assert niceness["postgres"] == niceness["redis"] == niceness["api"]
