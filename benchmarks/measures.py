@@ -72,7 +72,10 @@ async def pick_up(count: int = 40) -> dict[str, float]:
 async def _jobs(b: Bench, count: int) -> list[str]:
     photo = await photos.add_photo(b.services, b.user, eye())
     async with b.services.db.begin() as session:
-        return [str(job.id) for job in await db.jobs.add_jobs(session, b.user, [photo.id] * count, "background")]
+        return [
+            str(job.id)
+            for job in (await db.submission.add_jobs(session, b.user, [photo.id] * count, "background")).accepted
+        ]
 
 
 async def delivery(events_a_second: int = 100, seconds: float = 5.0) -> dict[str, Any]:

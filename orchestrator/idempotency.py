@@ -11,6 +11,7 @@ from orchestrator import db
 from orchestrator.db import Session
 from orchestrator.errors import Conflict
 
+KEY_USED = "This Idempotency-Key was used for another request. Use a new key for a new request."
 RESULT_DELETED = "What this Idempotency-Key created has been deleted."
 
 
@@ -47,7 +48,7 @@ async def earlier_result(
     if record is None:
         return None
     if record.fingerprint != key.fingerprint:
-        raise Conflict("This Idempotency-Key was used for another request. Use a new key for a new request.")
+        raise Conflict(KEY_USED)
     return [UUID(i) for i in record.made]
 
 

@@ -19,26 +19,27 @@ from orchestrator.services import Services
 BUSY_RETRY_S = 15
 
 
-async def check_unfinished_jobs(session: Session, settings: Settings, user: UUID, new: int) -> None:
-    """Lock the user's row and check that `new` further jobs are within the limits. Raises TooMany."""
-    await db.users.lock_user(session, user)
-    unfinished = await db.limits.unfinished(session, user, settings.user_unfinished_jobs)
-    if unfinished + new > settings.user_unfinished_jobs:
-        raise TooMany(
-            f"You have {unfinished} unfinished jobs; {settings.user_unfinished_jobs} are allowed at once.", BUSY_RETRY_S
-        )
-    if await db.limits.unfinished(session, None, settings.unfinished_jobs) + new > settings.unfinished_jobs:
-        raise TooMany("The service is very busy. Please try again in a little while.", BUSY_RETRY_S)
+def unfinished_jobs(settings: Settings) -> tuple[int, int]:
+    """How many unfinished jobs one user, and all users together, may have."""
+    return settings.user_unfinished_jobs, settings.unfinished_jobs
 
 
-async def check_models_not_busy(services: Services) -> None:
-    """Check that the models' queue is not full. Raises TooMany; never while Redis is unavailable."""
+def too_many_jobs(limit: str, unfinished: int, settings: Settings) -> TooMany:
+    """The answer to a request above a limit: of the `user`, of `all` users, or of the models, which are `busy`."""
+    if limit == "user":
+        allowed = settings.user_unfinished_jobs
+        return TooMany(f"You have {unfinished} unfinished jobs; {allowed} are allowed at once.", BUSY_RETRY_S)
+    if limit == "all":
+        return TooMany("The service is very busy. Please try again in a little while.", BUSY_RETRY_S)
+    return TooMany("The service is very busy. Please try again in a few seconds.", queue.MODELS_BUSY_S)
+
+
+async def models_are_busy(services: Services) -> bool:
+    """Whether the models' queue is full; never while Redis is unavailable."""
     try:
-        busy = await queue.models_are_busy(services.redis)
+        return await queue.models_are_busy(services.redis)
     except UNREACHABLE:
-        return
-    if busy:
-        raise TooMany("The service is very busy. Please try again in a few seconds.", queue.MODELS_BUSY_S)
+        return False
 
 
 async def book_upload_bytes(services: Services, session: Session, user: UUID, size_bytes: int) -> None:

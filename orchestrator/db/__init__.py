@@ -14,9 +14,10 @@ from orchestrator.db import (
     rollout,
     server,
     subject_data,
+    submission,
     users,
 )
-from orchestrator.db.engine import UNAVAILABLE, Session, Sessions, open_database, refuses_nothing
+from orchestrator.db.engine import UNAVAILABLE, Session, Sessions, autocommit, open_database, refuses_nothing
 from orchestrator.db.reasons import no_answer, reason
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Session",
     "Sessions",
     "audit_log",
+    "autocommit",
     "backlog",
     "idempotency",
     "jobs",
@@ -40,5 +42,6 @@ __all__ = [
     "rollout",
     "server",
     "subject_data",
+    "submission",
     "users",
 ]

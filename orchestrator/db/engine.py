@@ -104,6 +104,14 @@ async def open_database(url: str) -> AsyncIterator[Sessions]:
         await engine.dispose()
 
 
+@asynccontextmanager
+async def autocommit(sessions: Sessions) -> AsyncIterator[Session]:
+    """A session whose every statement is a transaction of its own: no round trips to begin and to commit."""
+    async with sessions() as session:
+        await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        yield session
+
+
 async def refuses_nothing(url: str) -> None:
     """Connect once. Raises SetupError where the database refuses the address, not where it does not answer."""
     engine = engine_for(url, poolclass=NullPool)

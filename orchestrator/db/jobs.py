@@ -5,33 +5,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, and_, cast, func, insert, null, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, cast, func, null, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from orchestrator.db.job_states import ENDED, JobStatus, states_before
 from orchestrator.db.tables import Job, Photo
-
-
-async def add_jobs(
-    session: AsyncSession,
-    user: UUID,
-    photo_ids: Sequence[UUID],
-    priority: str,
-    preview: bool = False,
-    trace: str | None = None,
-    at: tuple[float, float] | None = None,
-    detail: str | None = None,
-) -> list[Job]:
-    """Add one pending job for each photo, in this order."""
-    at_x, at_y = at or (None, None)
-    common = {"user_id": user, "priority": priority, "preview": preview, "trace": trace}
-    common |= {"at_x": at_x, "at_y": at_y, "detail": detail}
-    jobs = []
-    for photo_id in photo_ids:
-        values = common | {"photo_id": photo_id}
-        jobs.append((await session.execute(insert(Job).values(**values).returning(Job))).scalar_one())
-    return jobs
 
 
 async def jobs_by_id(session: AsyncSession, job_ids: Sequence[UUID]) -> list[Job]:

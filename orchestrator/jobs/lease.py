@@ -60,7 +60,7 @@ async def claim(services: Services, job_id: UUID, newest: Mapping[str, str]) -> 
     The first attempt decides which versions of the models serve the job. `newest` names the version to use for models
     without a route.
     """
-    async with services.db.begin() as session:
+    async with db.autocommit(services.db) as session:
         routes = await db.rollout.current_routes(session)
         versions = routing.versions_for(job_id, routes, newest)
         claimed = await db.jobs.claim(session, job_id, services.settings.lease_s, versions)
@@ -79,7 +79,7 @@ async def fail(services: Services, claim: Claim, error: IrisvueError) -> bool:
     """End the job as failed, or make it pending for a later attempt. Returns whether this ended it."""
     settings = services.settings
     if error.retryable:
-        async with services.db.begin() as session:
+        async with db.autocommit(services.db) as session:
             retried = await db.jobs.retry_later(
                 session,
                 claim.job.id,
@@ -120,7 +120,7 @@ async def _end(services: Services, claim: Claim, status: JobStatus, **columns: A
 @final_write
 async def hand_back(services: Services, claim: Claim) -> None:
     """Make the job pending again and enqueue its next attempt; nothing if the claim is no longer valid."""
-    async with services.db.begin() as session:
+    async with db.autocommit(services.db) as session:
         held = await db.jobs.hand_back(session, claim.job.id, claim.attempt)
     if held:
         await submission.enqueue(services, [claim.job], to_the_front=True)

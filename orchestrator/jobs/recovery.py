@@ -18,9 +18,8 @@ from orchestrator.services import Services
 
 async def sweep(services: Services) -> int:
     """One round; returns how many jobs were enqueued again. Any number of sweepers may run at once."""
-    async with services.db.begin() as session:
+    async with db.autocommit(services.db) as session:
         expired = await db.jobs.take_back_expired(session)
-    async with services.db.begin() as session:
         due = await db.jobs.due_retries(session)
     given_up = await give_up_on(services, expired)
     taken_back = [job for job in expired if job.id not in given_up]

@@ -7,8 +7,9 @@ from uuid import UUID
 from redis.exceptions import RedisError
 
 from orchestrator import db, idempotency, limits, queue
+from orchestrator.config import Settings
 from orchestrator.db.tables import Job
-from orchestrator.errors import Conflict, NotFound
+from orchestrator.errors import Conflict, IrisvueError, NotFound
 from orchestrator.idempotency import IdempotencyKey
 from orchestrator.observability import tracing
 from orchestrator.observability.logs import log
@@ -32,24 +33,40 @@ async def submit(
     Raises:
         NotFound: there is no such photo. TooMany: a limit is reached. Conflict: see `idempotency.earlier_result`.
     """
-    async with services.db.begin() as session:
-        await db.users.ensure_user(session, user)
-        if (job_ids := await idempotency.earlier_result(session, user, key)) is not None:
-            accepted = await db.jobs.jobs_by_id(session, job_ids)
-            if len(accepted) < len(job_ids):
-                raise NotFound(idempotency.RESULT_DELETED)
-            return accepted
-        await limits.check_models_not_busy(services)
-        await limits.check_unfinished_jobs(session, services.settings, user, len(photo_ids))
-        for photo_id in photo_ids:
-            if await db.photos.photo_of(session, user, photo_id) is None:
-                raise NotFound(f"There is no photo {photo_id}.")
-        jobs = await db.jobs.add_jobs(session, user, photo_ids, priority, preview, tracing.traceparent(), at, detail)
-        await idempotency.remember(session, user, key, [job.id for job in jobs])
+    busy, most = await limits.models_are_busy(services), limits.unfinished_jobs(services.settings)
+    fingerprinted = (key.key, key.fingerprint) if key else None
+    async with db.autocommit(services.db) as session:
+        submitted = await db.submission.add_jobs(
+            session,
+            user,
+            photo_ids,
+            priority,
+            preview,
+            tracing.traceparent(),
+            at,
+            detail,
+            busy=busy,
+            most=most,
+            key=fingerprinted,
+        )
+    if submitted.refusal == "earlier":
+        if len(submitted.accepted) < len(submitted.jobs):
+            raise NotFound(idempotency.RESULT_DELETED)
+        return submitted.accepted
+    if submitted.refusal:
+        raise _refusal(submitted.refusal, submitted.counted, services.settings)
+    jobs = submitted.accepted
     for job in jobs:
         log.info("accepted", job_id=str(job.id), user_id=str(user), photo_id=str(job.photo_id), priority=priority)
     await enqueue(services, jobs)
     return jobs
+
+
+def _refusal(refusal: str, counted: int, settings: Settings) -> IrisvueError:
+    kind, _, photo_id = refusal.partition(" ")
+    if kind == "photo":
+        return NotFound(f"There is no photo {photo_id}.")
+    return Conflict(idempotency.KEY_USED) if kind == "key" else limits.too_many_jobs(kind, counted, settings)
 
 
 async def reprocess(

@@ -34,7 +34,7 @@ async def _renew_until_lost(
     while not lost.is_set():
         await asyncio.sleep(lease_s / 4)
         try:
-            async with services.db.begin() as session:
+            async with db.autocommit(services.db) as session:
                 held = await db.jobs.renew(session, claim.job.id, claim.attempt, lease_s)
         except Exception as error:  # the database may be back before the lease runs out
             log.warning("lease not renewed", job_id=str(claim.job.id), error=type(error).__name__)

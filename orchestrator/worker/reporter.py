@@ -44,7 +44,7 @@ class Reporter:
     async def _write(self, words: str, percent: int) -> None:
         job_id, attempt = self._claim.job.id, self._claim.attempt
         try:
-            async with self._services.db.begin() as session:
+            async with db.autocommit(self._services.db) as session:
                 held = await db.jobs.advance(session, job_id, attempt, progress=percent, current_step=words)
         except db.UNAVAILABLE as error:  # work goes on; the lease and the final write decide
             log.warning("progress not written", job_id=str(job_id), error=type(error).__name__)

@@ -70,7 +70,7 @@ async def save_preview(services: Services, claim: Claim, report: Reporter, previ
     """Store a preview, (P, P, 3) uint8 sRGB, and publish its link to the watchers. Raises Fenced."""
     key = object_keys.result_keys(claim.job.user_id, claim.job.id)[2]
     await services.storage.put(key, await asyncio.to_thread(encode_jpeg, preview, 85), "image/jpeg")
-    async with services.db.begin() as session:
+    async with db.autocommit(services.db) as session:
         if not await db.jobs.advance(session, claim.job.id, claim.attempt, preview_key=key):
             raise Fenced
     await report(SEGMENTING, 39, preview_url=await services.storage.link(key))

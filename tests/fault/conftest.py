@@ -145,7 +145,7 @@ async def pending(services: Services, eye_jpeg: bytes) -> AsyncIterator[Job]:
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
     async with services.db.begin() as session:
-        (job,) = await db.jobs.add_jobs(session, user, [photo.id], "interactive")
+        (job,) = (await db.submission.add_jobs(session, user, [photo.id], "interactive")).accepted
     yield job
     await photos.delete_photo(services, user, photo.id)
 

@@ -169,7 +169,7 @@ async def test_sweepers_bring_each_job_back_once(services: Services, eye_jpeg: b
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
     async with services.db.begin() as session:
-        lost = await db.jobs.add_jobs(session, user, [photo.id] * 12, "interactive")
+        lost = (await db.submission.add_jobs(session, user, [photo.id] * 12, "interactive")).accepted
         for job in lost:
             await db.jobs.claim(session, job.id, -1, {})
     recovered = await asyncio.gather(*(recovery.sweep(services) for _ in range(4)))

@@ -134,7 +134,7 @@ async def test_a_database_clock_that_is_an_hour_ahead_delays_nothing(
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
     async with services.db.begin() as session:
-        (job,) = await db.jobs.add_jobs(session, user, [photo.id], "background")
+        (job,) = (await db.submission.add_jobs(session, user, [photo.id], "background")).accepted
         ahead = update(Job).where(Job.id == job.id).values(created_at=func.now() + timedelta(hours=1)).returning(Job)
         job = (await session.execute(ahead)).scalar_one()
     start_worker(**FAST)

@@ -45,6 +45,6 @@ async def test_a_waiting_job_is_cancelled_at_once(services: Services, eye_jpeg: 
     user = uuid4()
     photo = await photos.add_photo(services, user, eye_jpeg)
     async with services.db.begin() as session:
-        (job,) = await db.jobs.add_jobs(session, user, [photo.id], "background")
+        (job,) = (await db.submission.add_jobs(session, user, [photo.id], "background")).accepted
     assert (await cancellation.cancel(services, user, job.id)).status == JobStatus.CANCELLED
     assert await lease.claim(services, job.id, {}) is None, "a worker that takes it from the queue does not begin it"

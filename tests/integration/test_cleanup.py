@@ -33,7 +33,7 @@ async def user(services: Services) -> AsyncIterator[UUID]:
 
 async def ended_job(services: Services, user: UUID, photo: UUID, status: JobStatus, days: float) -> Job:
     async with services.db.begin() as session:
-        (job,) = await db.jobs.add_jobs(session, user, [photo], "interactive")
+        (job,) = (await db.submission.add_jobs(session, user, [photo], "interactive")).accepted
         ago = func.now() - timedelta(days=days)
         changed = update(Job).where(Job.id == job.id).values(status=status, completed_at=ago).returning(Job)
         return (await session.execute(changed)).scalar_one()

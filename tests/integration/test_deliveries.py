@@ -34,7 +34,7 @@ def app() -> Iterator[Receiver]:
 async def claimed(services: Services, user: UUID, photo_id: str) -> Claim:
     """A new job, which this process has claimed."""
     async with services.db.begin() as session:
-        (job,) = await db.jobs.add_jobs(session, user, [UUID(photo_id)], "interactive", False)
+        (job,) = (await db.submission.add_jobs(session, user, [UUID(photo_id)], "interactive", False)).accepted
     claim = await lease.claim(services, job.id, {})
     assert claim
     return claim

@@ -1,11 +1,16 @@
 """Jobs: batches, lists, running one again; a user sees their own alone."""
 
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import Engine, event
 
+from orchestrator import photos
 from orchestrator.embedded.stack import Stack
+from orchestrator.jobs import submission
+from orchestrator.services import Services
 from tests.users import bearer
 from tests.waiting import ended, submitted, uploaded
 
@@ -102,3 +107,20 @@ async def test_photos_and_jobs_of_another_user_are_not_found(
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
         assert set(response.json()) == {"type", "title", "status", "detail", "code"}
+
+
+async def test_a_batch_is_one_statement(services: Services, user: UUID, eye_jpeg: bytes) -> None:
+    photo = await photos.add_photo(services, user, eye_jpeg)
+    statements: list[str] = []
+
+    def record(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", record)
+    try:
+        jobs = await submission.submit(services, user, [photo.id] * 3, "background")
+    finally:
+        event.remove(Engine, "before_cursor_execute", record)
+    assert [("submit_jobs" in one, "BEGIN" in one) for one in statements] == [(True, False)]
+    assert [job.created_at for job in jobs] == sorted(job.created_at for job in jobs)
+    await photos.delete_photo(services, user, photo.id)

@@ -45,7 +45,7 @@ async def test_unfinished_jobs_of_all_users_are_limited(config: Settings, user: 
     async with open_services(config.model_copy(update={"unfinished_jobs": 1})) as full:
         photo = await photos.add_photo(full, user, eye_jpeg)
         async with full.db.begin() as session:
-            await db.jobs.add_jobs(session, user, [photo.id], "interactive")
+            await db.submission.add_jobs(session, user, [photo.id], "interactive")
         with pytest.raises(TooMany, match="very busy"):
             await submission.submit(full, user, [photo.id], "interactive")
         await photos.delete_photo(full, user, photo.id)
