@@ -1,4 +1,4 @@
-"""A flame graph of our own work on one photo: `python -m benchmarks.flames docs/pictures/flames.svg`.
+"""A flame graph of our own work on one photo: `python -m benchmarks.flames FLAMES.svg [PHOTO]`.
 
 The networks' answers are asked for once and then repeated, so what is drawn is only the pipeline: the search without
 the segmenter, the picture without the enhancer. All threads of this process are sampled; the process that decodes is
@@ -28,7 +28,7 @@ from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.run import Budget, run
 
 WIDTH, HEIGHT_PX, EVERY_S = 4000, 3000, 0.002
-RUNS = 10
+RUNS = 6
 BOX_PX, SVG_PX = 18, 1200
 Stack = tuple[str, ...]
 
@@ -119,14 +119,14 @@ def drawn(stacks: Counter[Stack], title: str) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>\n' + "\n".join(boxes) + "\n</svg>\n"
 
 
-async def sampled(runs: int = RUNS) -> tuple[Counter[Stack], float]:
+async def sampled(data: bytes, runs: int = RUNS) -> tuple[Counter[Stack], float]:
     """The stacks of so many runs, and this process's milliseconds of processor in each."""
 
     async def report(*_: object) -> None:
         return
 
     cv2.setNumThreads(1)  # as in a worker with a photo for each core
-    data, infer = eye(WIDTH, HEIGHT_PX), Repeating(OnnxInfer(ROOT / "model_repository"))
+    infer = Repeating(OnnxInfer(ROOT / "model_repository"))
     async with Decoder(1, 2**31, 10**8) as decoder:
         budget = Budget(51_000_000, 4096, 4)
         await run(data, infer, decoder, budget, report)
@@ -139,9 +139,13 @@ async def sampled(runs: int = RUNS) -> tuple[Counter[Stack], float]:
 
 
 def main() -> None:
-    """Draw the flame graph into the file that is named."""
-    stacks, ms = asyncio.run(sampled())
-    title = f"our own work on a photo of 12 MP with an iris of 1,024 px: {ms:.0f} ms of processor"
+    """Draw the flame graph, of a drawn eye or of a photo, into the file that is named first."""
+    drawn_eye = len(sys.argv) < 3
+    data = eye(WIDTH, HEIGHT_PX) if drawn_eye else Path(sys.argv[2]).read_bytes()
+    stacks, ms = asyncio.run(sampled(data))
+    title = (
+        f"our own work on {'a drawn eye of 12 MP' if drawn_eye else Path(sys.argv[2]).name}: {ms:.0f} ms of processor"
+    )
     Path(sys.argv[1]).write_text(drawn(stacks, title))
     print(title)
     tops: Counter[str] = Counter()
