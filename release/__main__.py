@@ -1,8 +1,8 @@
 """`python -m release prepare VERSION`, then build the packages, then `python -m release finish VERSION`.
 
-`make release VERSION=0.2.0` does all three; `describe` is the part of `finish` that only writes files. It ends with a
-commit and an annotated tag on this machine, and pushes nothing: `git push --follow-tags` does, and
-.github/workflows/release.yml builds and scans the images then.
+`make release VERSION=0.2.0` does all three; `describe` is the part of `finish` that only writes files, and `notes`
+prints the changelog's section. It ends with a commit and an annotated tag on this machine, and pushes nothing:
+`git push --follow-tags` does, and .github/workflows/release.yml builds and scans the images then.
 """
 
 import subprocess
@@ -64,15 +64,25 @@ def describe(root: Path, number: str) -> list[Path]:
 
 def finish(root: Path, number: str) -> list[Path]:
     """As `describe`; then commit, and tag."""
-    notes = changelog.notes((root / CHANGELOG).read_text(), number)
+    (section,) = notes(root, number)
     made = describe(root, number)
     git(root, "commit", "--all", "--message", f"Release {number}")
     # Without --cleanup=whitespace, git would take the headings for comments.
-    git(root, "tag", "--annotate", f"v{number}", "--cleanup=whitespace", "--message", f"Irisvue {number}\n\n{notes}")
+    git(root, "tag", "--annotate", f"v{number}", "--cleanup=whitespace", "--message", f"Irisvue {number}\n\n{section}")
     return made
 
 
-STEPS: dict[str, Callable[[Path, str], Sequence[object]]] = {"prepare": prepare, "describe": describe, "finish": finish}
+def notes(root: Path, number: str) -> list[str]:
+    """The changelog's section of this release."""
+    return [changelog.notes((root / CHANGELOG).read_text(), number)]
+
+
+STEPS: dict[str, Callable[[Path, str], Sequence[object]]] = {
+    "prepare": prepare,
+    "describe": describe,
+    "notes": notes,
+    "finish": finish,
+}
 
 
 def main(argv: list[str]) -> int:

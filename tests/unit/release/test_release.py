@@ -1,14 +1,16 @@
 """`make release` but for the building of packages, in a repository of its own."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from orchestrator.config import ROOT
 from release import changelog, licences, materials, version
-from release.__main__ import CHANGELOG, finish, git, main, prepare
+from release.__main__ import CHANGELOG, STEPS, finish, git, main, prepare
 from release.errors import ReleaseError
 
 NETWORK = Path("model_repository/realesrgan/1/model.onnx")
@@ -56,15 +58,17 @@ def test_a_release_is_a_commit_an_annotated_tag_materials_and_licences(clone: Pa
     assert git(clone, "log", "-1", "--format=%s") == "Release 9.8.7"
     said = git(clone, "for-each-ref", "--format=%(contents)", "refs/tags/v9.8.7")
     assert said.startswith("Irisvue 9.8.7\n\n### ") and changelog.UPGRADING in said
+    check_materials(clone / "dist")
+    assert STEPS["notes"](clone, "9.8.7")[0] in said
     assert version.current(clone) == "9.8.7" and "unreleased" not in (clone / CHANGELOG).read_text()[:800]
 
 
-def test_the_materials_name_every_locked_package_with_its_hashes(tmp_path: Path) -> None:
-    for role, path in zip(materials.LOCKS, materials.write(ROOT, "1.0.0", tmp_path), strict=True):
-        bill = json.loads(path.read_text())
+def check_materials(dist: Path) -> None:
+    """Each bill names every package of its lock file."""
+    for role, lock in materials.LOCKS.items():
+        bill = json.loads((dist / f"irisvue-9.8.7-{role}.cdx.json").read_text())
         assert bill["bomFormat"] == "CycloneDX" and bill["metadata"]["component"]["name"] == "irisvue"
-        names = {part["name"] for part in bill["components"]}
-        assert names == set(licences.locked(ROOT / materials.LOCKS[role]))
+        assert {part["name"] for part in bill["components"]} == set(licences.locked(ROOT / lock))
         assert all(part["purl"].startswith("pkg:pypi/") for part in bill["components"])
 
 
@@ -80,7 +84,8 @@ def test_every_package_of_a_server_says_its_licence(tmp_path: Path, monkeypatch:
 
 def test_the_second_release_is_held_to_the_first(clone: Path) -> None:
     prepare(clone, "1.0.0")
-    finish(clone, "1.0.0")
+    committed(clone, "Release 1.0.0")
+    git(clone, "tag", "--annotate", "v1.0.0", "--message", "Irisvue 1.0.0")
     with pytest.raises(ReleaseError, match="must be `## "):
         prepare(clone, "1.1.0")
     reopened(clone)
@@ -111,6 +116,20 @@ def test_what_is_no_version_is_refused_in_words(
     assert main(["prepare", number]) == 1
     assert "is no version" in capsys.readouterr().err
     assert main(["release"]) == 2
+
+
+def test_the_workflow_builds_scans_and_describes_what_a_release_has() -> None:
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+    jobs = yaml.safe_load(text)["jobs"]
+    compose = (ROOT / "docker-compose.yml").read_text()
+    built = {image["image"]: image for image in jobs["images"]["strategy"]["matrix"]["include"]}
+    assert set(built) == set(re.findall(r"^ +image: (irisvue[\w-]*)$", compose, re.M))
+    for image in built.values():
+        stages = re.findall(r"^FROM \S+ AS (\w+)$", (ROOT / image["file"]).read_text(), re.M)
+        assert image["target"] in ("", *stages)
+    uses = [step.get("uses", "") for step in jobs["images"]["steps"]]
+    assert [name for name in uses if name.startswith("aquasecurity/trivy-action@")]
+    assert set(re.findall(r"-m release (\w+)", text)) <= set(STEPS)
 
 
 def test_files_that_name_different_versions_are_named(clone: Path) -> None:
