@@ -59,7 +59,7 @@ def test_a_release_is_a_commit_an_annotated_tag_materials_and_licences(clone: Pa
     said = git(clone, "for-each-ref", "--format=%(contents)", "refs/tags/v9.8.7")
     assert said.startswith("Irisvue 9.8.7\n\n### ") and changelog.UPGRADING in said
     check_materials(clone / "dist")
-    assert STEPS["notes"](clone, "9.8.7")[0] in said
+    assert str(STEPS["notes"](clone, "9.8.7")[0]) in said
     assert version.current(clone) == "9.8.7" and "unreleased" not in (clone / CHANGELOG).read_text()[:800]
 
 
