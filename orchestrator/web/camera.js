@@ -79,6 +79,7 @@ export async function addCamera(choose) {
   if (isPhone) take.hidden = false;
   else {
     take.hidden = !(await hasWebcam());
+    if (take.hidden) document.getElementById("card").content.querySelector(".retake").textContent = t("Choose another photo");
     take.classList.remove("primary");
     take.before(document.getElementById("pick")); // a laptop's user has photos rather than a good camera
     document.getElementById("pick").classList.add("primary");

@@ -54,7 +54,7 @@ export class Card {
 
   #describe() {
     const moment = this.photo?.created_at ?? this.entry?.chosen;
-    const about = [this.name, moment && timeOf(moment)].filter(Boolean).join(" · ");
+    const about = [moment && timeOf(moment), this.name].filter(Boolean).join(" · ");
     this.find(".about").textContent = about;
     this.find(".open").disabled = this.state !== "completed" && !document.body.classList.contains("selecting");
     this.find(".open").setAttribute("aria-label", `${this.find(".step").textContent}${about ? `, ${about}` : ""}`);

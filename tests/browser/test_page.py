@@ -37,7 +37,7 @@ async def test_upload_progress_slider_save(page: Page, photo: Path, tmp_path: Pa
     shown = list(dict.fromkeys(seen))
     for words in ("Finding your iris...", "Removing reflections...", "Enhancing quality...", "Your iris is ready"):
         assert words in shown
-    await expect(card.locator(".about")).to_have_text(re.compile(r"^eye\.jpg · \d+:\d\d"))
+    await expect(card.locator(".about")).to_have_text(re.compile(r"^\d+:\d\d.* · eye\.jpg$"))
 
     await card.locator(".open").click()
     facts = re.compile(r"\d+ × \d+ px · made in [\d.]+ m?s · photo quality \d+ of 100$")
