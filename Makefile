@@ -35,8 +35,9 @@ clients: clients/typescript/node_modules/.installed  ## build the TypeScript cli
 	npm --prefix clients/typescript run --silent schema
 	npm --prefix clients/typescript run --silent build
 
-clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
+clients/typescript/node_modules/.installed: clients/typescript/package-lock.json clients/typescript/test/package-lock.json
 	npm --prefix clients/typescript ci --silent --no-audit --no-fund
+	npm --prefix clients/typescript/test ci --silent --no-audit --no-fund
 	@touch $@
 
 docs: .venv/installed-dev  ## write the generated pages, and build the site into site/

@@ -101,9 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--lock", type=Path, default=LOCK)
     parser.add_argument("--osv-url", default=OSV)
     options = parser.parse_args(argv)
-    checks = {
-        options.lock.name: partial(python_packages, options.lock, options.osv_url),
-        "clients/typescript": partial(npm_packages, ROOT / "clients" / "typescript"),
+    checks = {options.lock.name: partial(python_packages, options.lock, options.osv_url)} | {
+        folder: partial(npm_packages, ROOT / folder) for folder in ("clients/typescript", "clients/typescript/test")
     }
     return report(checks, options.required)
 

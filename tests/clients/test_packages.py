@@ -79,6 +79,11 @@ def test_the_npm_tarball_has_what_users_need_and_no_more(npm_tarball: Path) -> N
     assert {path.removeprefix("./") for path in named} <= text.keys()
 
 
+def test_an_app_that_links_to_the_folder_finds_no_second_react() -> None:
+    installed = json.loads((TYPESCRIPT / "package-lock.json").read_text())["packages"]
+    assert not [path for path in installed if path.removeprefix("node_modules/") in ("react", "react-dom")]
+
+
 @pytest.mark.parametrize(("module", "resolution"), [("NodeNext", "NodeNext"), ("ESNext", "Bundler")])
 def test_the_npm_package_has_types(npm_project: Path, module: str, resolution: str) -> None:
     (npm_project / "use.ts").write_text(TYPES_USED)

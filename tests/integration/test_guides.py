@@ -27,11 +27,12 @@ from tests.tls import authority_file
 BIN = Path(sys.executable).parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 GUIDES = ["docs/apps.md", "docs/operators.md", "README.md"]
-LANGUAGES = {"sh", "python", "ts", "tsx", "js", "ini", "text"}
+LANGUAGES = {"sh", "python", "ts", "tsx", "js", "kotlin", "swift", "ini", "text"}
 CANT = {
     "tests/clients/test_packages.py does, in an empty project",
     "it installs packages; .ci/run does too",
     "it needs a Docker engine",
+    "it needs a compiler for phones",
     "it trains; tests/export runs the parts",
     "it needs a folder of photos; tests/integration/publishing/test_compare.py runs it",
     "it needs a cluster; tests render it",
