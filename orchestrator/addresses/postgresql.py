@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlencode
 
 from orchestrator.addresses.parts import Address, AddressError, one, split, unknown_option
 
-SCHEME = "postgresql+asyncpg"
+SCHEMES = ("postgresql+asyncpg", "postgresql", "postgres")  # the last two are what providers hand out
 PORT = 5432
 LIBPQ_ROOT = Path("~/.postgresql/root.crt")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -66,8 +66,8 @@ def _trusts_the_system(options: dict[str, str]) -> bool:
 
 def _options(address: Address) -> dict[str, str]:
     """Libpq's options, checked; those that change nothing are left out."""
-    if address.scheme != SCHEME:
-        raise AddressError(f"it must begin with {SCHEME}://")
+    if address.scheme not in SCHEMES:
+        raise AddressError(f"it must begin with {SCHEMES[0]}://, or with postgresql://")
     options = {}
     for name, values in address.options.items():
         if name not in KNOWN:

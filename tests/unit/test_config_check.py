@@ -40,7 +40,7 @@ def test_valid_settings_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("WORKER_JOBS", "many", "IRISVUE_WORKER_JOBS is 'many': Input should be a valid integer"),
         ("WORKER_JOBS", "0", "Example: IRISVUE_WORKER_JOBS=2"),
         ("INFERENCE", "gpu", "IRISVUE_INFERENCE is 'gpu': Input should be 'triton' or 'local'"),
-        ("DATABASE_URL", "postgres://me:pass@db/irisvue", "Example: IRISVUE_DATABASE_URL=postgresql+asyncpg://"),
+        ("DATABASE_URL", "mysql://me:pass@db/irisvue", "Example: IRISVUE_DATABASE_URL=postgresql+asyncpg://"),
         ("REDIS_URL", "redis", "IRISVUE_REDIS_URL is 'redis': it does not begin with a scheme and ://"),
         ("STORAGE_URL", "bucket", "Example: IRISVUE_STORAGE_URL=s3://bucket/prefix"),
         ("PUBLIC_URL", "iris.example.com", "Example: IRISVUE_PUBLIC_URL=https://iris.example.com"),
@@ -61,7 +61,7 @@ def test_each_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str,
 
 
 def test_all_wrong_settings_are_named_at_once_and_no_secret_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IRISVUE_DATABASE_URL", "postgres://me:very-secret@db/irisvue")
+    monkeypatch.setenv("IRISVUE_DATABASE_URL", "mysql://me:very-secret@db/irisvue")
     monkeypatch.setenv("IRISVUE_JWT_SECRET", "too-short-secret")
     monkeypatch.setenv("IRISVUE_LOG_LEVEL", "loud")
     with pytest.raises(SetupError) as wrong:

@@ -31,7 +31,7 @@ def refuse(data: bytes) -> NoReturn:
         raise NotAnImage(f"A {picture} picture can't be read here. {NotAnImage.suggestion}")
     if data[4:8] == b"ftyp":
         raise NotAnImage("A video can't be read here. Send a photo.")
-    if file := _named(data, FILES) or ("HTML or XML" if MARKUP.match(data) else None):
+    if file := _named(data, FILES) or ("markup (HTML, XML or SVG)" if MARKUP.match(data) else None):
         raise NotAnImage(f"A {file} file can't be read here. {NotAnImage.suggestion}")
     raise NotAnImage
 

@@ -56,6 +56,11 @@ def test_what_is_read(url: str, servers: list[Any], expected: dict[str, Any]) ->
     assert {name: getattr(parameters, name) for name in expected} == expected
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_the_schemes_that_providers_hand_out(scheme: str) -> None:
+    assert read_by_asyncpg(f"{scheme}://u:p@h/db?sslmode=require")[0] == [("h", 5432)]
+
+
 def test_what_the_server_is_told() -> None:
     _, parameters = read_by_asyncpg("postgresql+asyncpg://u@h/db?options=-c%20lock_timeout%3D5s&connect_timeout=3")
     assert parameters.server_settings == {"options": "-c lock_timeout=5s", "application_name": "irisvue"}
@@ -87,7 +92,7 @@ def test_certificates_are_checked(options: str, verified: bool, host_checked: bo
     [
         ("hunter2", "does not begin with a scheme"),
         ("host=db password=hunter2", "does not begin with a scheme"),
-        ("postgres://u:hunter2@h/db", "must begin with postgresql+asyncpg://"),
+        ("mysql://u:hunter2@h/db", "must begin with postgresql+asyncpg://"),
         ("postgresql+asyncpg://u:hunter2@h:port/db", "can't be told apart"),
         ("postgresql+asyncpg://u:hunter2@h:99999/db", "a number up to 65535"),
         ("postgresql+asyncpg://u:hunter2@h", "must name one database"),
