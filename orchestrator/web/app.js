@@ -42,7 +42,7 @@ const actions = {
   stop: sending.stop,
   cancel: (card) => attempt(async () => card.job && client.cancel(card.job.job_id)),
   remove: (card) => attempt(() => removeCards([card])),
-  retake: () => document.querySelector("#take:not([hidden]), #pick").click(),
+  retake: () => (document.querySelector("#take:not([hidden])") ?? document.getElementById("pick")).click(),
   renew: (card) => client.getJob(card.job.job_id).then((job) => showJob(card, job), () => undefined),
 };
 const newCard = () => new Card(actions);

@@ -69,7 +69,8 @@ async function open(choose) {
 export async function addCamera(choose) {
   const limit = Math.round(Number(document.querySelector('meta[name="irisvue-max-upload-bytes"]').content) / 2 ** 20);
   const how = isPhone ? t("Hold the phone a hand's breadth away, in soft light, eye wide open.") : t("The back camera of a phone takes the best photos: a hand's breadth away, in soft light, eye wide open.");
-  document.getElementById("hint").textContent = `${how} ${t("JPEG, PNG, WebP, HEIC or AVIF up to {limit} MB; or drop them here.", { limit })}`;
+  const what = isPhone ? t("JPEG, PNG, WebP, HEIC or AVIF up to {limit} MB.", { limit }) : t("JPEG, PNG, WebP, HEIC or AVIF up to {limit} MB; or drop them here.", { limit });
+  document.getElementById("hint").textContent = `${how} ${what}`;
   document.getElementById("webcam-close").onclick = () => dialog.close();
   input.onchange = () => {
     choose([...input.files]);

@@ -3,10 +3,12 @@
 import asyncio
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 from playwright.async_api import Browser, Page, async_playwright
 
 from export.drawing import eyes
+from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT
 from orchestrator.embedded.stack import Options, open_stack
 from orchestrator.pipeline.images import encode_jpeg
@@ -30,9 +32,9 @@ async def main() -> None:
         photos = [_drawn(Path(folder), seed) for seed in SEEDS]
         async with open_stack(Options(Path(folder) / "data")) as stack, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-            address = f"{stack.url}/#token={stack.token}"
-            await _take(browser, address, "page", DESKTOP, photos)
-            await _take(browser, address, "page-phone", PHONE, photos)
+            for name, device in (("page", DESKTOP), ("page-phone", PHONE)):
+                token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
+                await _take(browser, f"{stack.url}/#token={token}", name, device, photos)
             await browser.close()
 
 
@@ -46,14 +48,7 @@ async def _take(browser: Browser, address: str, name: str, device: dict[str, obj
     page = await browser.new_page(**device)  # type: ignore[arg-type]
     await page.goto(address)
     await page.wait_for_function("document.getElementById('connection').dataset.state === 'open'")
-    if await page.locator(".card").count() == 0:
-        await _shoot(page, f"{name}-start")
-    else:  # the phone sees what the desktop has sent; its own start is a new person's
-        clean = await browser.new_page(**device)  # type: ignore[arg-type]
-        await clean.goto(address.partition("#")[0])
-        await clean.evaluate("document.getElementById('signin').close()")
-        await _shoot(clean, f"{name}-start")
-        await clean.close()
+    await _shoot(page, f"{name}-start")
     await page.set_input_files("#files", [*photos[:3], PHOTOS / "neg_coffee.png"])
     await page.wait_for_function("document.querySelectorAll('.card[data-state=ready]').length === 4", timeout=60_000)
     await _shoot(page, f"{name}-ready")
