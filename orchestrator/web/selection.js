@@ -47,13 +47,15 @@ function addLongPress() {
   let timer;
   const gallery = button("gallery");
   const end = () => clearTimeout(timer);
+  const ignore = (click) => click.stopPropagation();
   gallery.addEventListener("pointerdown", (event) => {
     const card = event.target.closest(".card")?.card;
     if (event.pointerType !== "touch" || !card || isOn()) return;
     timer = setTimeout(() => {
       set(true);
       updateSelection(card);
-      addEventListener("click", (click) => click.stopPropagation(), { capture: true, once: true });
+      addEventListener("click", ignore, true); // of the finger that is lifted now, where the browser makes one
+      addEventListener("pointerdown", () => removeEventListener("click", ignore, true), { capture: true, once: true });
     }, HOLD_MS);
   });
   for (const name of ["pointerup", "pointercancel", "pointermove"]) gallery.addEventListener(name, end);

@@ -65,8 +65,11 @@ async def test_many_are_selected_and_saved_on_a_phone_in_two_columns(chromium: B
     first, second, third = [await cards.nth(number).bounding_box() for number in range(3)]
     assert first and second and third
     assert first["y"] == second["y"] and first["x"] < second["x"] < 390 and third["y"] > first["y"], "two columns"
-    await page.click("#select")
-    await cards.nth(0).tap()
+    cdp = await context.new_cdp_session(page)
+    finger = {"x": first["x"] + 50, "y": first["y"] + 50}
+    await cdp.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [finger]})
+    await expect(page.locator("#selected")).to_have_text("1 of 3")  # pressed for long
+    await cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     await cards.nth(2).tap()
     await expect(page.locator("#selected")).to_have_text("2 of 3")
     await expect(cards.nth(2)).to_have_attribute("aria-pressed", "true")

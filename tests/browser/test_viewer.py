@@ -1,11 +1,15 @@
 """The viewer: full screen, an entry of the history, zoomed and turned over as in any photo app."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.async_api import Browser, CDPSession, Locator, Page, expect
 
+from export.drawing.eyes import Drawn
 from tests.browser.conftest import WAIT_MS
 
 pytestmark = pytest.mark.timeout(180)
@@ -128,6 +132,15 @@ async def test_every_button_is_in_sight_on_every_screen(chromium: Browser, pictu
         frame = await page.locator(".frame").bounding_box()
         assert frame and frame["width"] > 0.9 * min(width, height), "the picture takes what there is"
     await page.close()
+
+
+async def test_a_picture_in_which_little_can_be_seen_is_not_praised(page: Page, eye: Drawn, tmp_path: Path) -> None:
+    Image.fromarray((eye.image * 0.3 + 77).astype(np.uint8)).save(tmp_path / "flat.jpg")
+    await page.set_input_files("#files", tmp_path / "flat.jpg")
+    await expect(page.locator(".card .step")).to_have_text("Ready, but little can be seen", timeout=WAIT_MS)
+    await page.click(".card .open")
+    await expect(page.locator("#verdict")).to_contain_text("Little of your iris can be seen in this photo.")
+    await expect(page.locator("#warnings")).to_contain_text("use more light, from the side")
 
 
 async def test_deleting_asks_and_keeps_the_focus(page: Page, photo: Any) -> None:
