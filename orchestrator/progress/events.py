@@ -85,11 +85,17 @@ class Event:
         return order(self.id)
 
     def in_language(self, language: str) -> "Event":
-        """The same event, with its words for people in another language."""
+        """The same event, with its words for people in another language; made once for all watchers."""
         if language == ENGLISH:
             return self
-        words = {name: translated(self.body[name], language) for name in WORDS if self.body.get(name)}
-        return Event(self.id, json.dumps(self.body | words))
+        if language not in self._in_languages:
+            words = {name: translated(self.body[name], language) for name in WORDS if self.body.get(name)}
+            self._in_languages[language] = Event(self.id, json.dumps(self.body | words))
+        return self._in_languages[language]
+
+    @cached_property
+    def _in_languages(self) -> dict[str, "Event"]:
+        return {}
 
     @cached_property
     def sse(self) -> bytes:
