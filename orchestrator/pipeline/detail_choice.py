@@ -72,4 +72,4 @@ def natural(enlarged: Pixels, small: Pixels) -> Pixels:
     """The enhancer's picture of `small`, (4H, 4W, 3), with most of its detail taken back to Lanczos interpolation."""
     size = small.shape[1] * SCALE, small.shape[0] * SCALE
     smooth = cv2.resize(small, size, interpolation=cv2.INTER_LANCZOS4)
-    return np.asarray(cv2.addWeighted(enlarged, NATURAL_SHARE, smooth, 1.0 - NATURAL_SHARE, 0.0), np.uint8)
+    return np.asarray(cv2.addWeighted(enlarged, NATURAL_SHARE, smooth, 1.0 - NATURAL_SHARE, 0.0, dst=smooth), np.uint8)
