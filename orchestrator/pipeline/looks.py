@@ -1,5 +1,6 @@
 """Looks of the segmenter at squares of a photo, several in one call, and their mean."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ async def look(photo: Pixels, wanted: Sequence[tuple[Square, View]], infer: Infe
         few = wanted[start : start + IMAGES_PER_CALL]
         for square, _ in few:
             if square not in cut:
-                cut[square] = square.cut(photo, infer.segment_px)
+                cut[square] = await asyncio.to_thread(square.cut, photo, infer.segment_px)
         segmentation = await infer.segment(np.stack([view.show(cut[square]) for square, view in few]))
         for n, (_, view) in enumerate(few):
             classes = view.undo(segmentation.probabilities[n])
