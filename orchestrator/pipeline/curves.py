@@ -21,7 +21,7 @@ LIMBUS_WIDTHS = (0.06, 0.05, 0.04, 0.03, 0.025, 0.02, 0.02, 0.02)
 LID_WIDTHS = (0.2, 0.12, 0.08, 0.06, 0.03, 0.03, 0.03)
 # How many points, of a full turn of them, the start of a fit counts for:
 CENTRE_PRIOR, OVAL_PRIOR = 1 / 700, 1 / 18
-STRAIGHT_PRIOR = 0.002
+STRAIGHT_PRIOR = 0.002  # for each degree above a line's
 OUTLIER_WEIGHT = 1e-3
 LEAST_Q = 0.3  # of a limbus: keeps it finite where nothing holds it
 BEYOND = 0.1  # in iris radii; further from its points than this a lid goes on straight
@@ -59,9 +59,9 @@ class Limbus:
 
 @dataclass(frozen=True)
 class Lid:
-    """A parabola over the line between the ends of its points; below zero the lid covers the iris.
+    """A polynomial over the line between the ends of its points; below zero the lid covers the iris.
 
-    `origin`, `along` and `inwards` are (2,): the frame of the parabola. Lengths along it are in iris radii.
+    `origin`, `along` and `inwards` are (2,): the frame of the polynomial. Lengths along it are in iris radii.
     """
 
     origin: Values
@@ -73,8 +73,8 @@ class Lid:
     misfit: float
 
     @classmethod
-    def fit(cls, points: Points, inside: Values, radius: float) -> Self:
-        """Fit to (N, 2) neighbouring points, N ≥ 3; `inside` (2,) is a point on the visible side."""
+    def fit(cls, points: Points, inside: Values, radius: float, degree: int = 2) -> Self:
+        """Fit to (N, 2) neighbouring points, N > `degree`; `inside` (2,) is a point on the visible side."""
         origin, chord = (points[0] + points[-1]) / 2, points[-1] - points[0]
         length = max(float(np.hypot(*chord)), 1e-6)
         along = chord / length
@@ -82,9 +82,9 @@ class Lid:
         if (inside - origin) @ inwards < 0:
             inwards = -inwards
         x, y = (points - origin) @ along / radius, (points - origin) @ inwards / radius
-        basis, weight = np.vander(x, 3), np.ones(len(x))
-        prior = np.diag([STRAIGHT_PRIOR * len(x), 1e-9, 1e-9])
-        coefficients = np.zeros(3)
+        basis, weight = np.vander(x, degree + 1), np.ones(len(x))
+        prior = np.diag([STRAIGHT_PRIOR * len(x)] * (degree - 1) + [1e-9, 1e-9])
+        coefficients = np.zeros(degree + 1)
         for width in LID_WIDTHS:
             weighted = (basis * weight[:, None]).T
             coefficients = np.linalg.solve(weighted @ basis + prior, weighted @ y)

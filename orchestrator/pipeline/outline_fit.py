@@ -20,6 +20,7 @@ REACH = 2.5  # of a ray, in iris radii
 COARSE_STEPS, HALVINGS = 100, 12
 COVERED = 0.02  # iris radii inside the limbus from which a point lies on a lid
 GAP, MIN_RUN = 4, 12  # points between two parts of one lid, and on a lid
+DEGREES = (2, 4)  # of a lid's curve: the first that fits
 MAX_MISFIT, MAX_SPLITS = 0.03, 2  # of a lid, in iris radii, before it is taken for two that meet
 MIN_AGREEMENT = 0.93  # intersection over union of the curves and the map
 MEDIAN_POINTS, SMOOTH_SIGMA_POINTS = 13, 4  # where the curves don't explain the map
@@ -113,8 +114,11 @@ def _lids(points: Points, limbus: Limbus, middle: Values, on_edge: Mask) -> list
 
 def _one_lid_or_more(points: Points, middle: Values, radius: float, splits: int) -> list[Lid]:
     """One lid, or those that meet in a corner of the eye, where its points are furthest from the line of their ends."""
-    lid = Lid.fit(points, middle, radius)
-    if lid.misfit < MAX_MISFIT or len(points) < 2 * MIN_RUN or not splits:
+    for degree in DEGREES:
+        lid = Lid.fit(points, middle, radius, degree)
+        if lid.misfit < MAX_MISFIT:
+            return [lid]
+    if len(points) < 2 * MIN_RUN or not splits:
         return [lid]
     height = np.abs((points - lid.origin) @ lid.inwards)
     corner = int(np.clip(height.argmax(), MIN_RUN, len(points) - MIN_RUN))

@@ -63,6 +63,23 @@ def test_two_lids_that_meet_in_a_corner_are_both_found() -> None:
     assert np.quantile(np.abs(true), 0.95) < 0.015 * RADIUS
 
 
+def test_a_lid_that_is_no_parabola_has_no_corner() -> None:
+    """Flat over the middle, steep towards one side, as upper lids are."""
+
+    def lid(x: Distances) -> Distances:
+        return -55 + np.where(x > 0, 38 * np.clip(x / 62, 0, 1) ** 3, 6 * (x / 62) ** 2)
+
+    x, y = grid()
+    points = fit_outline(soft_map(np.hypot(x, y) - RADIUS, lid(x) - y), CIRCLE, NO_EDGE).points - 128
+    px, py = points.T
+    limbus_there, lid_there = np.hypot(px, py) - RADIUS, lid(px) - py
+    assert worst_share(Outline(points), limbus_there, lid_there) < 0.08
+    step = np.diff(points, axis=0, append=points[:1])
+    heading = np.arctan2(step[:, 1], step[:, 0])
+    turn = np.abs((heading - np.roll(heading, 1) + np.pi) % (2 * np.pi) - np.pi)
+    assert np.rad2deg(turn[limbus_there < -3]).max() < 6, "degrees between neighbouring pieces of half a degree each"
+
+
 def test_where_curves_explain_nothing_the_map_is_followed() -> None:
     """A five-pointed shape is no iris; its outline is still smooth and the map's own."""
     x, y = grid()
