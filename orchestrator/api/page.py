@@ -1,5 +1,6 @@
 """The web page: plain files, with headers that let it load nothing from elsewhere but the object store's pictures."""
 
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from orchestrator.config import Settings
 # The page knows the limit, so that it sends no file that would be refused.
 LIMIT = 'name="irisvue-max-upload-bytes" content="%d"'
 FOLDER = Path(__file__).parent.parent / "web"
+NO_FILES = "const FILES = [];"
+NOT_KEPT = ("web/sw.js", "web/index.html", "web/icon-512.png")  # the page itself is kept under its own address
 router = APIRouter(include_in_schema=False)
 
 
@@ -64,11 +67,17 @@ class PageFiles(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """One file."""
-        response = await super().get_response(path, scope)
+        response = _service_worker() if path == "sw.js" else await super().get_response(path, scope)
         response.headers.update(self._headers)
-        if path == "sw.js":
-            response.headers["Service-Worker-Allowed"] = "../"  # it keeps the page, which is not under /web
         return response
+
+
+def _service_worker() -> Response:
+    """It keeps the page, which is not under /web as it is itself, and knows the names of the page's files."""
+    files = [f"web/{path.relative_to(FOLDER).as_posix()}" for path in sorted(FOLDER.rglob("*.*")) if path.is_file()]
+    kept = [name for name in files if name not in NOT_KEPT]
+    text = (FOLDER / "sw.js").read_text().replace(NO_FILES, f"const FILES = {json.dumps(kept)};")
+    return Response(text, media_type="text/javascript", headers={"Service-Worker-Allowed": "../"})
 
 
 @router.get("/")

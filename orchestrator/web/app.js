@@ -85,7 +85,9 @@ function showJob(card, job) {
   if (job.status === "completed") card.picture(job.result_url, t("Your finished iris"));
 }
 
-const refresh = (page) => attempt(() => showPage(page, { newCard, showJob }));
+/** Show a page anew. Without a connection the strip says so, and the first page follows once there is one. */
+const refresh = (page) =>
+  attempt(() => showPage(page, { newCard, showJob }).catch((error) => (page === 1 && error.status === 0 ? undefined : Promise.reject(error))));
 
 /** What depends on which cards there are. */
 function update() {

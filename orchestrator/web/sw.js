@@ -5,44 +5,11 @@
 
 const KEPT = "page";
 const HOME = self.registration.scope;
-const SHELL = [
-  "",
-  "web/app.js",
-  "web/camera.js",
-  "web/card.js",
-  "web/confirm.js",
-  "web/gallery.css",
-  "web/gallery.js",
-  "web/icon-192.png",
-  "web/icon.svg",
-  "web/irisvue/client.js",
-  "web/irisvue/errors.js",
-  "web/irisvue/index.js",
-  "web/irisvue/sse.js",
-  "web/irisvue/watch.js",
-  "web/kept.js",
-  "web/manifest.json",
-  "web/notify.js",
-  "web/outbox.js",
-  "web/quality.js",
-  "web/save.js",
-  "web/selection.js",
-  "web/sending.js",
-  "web/session.js",
-  "web/settings.js",
-  "web/style.css",
-  "web/viewer.css",
-  "web/viewer.js",
-  "web/words.js",
-  "web/words/de.json",
-  "web/words/fr.json",
-  "web/zip.js",
-  "web/zoom.js",
-];
+const FILES = []; // the service puts their names in
 
 self.addEventListener("install", (event) => {
   self.skipWaiting();
-  event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll(SHELL.map((path) => new Request(HOME + path, { cache: "reload" })))));
+  event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll(["", ...FILES].map((path) => new Request(HOME + path, { cache: "reload" })))));
 });
 
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));

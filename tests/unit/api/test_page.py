@@ -1,5 +1,8 @@
 """Which other pages may call the API, and what the page itself may load."""
 
+import json
+import re
+
 import httpx
 import pytest
 
@@ -94,3 +97,16 @@ async def test_the_page_knows_the_upload_limit() -> None:
     assert 'name="irisvue-max-upload-bytes" content="1048576"' in page.text
     assert page.headers["content-security-policy"] == script.headers["content-security-policy"]
     assert script.headers["content-type"].startswith("text/javascript")
+
+
+async def test_the_service_worker_knows_every_file_of_the_page() -> None:
+    transport = httpx.ASGITransport(create_app(settings()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        worker = await client.get("/web/sw.js")
+        [files] = re.findall(r"const FILES = (\[.+\]);", worker.text)
+        answers = [await client.get(f"/{name}") for name in json.loads(files)]
+    assert worker.headers["service-worker-allowed"] == "../"
+    assert worker.headers["content-type"].startswith("text/javascript")
+    assert worker.headers["content-security-policy"] and {answer.status_code for answer in answers} == {200}
+    imported = {name for answer in answers for name in re.findall(r'from "\./([\w/]+\.js)"', answer.text)}
+    assert imported and all(f"web/{name}" in files or f"web/irisvue/{name}" in files for name in imported)
