@@ -30,8 +30,7 @@ def containers() -> Engine:
         with socket.socket() as taken:
             if taken.connect_ex(("127.0.0.1", port)) == 0:
                 pytest.fail(f"port {port} of this machine is in use: stop what listens there, and run this again")
-    if found.podman:
-        images.build_stand_ins(found)
+    images.build_stand_ins(found)
     return found
 
 

@@ -26,12 +26,17 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 INSIDE = "/opt/host-certificates.crt"  # over /etc/ssl/certs Debian's packages could not be installed
 
 
-def build_stand_ins(engine: Engine) -> None:
-    """Build what stands in for the registries' images; from the cache within seconds."""
+def build_stand_ins(engine: Engine, checkout: Path = ROOT) -> None:
+    """Build what stands in for the registries' images; from the cache within seconds.
+
+    With Docker there is nothing to build. `checkout`: whose ONNX Runtime backend Triton's stand-in has.
+    """
+    if not engine.podman:
+        return
     if engine.run("image", "inspect", BASE).returncode:
         _debian(engine)
     for name, tag in STAND_INS.items():
-        context = ROOT if name == "tritonserver" else HERE / name
+        context = checkout if name == "tritonserver" else HERE / name
         _build(engine, tag, HERE / name / "Containerfile", context)
 
 

@@ -111,7 +111,8 @@ def test_a_network_is_published_routed_and_rolled_back(
     assert f"{ENHANCER} 2 is loaded" in said
     versions = person.process(photo).job.model_versions
     assert versions and versions[ENHANCER] == "2", "promoted"
-    installation.follow("roll back")
+    for _ in range(2):  # to the trial of 90 and 10 percent, and to what was before it
+        installation.follow("roll back")
     versions = person.process(photo).job.model_versions
     assert versions and versions[ENHANCER] == "1"
 
@@ -205,12 +206,14 @@ def test_volumes_of_the_last_release_are_upgraded(
     installation.down()
     write_env(older, {name: re.sub(r"\W", "", value) for name, value in SECRETS.items()})
     (installation.folder / ".env").write_bytes((older / ".env").read_bytes())
+    images.build_stand_ins(containers, older)
     images.build_project(containers, older)
     before = Installation(containers, older)
     before.up()
     person = Person(before.token())
     old = person.process(photo)
     before.compose("down")
+    images.build_stand_ins(containers)
     images.build_project(containers, installation.folder)
     installation.up()
     assert "iris_unet 2 was added" in installation.logs("migrate")
