@@ -16,6 +16,7 @@ from irisvue._values import Event, Job, Photo
 
 Point = tuple[float, float]
 Detail = Literal["natural", "crisp"]
+Eyes = Literal["best", "all"]
 SILENT_S = 45.0  # three heartbeats missed
 
 
@@ -103,14 +104,16 @@ class AsyncClient:
         priority: str = "interactive",
         at: Point | None = None,
         detail: Detail | None = None,
+        eyes: Eyes | None = None,
     ) -> Job:
         """Start processing a photo; `priority` is interactive or background.
 
         `at` says where the eye is: x and y, 0–1 of the upright photo's width and height. `detail` is crisp for all the
-        detail that the network adds, natural for less; by default, what suits the photo.
+        detail that the network adds, natural for less; by default, what suits the photo. With `eyes` "all", another eye
+        that is as good gets a job of its own when this one is completed, see `Job.other_eye_job_id`.
         """
         key = secrets.token_hex(16)
-        body = {"photo_id": photo_id, "preview": preview, "priority": priority, **_said(at, detail)}
+        body = {"photo_id": photo_id, "preview": preview, "priority": priority, **_said(at, detail, eyes)}
 
         async def send() -> Job:
             return Job.of(await self._transport.json("POST", "/api/v1/processing/submit", json=body, key=key))
@@ -118,10 +121,15 @@ class AsyncClient:
         return await self._transport.patiently(send)
 
     async def submit_batch(
-        self, photo_ids: Iterable[str], *, at: Point | None = None, detail: Detail | None = None
+        self,
+        photo_ids: Iterable[str],
+        *,
+        at: Point | None = None,
+        detail: Detail | None = None,
+        eyes: Eyes | None = None,
     ) -> list[Job]:
         """Start processing one to ten photos, all or none, in this order; the rest as in `submit`, for each of them."""
-        body = {"photo_ids": list(photo_ids), **_said(at, detail)}
+        body = {"photo_ids": list(photo_ids), **_said(at, detail, eyes)}
         accepted = await self._transport.json("POST", "/api/v1/processing/batch", json=body, key=secrets.token_hex(16))
         return [Job.of(row) for row in accepted["jobs"]]
 
@@ -135,10 +143,12 @@ class AsyncClient:
         async for row in self._transport.pages("/api/v1/processing/jobs", "jobs", query):
             yield Job.of(row)
 
-    async def reprocess(self, job_id: str, *, at: Point | None = None, detail: Detail | None = None) -> Job:
-        """A new job for the same photo; `at` and `detail` as in `submit`, and if left out, as for the old job."""
+    async def reprocess(
+        self, job_id: str, *, at: Point | None = None, detail: Detail | None = None, eyes: Eyes | None = None
+    ) -> Job:
+        """A new job for the same photo; the rest as in `submit`, and if left out, as for the old job."""
         path = f"/api/v1/processing/jobs/{job_id}/reprocess"
-        body = _said(at, detail) or None
+        body = _said(at, detail, eyes) or None
         return Job.of(await self._transport.json("POST", path, json=body, key=secrets.token_hex(16)))
 
     async def cancel(self, job_id: str) -> Job:
@@ -202,6 +212,6 @@ class AsyncClient:
         return await self._transport.fetch(url)
 
 
-def _said(at: Point | None, detail: Detail | None) -> dict[str, Any]:
-    hint = {"at": {"x": at[0], "y": at[1]}} if at else {}
-    return hint | ({"detail": detail} if detail else {})
+def _said(at: Point | None, detail: Detail | None, eyes: Eyes | None) -> dict[str, Any]:
+    hint = {"x": at[0], "y": at[1]} if at else None
+    return {name: value for name, value in {"at": hint, "detail": detail, "eyes": eyes}.items() if value}

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from irisvue._async import SILENT_S, AsyncClient, Detail, Point
+from irisvue._async import SILENT_S, AsyncClient, Detail, Eyes, Point
 from irisvue._bars import Step
 from irisvue._connection import Verify
 from irisvue._sources import OnProgress, Source
@@ -92,17 +92,23 @@ class Client:
         priority: str = "interactive",
         at: Point | None = None,
         detail: Detail | None = None,
+        eyes: Eyes | None = None,
     ) -> Job:
         """See AsyncClient.submit."""
         return self._wait(
-            lambda: self._client.submit(photo_id, preview=preview, priority=priority, at=at, detail=detail)
+            lambda: self._client.submit(photo_id, preview=preview, priority=priority, at=at, detail=detail, eyes=eyes)
         )
 
     def submit_batch(
-        self, photo_ids: Iterable[str], *, at: Point | None = None, detail: Detail | None = None
+        self,
+        photo_ids: Iterable[str],
+        *,
+        at: Point | None = None,
+        detail: Detail | None = None,
+        eyes: Eyes | None = None,
     ) -> list[Job]:
         """See AsyncClient.submit_batch."""
-        return self._wait(lambda: self._client.submit_batch(photo_ids, at=at, detail=detail))
+        return self._wait(lambda: self._client.submit_batch(photo_ids, at=at, detail=detail, eyes=eyes))
 
     def job(self, job_id: str) -> Job:
         """See AsyncClient.job."""
@@ -112,9 +118,11 @@ class Client:
         """See AsyncClient.jobs."""
         return self._each(self._client.jobs(status=status, photo_id=photo_id))
 
-    def reprocess(self, job_id: str, *, at: Point | None = None, detail: Detail | None = None) -> Job:
+    def reprocess(
+        self, job_id: str, *, at: Point | None = None, detail: Detail | None = None, eyes: Eyes | None = None
+    ) -> Job:
         """See AsyncClient.reprocess."""
-        return self._wait(lambda: self._client.reprocess(job_id, at=at, detail=detail))
+        return self._wait(lambda: self._client.reprocess(job_id, at=at, detail=detail, eyes=eyes))
 
     def cancel(self, job_id: str) -> Job:
         """See AsyncClient.cancel."""

@@ -52,6 +52,7 @@ class Job(_Value):
     processing_time_ms: int | None = None
     step_ms: Mapping[str, int] | None = None
     eyes_found: int | None = None
+    other_eye_job_id: str | None = None
     detail_used: str | None = None
     quality_score: float | None = None
     quality_warnings: list[str] | None = None

@@ -44,6 +44,7 @@ async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: Id
         preview=body.preview,
         at=at,
         detail=body.detail,
+        eyes=body.eyes,
         key=idempotency_key,
     )
     return JobResponse.of(services, accepted[0])
@@ -55,7 +56,7 @@ async def batch(services: Open, user: CurrentUser, body: BatchRequest, key: Idem
     idempotency_key = key_for(key, "batch", body.model_dump(mode="json", exclude_none=True))
     at = body.at.point if body.at else None
     accepted = await submission.submit(
-        services, user, body.photo_ids, "interactive", at=at, detail=body.detail, key=idempotency_key
+        services, user, body.photo_ids, "interactive", at=at, detail=body.detail, eyes=body.eyes, key=idempotency_key
     )
     return BatchResponse(jobs=[JobResponse.of(services, job) for job in accepted])
 
@@ -99,9 +100,9 @@ async def reprocess(
     """A new job for the same photo; the body may be left out."""
     wanted = body or ReprocessRequest()
     at = wanted.at.point if wanted.at else None
-    request = [str(part) for part in (job_id, at, wanted.detail) if part]
+    request = [str(part) for part in (job_id, at, wanted.detail, wanted.eyes) if part]
     idempotency_key = key_for(key, "reprocess", " ".join(request))
-    job = await submission.reprocess(services, user, job_id, idempotency_key, at, wanted.detail)
+    job = await submission.reprocess(services, user, job_id, idempotency_key, at, wanted.detail, wanted.eyes)
     return JobResponse.of(services, job)
 
 

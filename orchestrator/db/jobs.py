@@ -13,6 +13,16 @@ from orchestrator.db.job_states import ENDED, JobStatus, states_before
 from orchestrator.db.tables import Job, Photo
 
 
+async def add_job_for_other_eye(session: AsyncSession, job: Job, at: tuple[float, float]) -> Job:
+    """Add a pending job like this one for the eye at a point of its photo, and let this one name it."""
+    kept = ("user_id", "photo_id", "priority", "preview", "trace", "detail")
+    added = Job(**{name: getattr(job, name) for name in kept}, at_x=at[0], at_y=at[1])
+    session.add(added)
+    await session.flush()
+    job.other_eye_job_id = added.id
+    return added
+
+
 async def jobs_by_id(session: AsyncSession, job_ids: Sequence[UUID]) -> list[Job]:
     """These jobs in this order; deleted ones are left out."""
     rows = {job.id: job for job in await session.scalars(select(Job).where(Job.id.in_(job_ids)))}

@@ -44,6 +44,7 @@ async def add_jobs(
     trace: str | None = None,
     at: tuple[float, float] | None = None,
     detail: str | None = None,
+    eyes: str | None = None,
     *,
     busy: bool = False,
     most: tuple[int, int] | None = None,
@@ -56,7 +57,7 @@ async def add_jobs(
     """
     at_x, at_y = at or (None, None)
     common = {"user_id": user, "priority": priority, "preview": preview, "trace": trace}
-    common |= {"at_x": at_x, "at_y": at_y, "detail": detail}
+    common |= {"at_x": at_x, "at_y": at_y, "detail": detail, "eyes": eyes}
     rows = [_defaults() | common | {"id": uuid4(), "photo_id": photo_id} for photo_id in photo_ids]
     of_user, of_all = most or (None, None)
     name, fingerprint = key or (None, None)

@@ -141,7 +141,9 @@ class Job(Base):
     suggestion: Mapped[str | None]
     at_x: Mapped[float | None]  # where the sender says the eye is, 0–1 of the photo's width and height
     at_y: Mapped[float | None]
+    eyes: Mapped[str | None]  # as asked for: best or all; None: best
     eyes_found: Mapped[int | None]
+    other_eye_job_id: Mapped[UUID | None]  # made when this one ended, if all eyes were asked for
     detail: Mapped[str | None]  # as asked for; None: chosen from the photo
     detail_used: Mapped[str | None]
     preview: Mapped[bool] = mapped_column(default=False, server_default=false())

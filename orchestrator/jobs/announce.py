@@ -25,6 +25,8 @@ async def current_message(services: Services, job: Job) -> dict[str, Any]:
             "eyes_found": job.eyes_found,
             "warning_codes": warning_codes_of(job.quality_warnings),
         }
+        if job.other_eye_job_id:
+            extra["other_eye_job_id"] = str(job.other_eye_job_id)
     elif job.status == JobStatus.FAILED:
         extra = {
             "error_type": job.error_type,

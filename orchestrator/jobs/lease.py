@@ -69,9 +69,15 @@ async def claim(services: Services, job_id: UUID, newest: Mapping[str, str]) -> 
 
 
 @final_write
-async def complete(services: Services, claim: Claim, **columns: Any) -> Job | None:
-    """End the job as completed, then publish the last event; None if the claim is no longer valid."""
-    return await _end(services, claim, JobStatus.COMPLETED, progress=100, current_step=COMPLETE, **columns)
+async def complete(
+    services: Services, claim: Claim, other_eye: tuple[float, float] | None = None, **columns: Any
+) -> Job | None:
+    """End the job as completed, then publish the last event; None if the claim is no longer valid.
+
+    With `other_eye`, where another eye is, the same transaction adds a job for that.
+    """
+    columns |= {"progress": 100, "current_step": COMPLETE}
+    return await _end(services, claim, JobStatus.COMPLETED, other_eye=other_eye, **columns)
 
 
 @final_write
@@ -91,7 +97,8 @@ async def fail(services: Services, claim: Claim, error: IrisvueError) -> bool:
         if retried:
             JOBS_RETRIED.labels(error.error_type).inc()
             return False
-    return await _end(services, claim, JobStatus.FAILED, **failure_columns(error)) is not None
+    columns: dict[str, Any] = dict(failure_columns(error))
+    return await _end(services, claim, JobStatus.FAILED, **columns) is not None
 
 
 def failure_columns(error: IrisvueError) -> dict[str, str]:
@@ -104,16 +111,23 @@ def failure_columns(error: IrisvueError) -> dict[str, str]:
     }
 
 
-async def _end(services: Services, claim: Claim, status: JobStatus, **columns: Any) -> Job | None:
+async def _end(
+    services: Services, claim: Claim, status: JobStatus, *, other_eye: tuple[float, float] | None = None, **columns: Any
+) -> Job | None:
+    other: Job | None = None
     async with services.db.begin() as session:
         job = await db.jobs.end(session, claim.job.id, claim.attempt, status, **columns)
         if job is not None:
+            if other_eye:
+                other = await db.jobs.add_job_for_other_eye(session, job, other_eye)
             await outbox.record(session, job)
         else:  # perhaps an earlier try was committed, and only the answer to it was lost
             job = await db.jobs.ended_by(session, claim.job.id, claim.attempt, status)
     if job is not None:
         JOBS_ENDED.labels(status.value, job.error_type or "").inc()
         await announce.publish_last(services, job)
+    if other:
+        await submission.enqueue(services, [other])
     return job
 
 

@@ -26,9 +26,10 @@ async def submit(
     preview: bool = False,
     at: tuple[float, float] | None = None,
     detail: Detail | None = None,
+    eyes: str | None = None,
     key: IdempotencyKey | None = None,
 ) -> list[Job]:
-    """Accept one job for each photo, all or none, earlier photos first; `at` and `detail` as in `Job`.
+    """Accept one job for each photo, all or none, earlier photos first; `at`, `detail` and `eyes` as in `Job`.
 
     Raises:
         NotFound: there is no such photo. TooMany: a limit is reached. Conflict: see `idempotency.earlier_result`.
@@ -45,6 +46,7 @@ async def submit(
             tracing.traceparent(),
             at,
             detail,
+            eyes,
             busy=busy,
             most=most,
             key=fingerprinted,
@@ -76,6 +78,7 @@ async def reprocess(
     key: IdempotencyKey | None = None,
     at: tuple[float, float] | None = None,
     detail: Detail | None = None,
+    eyes: str | None = None,
 ) -> Job:
     """Accept a new job for the same photo; what is not said is as the old job was told.
 
@@ -87,9 +90,9 @@ async def reprocess(
         raise NotFound
     if not db.jobs.has_ended(job):
         raise Conflict("This job has not ended yet.")
-    at, detail = at or hint_of(job), detail or detail_of(job)
+    at, detail, eyes = at or hint_of(job), detail or detail_of(job), eyes or job.eyes
     accepted = await submit(
-        services, user, [job.photo_id], job.priority, preview=job.preview, at=at, detail=detail, key=key
+        services, user, [job.photo_id], job.priority, preview=job.preview, at=at, detail=detail, eyes=eyes, key=key
     )
     return accepted[0]
 

@@ -46,7 +46,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Result:
-    """The finished picture, its crop as photographed and the iris mask, encoded, with what is known about them."""
+    """The finished picture, its crop as photographed and the iris mask, encoded, with what is known about them.
+
+    `other_eye` is where another eye is that is as good, 0–1 of the photo's width and height.
+    """
 
     jpeg: bytes
     before_jpeg: bytes
@@ -58,6 +61,7 @@ class Result:
     eyes_found: int
     detail_used: Detail
     step_ms: dict[str, int]
+    other_eye: Point | None = None
 
 
 class Stopwatch:
@@ -117,8 +121,8 @@ async def run(
     before_jpeg = await asyncio.to_thread(encode_jpeg, crop.picture)
     watch.lap(ENHANCING)
     height, width = finished.shape[:2]
-    eyes = crop.masks.eyes_found
-    return Result(jpeg, before_jpeg, mask_png, width, height, score, warnings, eyes, used, watch.ms)
+    eyes, other = crop.masks.eyes_found, crop.masks.other_eye
+    return Result(jpeg, before_jpeg, mask_png, width, height, score, warnings, eyes, used, watch.ms, other)
 
 
 async def _find_iris(

@@ -1,7 +1,7 @@
 """Find the iris, its pupil and its reflections: closer and closer looks at an eye."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class IrisMasks:
     `outline` is the line around `iris`, to a fraction of a pixel.
     `circle` is the entire iris as if no lid covered it. `presence`, 0–1, says how likely it is an open human eye;
     `confidence`, 0–1, also how far the outline can be trusted (its ROC is in model_repository/iris_unet/MODEL.md).
+    `other_eye` is where another eye is that is as good, 0–1 of the photo's width and height.
     """
 
     iris: Mask
@@ -43,7 +44,12 @@ class IrisMasks:
     confidence: float
     outline: Outline
     turn: int = 0
-    eyes_found: int = 1
+    other_eye: Point | None = None
+
+    @property
+    def eyes_found(self) -> int:
+        """2 where another eye is as good."""
+        return 2 if self.other_eye else 1
 
 
 async def segment(photo: Pixels, infer: Infer, at: Point | None = None) -> IrisMasks:
@@ -73,8 +79,14 @@ async def segment(photo: Pixels, infer: Infer, at: Point | None = None) -> IrisM
     if not irises:
         raise await asyncio.to_thread(reason, photo, seen)
     eyes = _equally_good(irises)
-    eye = max(eyes, key=lambda eye: eye.circle_on_photo.radius)
-    return await _masks_of(photo, await read_outline(photo, eye, infer), eye.confidence, len(eyes))
+    eye, *others = sorted(eyes, key=lambda eye: -eye.circle_on_photo.radius)
+    masks = await _masks_of(photo, await read_outline(photo, eye, infer), eye.confidence)
+    return replace(masks, other_eye=_place_of(others[0], photo)) if others else masks
+
+
+def _place_of(candidate: Candidate, photo: Pixels) -> Point:
+    circle, (height, width) = candidate.circle_on_photo, photo.shape[:2]
+    return min(max(circle.x / width, 0.0), 1.0), min(max(circle.y / height, 0.0), 1.0)
 
 
 def _equally_good(irises: list[Candidate]) -> list[Candidate]:
@@ -89,7 +101,7 @@ def _equally_good(irises: list[Candidate]) -> list[Candidate]:
     return [best]
 
 
-async def _masks_of(photo: Pixels, candidate: Candidate, confidence: float, eyes_found: int) -> IrisMasks:
+async def _masks_of(photo: Pixels, candidate: Candidate, confidence: float) -> IrisMasks:
     """The masks of the last look, on the photo's grid. Raises IrisTooSmall."""
     look, square, circle = candidate.look, candidate.square, candidate.circle_on_photo
     reflection_map = (look.reflection + (0.5 - MIN_REFLECTION)).astype(np.float32)
@@ -102,7 +114,7 @@ async def _masks_of(photo: Pixels, candidate: Candidate, confidence: float, eyes
         raise IrisTooSmall
     pupil &= iris
     reflection &= iris
-    return IrisMasks(iris, pupil, reflection, circle, look.presence, confidence, outline, candidate.turn, eyes_found)
+    return IrisMasks(iris, pupil, reflection, circle, look.presence, confidence, outline, candidate.turn)
 
 
 def _is_small(candidate: Candidate) -> bool:

@@ -59,6 +59,7 @@ async def save(
         quality_score=result.quality_score,
         quality_warnings=result.warnings,
         provider=provider,
+        other_eye=result.other_eye if job.eyes == "all" else None,
     )
     if await asyncio.shield(completing) is None:
         raise Fenced

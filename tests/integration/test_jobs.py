@@ -4,12 +4,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import numpy as np
 import pytest
 from sqlalchemy import Engine, event
 
+from export.drawing import eyes
 from orchestrator import photos
 from orchestrator.embedded.stack import Stack
 from orchestrator.jobs import submission
+from orchestrator.pipeline.images import decode, encode_jpeg
 from orchestrator.services import Services
 from tests.users import bearer
 from tests.waiting import ended, submitted, uploaded
@@ -75,6 +78,23 @@ async def test_detail_is_as_asked_for_or_as_suits_the_photo(api: httpx.AsyncClie
         pictures = [(await links.get(job["result_url"])).content for job in (natural, kept, crisp)]
     assert pictures[0] == pictures[1] != pictures[2]
     assert (await api.post(SUBMIT, json=body | {"detail": "sharp"})).status_code == 422
+
+
+async def test_each_of_two_eyes_gets_a_job_if_all_are_asked_for(api: httpx.AsyncClient) -> None:
+    eye = eyes.draw(492, 300, 300, "crop", mild=True).image
+    photo = await uploaded(api, encode_jpeg(np.concatenate([eye, eye[:, ::-1]], axis=1)))
+    alone = await ended(api, (await api.post(SUBMIT, json={"photo_id": photo})).json()["job_id"])
+    assert (alone["eyes_found"], alone["other_eye_job_id"]) == (2, None)
+    body = {"photo_id": photo, "eyes": "all", "detail": "natural"}
+    first = await ended(api, (await api.post(SUBMIT, json=body)).json()["job_id"])
+    second = await ended(api, first["other_eye_job_id"])
+    assert (second["status"], second["photo_id"], second["other_eye_job_id"]) == ("completed", photo, None)
+    assert second["detail_used"] == "natural" and first["mask_url"] != second["mask_url"]
+    async with httpx.AsyncClient() as links:
+        masks = [decode((await links.get(job["mask_url"])).content, 1_000_000)[..., 0] > 0 for job in (first, second)]
+    assert masks[0].any() and masks[1].any() and not (masks[0] & masks[1]).any()
+    assert (await api.get(JOBS, params={"photo_id": photo})).json()["total"] == 3
+    assert (await api.post(SUBMIT, json=body | {"eyes": "three"})).status_code == 422
 
 
 async def test_a_batch_is_accepted_completely_or_not_at_all(api: httpx.AsyncClient, eye_jpeg: bytes) -> None:

@@ -118,7 +118,9 @@ async def test_a_candidate_that_turns_out_to_be_none_gives_way_to_the_next() -> 
 async def test_of_two_equal_eyes_the_one_that_was_pointed_at_is_taken() -> None:
     eye = eyes.draw(492, 300, 300, "crop", mild=True)
     both = np.concatenate([eye.image, eye.image[:, ::-1]], axis=1)
-    assert (await segment(both, local())).eyes_found == 2
+    masks = await segment(both, local())
+    assert masks.eyes_found == 2 and masks.other_eye is not None
+    assert abs(masks.circle.x / 600 + masks.other_eye[0] - 1) < 0.1, "the other one is in the other half"
     for x in (0.25, 0.75):
         masks = await segment(both, local(), (x, 0.5))
         assert abs(masks.circle.x - x * 600) < 60 and masks.eyes_found == 1

@@ -11,9 +11,12 @@ import { watch, type Source, type WatchOptions } from "./watch.js";
 /** How much of the detail that the network adds: all of it, or less. */
 export type Detail = NonNullable<SubmitRequest["detail"]>;
 
+/** The better of two eyes, or each in a job of its own. */
+export type Eyes = NonNullable<SubmitRequest["eyes"]>;
+
 export type SubmitOptions = Omit<SubmitRequest, "photo_id"> & CallOptions;
-export type BatchOptions = { at?: EyePosition | null; detail?: Detail | null } & CallOptions;
-export type ReprocessOptions = { at?: EyePosition | null; detail?: Detail | null } & CallOptions;
+export type BatchOptions = { at?: EyePosition | null; detail?: Detail | null; eyes?: Eyes | null } & CallOptions;
+export type ReprocessOptions = { at?: EyePosition | null; detail?: Detail | null; eyes?: Eyes | null } & CallOptions;
 export type JobList = { jobs: Job[]; total: number; page: number; page_size: number };
 export type Picture = "result" | "mask" | "before" | "preview" | "original";
 

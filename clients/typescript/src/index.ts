@@ -1,4 +1,4 @@
-export { Irisvue, type BatchOptions, type Detail, type JobList, type Picture, type ProcessOptions, type ReprocessOptions, type SubmitOptions } from "./client.js";
+export { Irisvue, type BatchOptions, type Detail, type Eyes, type JobList, type Picture, type ProcessOptions, type ReprocessOptions, type SubmitOptions } from "./client.js";
 export { IrisvueError } from "./errors.js";
 export type { CancelledJob, CompletedJob, FailedJob, Job, UnfinishedJob } from "./job.js";
 export { newKey, type CallOptions, type ClientOptions } from "./requests.js";

@@ -645,6 +645,11 @@ export interface components {
              * @description crisp: all detail that the network adds; natural: less. By default what suits the photo.
              */
             detail?: ("natural" | "crisp") | null;
+            /**
+             * Eyes
+             * @description all: where two eyes are equally good, each gets a job. By default the larger one.
+             */
+            eyes?: ("best" | "all") | null;
         };
         /**
          * BatchResponse
@@ -911,6 +916,11 @@ export interface components {
              */
             eyes_found?: number | null;
             /**
+             * Other Eye Job Id
+             * @description The job of the other eye, if all were asked for.
+             */
+            other_eye_job_id?: string | null;
+            /**
              * Detail Used
              * @description As asked for, or as suited the photo.
              */
@@ -1021,6 +1031,11 @@ export interface components {
              * @description crisp: all detail that the network adds; natural: less. By default what suits the photo.
              */
             detail?: ("natural" | "crisp") | null;
+            /**
+             * Eyes
+             * @description all: where two eyes are equally good, each gets a job. By default the larger one.
+             */
+            eyes?: ("best" | "all") | null;
         };
         /**
          * RouteRequest
@@ -1094,6 +1109,11 @@ export interface components {
              * @description crisp: all detail that the network adds; natural: less. By default what suits the photo.
              */
             detail?: ("natural" | "crisp") | null;
+            /**
+             * Eyes
+             * @description all: where two eyes are equally good, each gets a job. By default the larger one.
+             */
+            eyes?: ("best" | "all") | null;
         };
         /**
          * TicketRequest
@@ -1318,6 +1338,11 @@ export interface components {
              * @default null
              */
             eyes_found?: number | null;
+            /**
+             * Other Eye Job Id
+             * @default null
+             */
+            other_eye_job_id?: string | null;
             /**
              * Error Type
              * @default null

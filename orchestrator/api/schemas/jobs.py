@@ -36,6 +36,11 @@ DETAIL: Detail | None = Field(
     default=None, description="crisp: all detail that the network adds; natural: less. By default what suits the photo."
 )
 
+Eyes = Literal["best", "all"]
+EYES: Eyes | None = Field(
+    default=None, description="all: where two eyes are equally good, each gets a job. By default the larger one."
+)
+
 
 class SubmitRequest(BaseModel):
     """Which photo, how urgent, whether a preview is wanted, and perhaps where the eye is."""
@@ -45,6 +50,7 @@ class SubmitRequest(BaseModel):
     priority: Literal["interactive", "background"] = "interactive"
     at: EyePosition | None = AT
     detail: Detail | None = DETAIL
+    eyes: Eyes | None = EYES
 
 
 class ReprocessRequest(BaseModel):
@@ -52,6 +58,7 @@ class ReprocessRequest(BaseModel):
 
     at: EyePosition | None = AT
     detail: Detail | None = DETAIL
+    eyes: Eyes | None = EYES
 
 
 class BatchRequest(BaseModel):
@@ -60,6 +67,7 @@ class BatchRequest(BaseModel):
     photo_ids: list[UUID] = Field(min_length=1, max_length=10)
     at: EyePosition | None = Field(default=None, description="Where the eye is in each of them.")
     detail: Detail | None = DETAIL
+    eyes: Eyes | None = EYES
 
 
 class JobResponse(BaseModel):
@@ -105,6 +113,7 @@ class JobStatusResponse(JobResponse):
     result_width: int | None = None
     result_height: int | None = None
     eyes_found: int | None = Field(default=None, description="2: another eye is as good; the larger one was taken.")
+    other_eye_job_id: UUID | None = Field(default=None, description="The job of the other eye, if all were asked for.")
     detail_used: Detail | None = Field(default=None, description="As asked for, or as suited the photo.")
     quality_score: float | None = None
     quality_warnings: list[str] | None = None
@@ -136,6 +145,7 @@ class JobStatusResponse(JobResponse):
             result_width=job.result_width,
             result_height=job.result_height,
             eyes_found=job.eyes_found,
+            other_eye_job_id=job.other_eye_job_id,
             detail_used=cast(Detail | None, job.detail_used),
             quality_score=job.quality_score,
             quality_warnings=job.quality_warnings and [translated(words) for words in job.quality_warnings],

@@ -39,6 +39,7 @@ class ProgressMessage(BaseModel):
     result_width: int | None = None
     result_height: int | None = None
     eyes_found: int | None = None
+    other_eye_job_id: UUID | None = None
     error_type: Literal["quality_issue", "transient_error", "server_error"] | None = None
     error_code: AnErrorCode | None = None
     warning_codes: list[WarningCode] | None = None
