@@ -15,6 +15,7 @@ import numpy as np
 from tritonclient.grpc.aio import InferenceServerClient
 
 from benchmarks.bench import Bench, Watchers, bench, eye, medians, summary, tree_pss
+from benchmarks.eta import eta
 from orchestrator import db, photos
 from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
@@ -256,6 +257,7 @@ async def memory() -> dict[str, Any]:
 MEASURES: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
     "submit_ms": submit_latency,
     "pick_up_ms": pick_up,
+    "eta": eta,
     "delivery_ms": delivery,
     "streams": streams,
     "recovery_s": recovery,

@@ -31,6 +31,9 @@ def _rows(results: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
         rows.append(
             ("submitted → begun, idle", f"p50 {ms['p50']} ms, p99 {ms['p99']} ms", "p50 ≤ 25 ms", ms["p50"] <= 25)
         )
+    if errors := results.get("eta"):
+        words = f"waiting {errors['waiting']['median']:.0%}, running {errors['running']['median']:.0%} (medians)"
+        rows.append(("time left, promised against true, under load", words, "≤ 25 %", errors["all"]["median"] <= 0.25))
     for watchers, ms in results.get("delivery_ms", {}).items():
         promised = watchers.startswith("1000 watchers, 1000")
         kept = (ms["p50"] <= 5 and ms["p99"] <= 25) if promised else None

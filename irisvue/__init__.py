@@ -11,7 +11,7 @@ from irisvue._async import AsyncClient
 from irisvue._codes import ErrorCode, StepKey, WarningCode
 from irisvue._errors import AuthError, IrisvueError, JobFailed, RateLimited
 from irisvue._sync import Client
-from irisvue._values import ENDED, Event, Job, Photo
+from irisvue._values import ENDED, Event, Job, Photo, Share
 
 __all__ = [
     "ENDED",
@@ -25,6 +25,7 @@ __all__ = [
     "JobFailed",
     "Photo",
     "RateLimited",
+    "Share",
     "StepKey",
     "WarningCode",
 ]

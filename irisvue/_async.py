@@ -12,12 +12,14 @@ from irisvue._connection import Verify
 from irisvue._errors import IrisvueError, JobFailed
 from irisvue._sources import Counted, OnProgress, Source, bytes_of, name_of
 from irisvue._transport import Options, Token, Transport
-from irisvue._values import Event, Job, Photo
+from irisvue._values import Event, Job, Photo, Share
 
 Point = tuple[float, float]
 Detail = Literal["natural", "crisp"]
 Eyes = Literal["best", "all"]
 SILENT_S = 45.0  # three heartbeats missed
+
+WEEK_S = 7 * 24 * 3600
 
 
 class AsyncClient:
@@ -70,7 +72,7 @@ class AsyncClient:
 
         Args:
             photo: a path, an open file (in binary mode), or the bytes themselves.
-            name: the file's name; only for logs.
+            name: the file's name, for people.
             on_progress: called with the share that has been sent, 0–1.
         """
         data, filename = await bytes_of(photo), name or name_of(photo)
@@ -86,10 +88,16 @@ class AsyncClient:
         """One photo."""
         return Photo.of(await self._transport.json("GET", f"/api/v1/photos/{photo_id}"))
 
-    async def photos(self) -> AsyncIterator[Photo]:
-        """All photos, newest first."""
-        async for row in self._transport.pages("/api/v1/photos", "photos", {}):
+    async def photos(self, *, status: str | None = None) -> AsyncIterator[Photo]:
+        """All photos, newest first; `status`, pending, processing, completed or failed: only those."""
+        query = {"ai_processing_status": status} if status else {}
+        async for row in self._transport.pages("/api/v1/photos", "photos", query):
             yield Photo.of(row)
+
+    async def delete_photos(self, photo_ids: Iterable[str]) -> list[str]:
+        """Delete up to a hundred photos; returns those that were there."""
+        answer = await self._transport.json("DELETE", "/api/v1/photos", params={"photo_id": list(photo_ids)})
+        return [str(photo_id) for photo_id in answer["deleted"]]
 
     async def delete_photo(self, photo_id: str) -> None:
         """Delete a photo and everything made from it."""
@@ -124,14 +132,38 @@ class AsyncClient:
         self,
         photo_ids: Iterable[str],
         *,
+        preview: bool = False,
+        priority: str = "interactive",
         at: Point | None = None,
         detail: Detail | None = None,
         eyes: Eyes | None = None,
     ) -> list[Job]:
         """Start processing one to ten photos, all or none, in this order; the rest as in `submit`, for each of them."""
-        body = {"photo_ids": list(photo_ids), **_said(at, detail, eyes)}
+        body = {"photo_ids": list(photo_ids), "preview": preview, "priority": priority, **_said(at, detail, eyes)}
         accepted = await self._transport.json("POST", "/api/v1/processing/batch", json=body, key=secrets.token_hex(16))
         return [Job.of(row) for row in accepted["jobs"]]
+
+    async def share(self, job_id: str, expires_in_s: int = WEEK_S) -> Share:
+        """A link to a job's result that anyone may open, until it expires or is revoked."""
+        path, body = f"/api/v1/processing/jobs/{job_id}/shares", {"expires_in_s": expires_in_s}
+        return Share.of(await self._transport.json("POST", path, json=body, key=secrets.token_hex(16)))
+
+    async def shares(self, job_id: str) -> list[Share]:
+        """The links to a job's result that can be opened."""
+        answer = await self._transport.json("GET", f"/api/v1/processing/jobs/{job_id}/shares")
+        return [Share.of(row) for row in answer["shares"]]
+
+    async def revoke(self, share: Share) -> None:
+        """Close a link, at once."""
+        await self._transport.request("DELETE", f"/api/v1/processing/jobs/{share.job_id}/shares/{share.id}")
+
+    async def request(self, method: str, path: str, **options: Any) -> Any:
+        """The JSON that any path of the API answers; `options` are httpx's."""
+        return await self._transport.json(method, path, **options)
+
+    def pages(self, path: str, name: str, query: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """The rows of any list, from all of its pages."""
+        return self._transport.pages(path, name, query)
 
     async def job(self, job_id: str) -> Job:
         """One job, with newly signed addresses."""

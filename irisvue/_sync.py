@@ -7,17 +7,17 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from irisvue._async import SILENT_S, AsyncClient, Detail, Eyes, Point
+from irisvue._async import SILENT_S, WEEK_S, AsyncClient, Detail, Eyes, Point
 from irisvue._bars import Step
 from irisvue._connection import Verify
 from irisvue._sources import OnProgress, Source
 from irisvue._transport import Token
-from irisvue._values import Event, Job, Photo
+from irisvue._values import Event, Job, Photo, Share
 
 T = TypeVar("T")
 
@@ -76,9 +76,13 @@ class Client:
         """See AsyncClient.photo."""
         return self._wait(lambda: self._client.photo(photo_id))
 
-    def photos(self) -> Iterator[Photo]:
+    def photos(self, *, status: str | None = None) -> Iterator[Photo]:
         """See AsyncClient.photos."""
-        return self._each(self._client.photos())
+        return self._each(self._client.photos(status=status))
+
+    def delete_photos(self, photo_ids: Iterable[str]) -> list[str]:
+        """See AsyncClient.delete_photos."""
+        return self._wait(lambda: self._client.delete_photos(photo_ids))
 
     def delete_photo(self, photo_id: str) -> None:
         """See AsyncClient.delete_photo."""
@@ -103,12 +107,35 @@ class Client:
         self,
         photo_ids: Iterable[str],
         *,
+        preview: bool = False,
+        priority: str = "interactive",
         at: Point | None = None,
         detail: Detail | None = None,
         eyes: Eyes | None = None,
     ) -> list[Job]:
         """See AsyncClient.submit_batch."""
-        return self._wait(lambda: self._client.submit_batch(photo_ids, at=at, detail=detail, eyes=eyes))
+        options = partial(self._client.submit_batch, photo_ids, preview=preview, priority=priority)
+        return self._wait(lambda: options(at=at, detail=detail, eyes=eyes))
+
+    def share(self, job_id: str, expires_in_s: int = WEEK_S) -> Share:
+        """See AsyncClient.share."""
+        return self._wait(lambda: self._client.share(job_id, expires_in_s))
+
+    def shares(self, job_id: str) -> list[Share]:
+        """See AsyncClient.shares."""
+        return self._wait(lambda: self._client.shares(job_id))
+
+    def revoke(self, share: Share) -> None:
+        """See AsyncClient.revoke."""
+        self._wait(lambda: self._client.revoke(share))
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """See AsyncClient.request."""
+        return self._wait(lambda: self._client.request(method, path, **options))
+
+    def pages(self, path: str, name: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+        """See AsyncClient.pages."""
+        return self._each(self._client.pages(path, name, query))
 
     def job(self, job_id: str) -> Job:
         """See AsyncClient.job."""

@@ -30,6 +30,12 @@ class Photo(_Value):
     width: int
     height: int
     original_url: str
+    filename: str | None = None
+    thumbnail_url: str | None = None
+    thumbnail_urls: Mapping[str, str] | None = None
+    ai_processing_status: str | None = None
+    latest_job: Mapping[str, Any] | None = None
+    latest_result: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,16 @@ class Job(_Value):
     progress: int
     created_at: str
     step_key: StepKey | None = None
+    queue_position: int | None = None
+    eta_s: float | None = None
+    url: str | None = None
+    deep_link: str | None = None
     result_url: str | None = None
     mask_url: str | None = None
     before_url: str | None = None
     preview_url: str | None = None
+    thumbnail_url: str | None = None
+    thumbnail_urls: Mapping[str, str] | None = None
     result_width: int | None = None
     result_height: int | None = None
     processing_time_ms: int | None = None
@@ -70,15 +82,32 @@ class Job(_Value):
 
 
 @dataclass(frozen=True)
-class Event(_Value):
-    """One message of a progress stream; progress is 0–100, step is in words for people."""
+class Share(_Value):
+    """A link to a job's result that anyone may open until `expires_at`."""
 
+    id: str
     job_id: str
+    url: str
+    created_at: str
+    expires_at: str
+
+
+@dataclass(frozen=True)
+class Event(_Value):
+    """One message of a progress stream; progress is 0–100, step is in words for people.
+
+    With `type` "deleted", on the stream of all jobs, the photo with its jobs is gone; `job_id` is then None where it
+    had none.
+    """
+
+    job_id: str | None
     status: str
     progress: int
     step: str
     timestamp: str
     step_key: StepKey | None = None
+    queue_position: int | None = None
+    eta_s: float | None = None
     event_id: str | None = None
     result_url: str | None = None
     preview_url: str | None = None
@@ -86,6 +115,9 @@ class Event(_Value):
     error_code: ErrorCode | None = None
     warning_codes: list[WarningCode] | None = None
     message: str | None = None
+    type: str | None = None
+    photo_id: str | None = None
+    job_ids: list[str] | None = None
     suggestion: str | None = None
 
     @property

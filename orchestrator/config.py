@@ -1,5 +1,6 @@
 """Every setting, and the only place that reads the settings (IRISVUE_*) from the environment."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCAL_ORIGIN = r"https?://(localhost|[a-z0-9-]+\.localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 InferenceBackend = Literal["triton", "local"]
 
 
@@ -64,6 +66,11 @@ class Settings(BaseSettings):
         description="How long an idle connection stays open; longer than the proxy in front keeps its own, or it "
         "answers 502 now and then (60 s is usual, 600 s on Google Cloud).",
     )
+    cors_local: bool = Field(
+        default=False,
+        description="Whether pages of this machine (http://localhost:5173) may call the API too; `irisvue up` says so "
+        "while it listens on the loopback address.",
+    )
     region: str = Field(
         default="",
         description="Region of this installation; a token whose claim `region` names another one is sent there.",
@@ -78,6 +85,7 @@ class Settings(BaseSettings):
     )
     jwt_audience: str | None = Field(default=None, description="Audience that a token must name, if set.")
     jwt_issuer: str | None = Field(default=None, description="Issuer that a token must name, if set.")
+    tenant_claim: str = Field(default="tenant", description="Claim of a token that names the user's tenant, for usage.")
     token_leeway_s: float = Field(
         default=10.0,
         ge=0,
@@ -85,6 +93,10 @@ class Settings(BaseSettings):
     )
     link_secret: SecretStr = Field(
         default=SecretStr(""), description="Secret that signs links to objects when storage_url is a folder."
+    )
+    deep_link: str | None = Field(
+        default=None,
+        description="Address of a result in an app, carried by notifications and answers: myapp://iris/{job_id}",
     )
     link_seconds: int = Field(default=900, description="How long signed links to photos and results are valid.")
 
@@ -118,6 +130,13 @@ class Settings(BaseSettings):
     model_wait_s: float = Field(default=60.0, description="How long a job waits while the models are unavailable.")
     tiles_in_flight: int = Field(
         default=4, ge=1, description="How many tiles of one photo are sent to the enhancer at once."
+    )
+
+    # Privacy
+    consent_version: str = Field(
+        default="",
+        description="Version of the terms on biometric data: without a user's consent to exactly this one, photos and "
+        "jobs are refused with 403. Empty: no consent is asked for.",
     )
 
     # Uploads and results
@@ -179,6 +198,9 @@ class Settings(BaseSettings):
         description="Longest pause before the first retry; each further one may be 4 times as long, up to 600 s.",
     )
     sweep_every_s: float = Field(default=2.0, description="How often the sweeper looks for lost jobs.")
+    line_every_s: float = Field(
+        default=1.0, description="How often those who wait are told their place in line and the time left."
+    )
     guard_every_s: float = Field(default=10.0, description="How often the guard judges a newly routed version.")
     waiting_s: float = Field(
         default=5.0,
@@ -191,6 +213,8 @@ class Settings(BaseSettings):
     retention_days: float | None = Field(
         default=None, description="Photos and results are deleted after this time; unset keeps them."
     )
+    exports_days: float = Field(default=1.0, description="How long an export of a user's data is kept.")
+    exports_every_s: float = Field(default=2.0, description="How often a worker looks for exports to make.")
     trail_days: float = Field(default=365.0, description="How long the audit log keeps its entries.")
     orphan_minutes: float = Field(default=60.0, description="Objects without an owner are deleted after this time.")
     cleanup_every_s: float = Field(default=3600.0, description="How often expired data is deleted.")
@@ -231,6 +255,16 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> list[str]:
         """`cors_origins`, one by one."""
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def allowed_origin_pattern(self) -> str | None:
+        """Origins that are allowed beside those, as a pattern for all of an origin."""
+        return LOCAL_ORIGIN if self.cors_local else None
+
+    def allows_origin(self, origin: str) -> bool:
+        """Whether a page of this origin may call the API."""
+        pattern = self.allowed_origin_pattern
+        return origin in self.allowed_origins or (pattern is not None and re.fullmatch(pattern, origin) is not None)
 
 
 @cache

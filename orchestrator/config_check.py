@@ -29,6 +29,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     "jwks_url": (WEB, "https://id.example.com/.well-known/jwks.json"),
     "triton_url": (r"dns:///[^@,]+:\d+|[^/,@]+:\d+(,[^/,@]+:\d+)*", "triton-1:8001,triton-2:8001"),
     "otlp_endpoint": (r"https?://.+", "http://collector:4318"),
+    "deep_link": (r"[a-z][a-z0-9+.-]*:\S*\{job_id\}\S*", "myapp://iris/{job_id}"),
     "worker_classes": (r"(interactive|background)(,(interactive|background))*", "interactive,background"),
     "log_level": (r"DEBUG|INFO|WARNING|ERROR", "INFO"),
 }

@@ -39,6 +39,13 @@ class Forbidden(IrisvueError):
     suggestion = "Ask for a token with the scope that the message names."
 
 
+class ConsentRequired(IrisvueError):
+    """Your consent to the processing of biometric data is needed first."""
+
+    code, status = "consent_required", 403
+    suggestion = "Read the terms, and agree to them."
+
+
 class WrongRegion(IrisvueError):
     """Your data is kept in another region."""
 

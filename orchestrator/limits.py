@@ -42,12 +42,15 @@ async def models_are_busy(services: Services) -> bool:
         return False
 
 
-async def book_upload_bytes(services: Services, session: Session, user: UUID, size_bytes: int) -> None:
+async def book_upload_bytes(
+    services: Services, session: Session, user: UUID, size_bytes: int, tenant: str = ""
+) -> None:
     """Count an upload towards the day's limits. Raises TooMany, which rolls the transaction back."""
     settings = services.settings
     await db.users.ensure_user(session, user)
     if await db.limits.add_bytes(session, user, size_bytes) > settings.user_bytes_a_day:
         raise TooMany(f"You can upload up to {settings.user_bytes_a_day // 2**20} MB a day.", until_midnight_s())
+    await db.usage.add(session, user, tenant, upload_bytes=size_bytes)
     try:
         if await _add_bytes_of_all(services.redis, size_bytes) > settings.bytes_a_day:
             raise TooMany("The service can't store any more photos today.", until_midnight_s())

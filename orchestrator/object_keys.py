@@ -13,13 +13,27 @@ def upload_key(user: UUID, photo_id: UUID) -> str:
     return f"uploads/{user}/{photo_id}"
 
 
-def result_keys(user: UUID, job_id: UUID) -> tuple[str, str, str, str]:
-    """The keys of a job's result, mask and preview, and of the original crop that the result was made from.
+THUMBNAILS_PX = (320, 960)  # longest sides: for lists, and for a screen
+
+
+def result_keys(user: UUID, job_id: UUID) -> tuple[str, str, str, str, *tuple[str, ...]]:
+    """The keys of a job's result, mask and preview, the crop that the result was made from, and the thumbnails.
 
     They are the same for every attempt: a later attempt overwrites an earlier one.
     """
     stem = f"processed/{user}/{job_id}"
-    return f"{stem}.jpg", f"{stem}.mask.png", f"{stem}.preview.jpg", f"{stem}.before.jpg"
+    thumbnails = (f"{stem}.{px}.jpg" for px in THUMBNAILS_PX)
+    return f"{stem}.jpg", f"{stem}.mask.png", f"{stem}.preview.jpg", f"{stem}.before.jpg", *thumbnails
+
+
+def thumbnail_keys(user: UUID, job_id: UUID) -> dict[int, str]:
+    """The keys of a result's thumbnails, by their longest side in pixels."""
+    return dict(zip(THUMBNAILS_PX, result_keys(user, job_id)[4:], strict=True))
+
+
+def export_key(user: UUID, export_id: UUID) -> str:
+    """The key of an archive of everything about a user."""
+    return f"exports/{user}/{export_id}.zip"
 
 
 def id_in(key: str) -> UUID | None:

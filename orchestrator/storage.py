@@ -107,6 +107,12 @@ class Storage:
         with _errors(missing=StoreUnavailable):
             await obstore.put_async(self._store, key, data, attributes=attributes)
 
+    async def put_file(self, key: str, path: Path, content_type: str = "application/zip") -> None:
+        """Write a file of any size, in parts."""
+        attributes = {"Content-Type": content_type} if isinstance(self._store, S3Store) else None
+        with _errors(missing=StoreUnavailable):
+            await obstore.put_async(self._store, key, path, attributes=attributes)
+
     async def get(self, key: str) -> bytes:
         """Read an object. Raises NotFound."""
         async with self._reading():

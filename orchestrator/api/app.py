@@ -8,15 +8,32 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 
 from orchestrator import __version__
-from orchestrator.api import devices, health, jobs, models, objects, page, photos, streams, webhooks, websockets
+from orchestrator.api import (
+    account,
+    devices,
+    health,
+    jobs,
+    models,
+    objects,
+    operator_jobs,
+    page,
+    photos,
+    shares,
+    streams,
+    usage,
+    webhooks,
+    websockets,
+)
 from orchestrator.api.body_limit import MULTIPART_BYTES, BodyLimit
+from orchestrator.api.compression import Compression
 from orchestrator.api.errors import UNAVAILABLE, answer_error
+from orchestrator.api.heads import Heads
 from orchestrator.api.languages import Languages
 from orchestrator.api.lenient import Lenient
-from orchestrator.api.request_ids import HEADER, RequestIds
+from orchestrator.api.origins import Origins
+from orchestrator.api.request_ids import RequestIds
 from orchestrator.api.schemas.common import Problem, problems
 from orchestrator.api.schemas.streams import ProgressMessage
 from orchestrator.config import Settings, settings
@@ -66,16 +83,11 @@ def create_app(config: Settings | None = None) -> FastAPI:
         app.add_exception_handler(kind, answer_error)
     app.state.settings = config
     app.add_middleware(Languages)
+    app.add_middleware(Compression)
+    app.add_middleware(Heads)
     max_bytes = config.max_upload_bytes + MULTIPART_BYTES
     app.add_middleware(BodyLimit, max_bytes=max_bytes, timeout_s=config.body_timeout_s)
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=config.allowed_origins,
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["*"],  # libraries for streams, traces and error reports add their own; no cookie is in use
-        expose_headers=["Retry-After", HEADER],
-        max_age=3600,
-    )
+    app.add_middleware(Origins, settings=config)
     app.add_middleware(Lenient, prefix=prefix)
     app.add_middleware(RequestIds)  # the last one added is the outermost
     for router in (
@@ -88,6 +100,11 @@ def create_app(config: Settings | None = None) -> FastAPI:
         models.router,
         webhooks.router,
         devices.router,
+        account.router,
+        shares.router,
+        shares.public,
+        usage.router,
+        operator_jobs.router,
         page.router,
     ):
         app.include_router(router)

@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
 from orchestrator.auth import tickets
-from orchestrator.auth.tokens import MODELS_WRITE, Caller, caller_of
+from orchestrator.auth.tokens import JOBS_ALL, MODELS_WRITE, USAGE_READ, Caller, caller_of
 from orchestrator.errors import Forbidden, Unauthorized
 from orchestrator.services import Services
 
@@ -52,10 +52,24 @@ async def _caller(services: Services, token: str | None) -> Caller:
 
 async def model_operator(services: Open, bearer: Bearer) -> UUID:
     """The caller's id; the token must have the scope models:write. Raises Unauthorized, Forbidden."""
+    return await _with_scope(services, bearer, MODELS_WRITE)
+
+
+async def _with_scope(services: Services, bearer: HTTPAuthorizationCredentials | None, scope: str) -> UUID:
     caller = await _caller(services, bearer.credentials if bearer else None)
-    if MODELS_WRITE not in caller.scopes:
-        raise Forbidden(f"This needs a token with the scope {MODELS_WRITE}.")
+    if scope not in caller.scopes:
+        raise Forbidden(f"This needs a token with the scope {scope}.")
     return caller.user
+
+
+async def jobs_operator(services: Open, bearer: Bearer) -> UUID:
+    """The caller's id; the token must have the scope jobs:all. Raises Unauthorized, Forbidden."""
+    return await _with_scope(services, bearer, JOBS_ALL)
+
+
+async def usage_reader(services: Open, bearer: Bearer) -> UUID:
+    """The caller's id; the token must have the scope usage:read. Raises Unauthorized, Forbidden."""
+    return await _with_scope(services, bearer, USAGE_READ)
 
 
 async def current_caller(services: Open, bearer: Bearer) -> Caller:
@@ -108,6 +122,8 @@ async def all_jobs_stream_user(services: Open, bearer: Bearer, token: InQuery = 
 
 CurrentUser = Annotated[UUID, Depends(current_user)]
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
+JobsOperator = Annotated[UUID, Depends(jobs_operator)]
+UsageReader = Annotated[UUID, Depends(usage_reader)]
 ModelOperator = Annotated[UUID, Depends(model_operator)]
 JobStreamUser = Annotated[UUID, Depends(job_stream_user)]
 AllJobsStreamUser = Annotated[UUID, Depends(all_jobs_stream_user)]

@@ -57,8 +57,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
 def _origin_headers(request: Request) -> dict[str, str]:
     """What lets a page of an allowed origin read the answer, where no middleware adds it: outside of all of them."""
     origin = request.headers.get("origin")
-    allowed = origin in request.app.state.settings.allowed_origins
-    if not origin or not allowed:
+    if not origin or not request.app.state.settings.allows_origin(origin):
         return {}
     return {
         "Access-Control-Allow-Origin": origin,

@@ -11,7 +11,7 @@ from orchestrator.db.tables import Job
 from orchestrator.errors import NotFound
 from orchestrator.jobs.announce import current_message
 from orchestrator.progress import events
-from orchestrator.progress.events import LAST_STATES, UNREACHABLE, Event, event, job_stream, order, user_stream
+from orchestrator.progress.events import DELETED, LAST_STATES, UNREACHABLE, Event, event, job_stream, order, user_stream
 from orchestrator.progress.hub import Mark, Watch, follow, push
 from orchestrator.services import Services
 from orchestrator.words import catalogue
@@ -103,7 +103,7 @@ class Feed:
         """Remember where its job stands, until the job has ended; the event in the client's language."""
         job_id = next_event.body["job_id"]
         self._unfinished.pop(job_id, None)
-        if next_event.kind not in LAST_STATES:
+        if next_event.kind not in (*LAST_STATES, DELETED):
             self._unfinished[job_id] = next_event
         return next_event.in_language(self._language)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from orchestrator import db, object_keys
-from orchestrator.api.dependencies import CurrentUser, IdempotencyHeader, Open
+from orchestrator.api.dependencies import CurrentCaller, CurrentUser, IdempotencyHeader, Open
 from orchestrator.api.schemas.common import Page, PageSize, problems
 from orchestrator.api.schemas.jobs import (
     BatchRequest,
@@ -32,13 +32,15 @@ async def _full(services: Services, job: Job) -> JobStatusResponse:
 
 
 @router.post("/submit", status_code=202, responses=problems(404, 409, 429))
-async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: IdempotencyHeader = None) -> JobResponse:
+async def submit(
+    services: Open, caller: CurrentCaller, body: SubmitRequest, key: IdempotencyHeader = None
+) -> JobResponse:
     """Process a photo; answers at once."""
     idempotency_key = key_for(key, "submit", body.model_dump(mode="json", exclude_none=True))
     at = body.at.point if body.at else None
     accepted = await submission.submit(
         services,
-        user,
+        caller.user,
         [body.photo_id],
         body.priority,
         preview=body.preview,
@@ -46,19 +48,31 @@ async def submit(services: Open, user: CurrentUser, body: SubmitRequest, key: Id
         detail=body.detail,
         eyes=body.eyes,
         key=idempotency_key,
+        tenant=caller.tenant,
     )
-    return JobResponse.of(services, accepted[0])
+    return await JobResponse.of(services, accepted[0])
 
 
 @router.post("/batch", status_code=202, responses=problems(404, 409, 429))
-async def batch(services: Open, user: CurrentUser, body: BatchRequest, key: IdempotencyHeader = None) -> BatchResponse:
+async def batch(
+    services: Open, caller: CurrentCaller, body: BatchRequest, key: IdempotencyHeader = None
+) -> BatchResponse:
     """Process up to ten photos: all are accepted or none, earlier ones go first."""
-    idempotency_key = key_for(key, "batch", body.model_dump(mode="json", exclude_none=True))
+    idempotency_key = key_for(key, "batch", body.model_dump(mode="json", exclude_defaults=True))
     at = body.at.point if body.at else None
     accepted = await submission.submit(
-        services, user, body.photo_ids, "interactive", at=at, detail=body.detail, eyes=body.eyes, key=idempotency_key
+        services,
+        caller.user,
+        body.photo_ids,
+        body.priority,
+        preview=body.preview,
+        at=at,
+        detail=body.detail,
+        eyes=body.eyes,
+        key=idempotency_key,
+        tenant=caller.tenant,
     )
-    return BatchResponse(jobs=[JobResponse.of(services, job) for job in accepted])
+    return BatchResponse(jobs=[await JobResponse.of(services, job) for job in accepted])
 
 
 @router.get("/jobs")
@@ -103,7 +117,7 @@ async def reprocess(
     request = [str(part) for part in (job_id, at, wanted.detail, wanted.eyes) if part]
     idempotency_key = key_for(key, "reprocess", " ".join(request))
     job = await submission.reprocess(services, user, job_id, idempotency_key, at, wanted.detail, wanted.eyes)
-    return JobResponse.of(services, job)
+    return await JobResponse.of(services, job)
 
 
 @router.post("/jobs/{job_id}/cancel", responses=problems(404, 409))

@@ -12,14 +12,21 @@ from orchestrator.errors import SetupError, Unauthorized, WrongRegion
 
 MODELS_WRITE = "models:write"
 WEBHOOKS_ALL = "webhooks:all"
+JOBS_ALL = "jobs:all"
+USAGE_READ = "usage:read"
+MAX_TENANT = 100
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is calling, and the scopes of their token: what they may do beyond using their own photos."""
+    """Who is calling, and the scopes of their token: what they may do beyond using their own photos.
+
+    `tenant` is whom the user belongs to, as the token says; "" where it says nothing.
+    """
 
     user: UUID
     scopes: frozenset[str]
+    tenant: str = ""
 
 
 def user_of(token: str, settings: Settings, keys: Keys | None = None) -> UUID:
@@ -57,7 +64,8 @@ def caller_of(token: str, settings: Settings, keys: Keys | None = None) -> Calle
         )
         if settings.region and claims.get("region", settings.region) != settings.region:
             raise WrongRegion(_other_region(str(claims["region"]), settings))
-        return Caller(UUID(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
+        tenant = str(claims.get(settings.tenant_claim) or "")[:MAX_TENANT].replace("\x00", "")
+        return Caller(UUID(claims["sub"]), frozenset(str(claims.get("scope", "")).split()), tenant)
     except jwt.ExpiredSignatureError as error:
         raise Unauthorized("The token has expired.") from error
     except jwt.ImmatureSignatureError as error:
@@ -73,7 +81,9 @@ def _other_region(region: str, settings: Settings) -> str | None:
     return f"Your data is kept in the region {region}. Call {address}" if address else None
 
 
-def make_token(user: UUID, secret: str, lifetime: timedelta = timedelta(days=30), scope: str = "") -> str:
+def make_token(
+    user: UUID, secret: str, lifetime: timedelta = timedelta(days=30), scope: str = "", **claims: str
+) -> str:
     """Sign a token for `user` with the shared secret (development and tests)."""
-    claims = {"sub": str(user), "exp": datetime.now(UTC) + lifetime} | ({"scope": scope} if scope else {})
-    return jwt.encode(claims, secret, algorithm="HS256")
+    named = {"sub": str(user), "exp": datetime.now(UTC) + lifetime} | ({"scope": scope} if scope else {}) | claims
+    return jwt.encode(named, secret, algorithm="HS256")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -12,9 +11,10 @@ from rich.live import Live
 from rich.table import Column, Table
 
 from irisvue import AsyncClient, IrisvueError, Job
+from orchestrator.cli.operators_jobs import Selection, operators_jobs
 from orchestrator.cli.options import DEFAULT_DATA, AsJson, DataFolder, Server, Token
 from orchestrator.cli.server_address import ServerOptions, require_server
-from orchestrator.cli.terminal import console, examples, run
+from orchestrator.cli.terminal import console, examples, fail, run
 from orchestrator.errors import Conflict
 
 app = typer.Typer()
@@ -25,21 +25,13 @@ Jobs = dict[str, Job]
 """Jobs by id, in the order in which they are shown."""
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which jobs to show: those with these ids, or the newest `limit` of a status."""
-
-    job_ids: list[str]
-    status: str | None
-    limit: int
-
-
 @app.command(
     epilog=examples(
         "irisvue jobs                      the newest, live until they have ended",
         "irisvue jobs --status failed --once",
         "irisvue jobs --json --once | jq .status   one line for each job; without --once, another when it ends",
         "irisvue jobs JOB_ID JOB_ID        these",
+        "irisvue jobs --all --status failed --retry   jobs of all users; the token needs the scope jobs:all",
     )
 )
 def jobs(
@@ -51,6 +43,10 @@ def jobs(
     limit: Annotated[int, typer.Option(help="How many jobs.", min=1, max=1000)] = 20,
     once: Annotated[bool, typer.Option("--once", help="Print them as they are now, and end.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel those that have not ended.")] = False,
+    everybodys: Annotated[
+        bool, typer.Option("--all", help="Jobs of all users, as they are now; needs the scope jobs:all.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="With --all: a new job for each that failed.")] = False,
     server: Server = None,
     token: Token = None,
     data: DataFolder = DEFAULT_DATA,
@@ -58,6 +54,11 @@ def jobs(
 ) -> None:
     """Show a live table of jobs until all of them have ended (or Ctrl-C)."""
     selection = Selection(job_ids or [], status, limit)
+    if everybodys:
+        run(operators_jobs(ServerOptions(server, token, data), selection, cancel=cancel, retry=retry, as_json=as_json))
+        return
+    if retry:
+        fail("--retry is for operators: use it with --all.")
     run(_jobs(ServerOptions(server, token, data), selection, once, cancel, as_json))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from irisvue import Job
 from orchestrator.errors import SetupError
 from orchestrator.pipeline.images import Pixels, decode
-from orchestrator.pipeline.run import WORDS
+from orchestrator.pipeline.steps import WORDS
 
 SIDE_BY_SIDE_PX = 900
 GAP_PX = 24

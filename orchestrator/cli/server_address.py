@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from irisvue import AsyncClient
-from orchestrator.auth.tokens import MODELS_WRITE, make_token
+from orchestrator.auth.tokens import JOBS_ALL, MODELS_WRITE, make_token
 from orchestrator.cli.options import DEFAULT_DATA
 from orchestrator.cli.terminal import bar, print_note
 from orchestrator.config import Settings
@@ -56,7 +56,7 @@ def find_server(options: ServerOptions) -> RunningServer | None:
     if address is None or key is None:
         return None
     authority = files_of(options.data).authority if address.startswith("https:") else None
-    return RunningServer(address, make_token(DEVELOPER, key, scope=MODELS_WRITE), authority)
+    return RunningServer(address, make_token(DEVELOPER, key, scope=f"{MODELS_WRITE} {JOBS_ALL}"), authority)
 
 
 def require_server(options: ServerOptions) -> RunningServer:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.embedded.doctor import Check
 
 app = typer.Typer()
+ORIGIN = r"https?://[^/\s?#@]+"
 SAMPLE = Path(__file__).parent.parent / "embedded" / "sample.jpg"
 
 
@@ -61,6 +63,7 @@ async def _demo(photo: Path, out: Path, inference: InferenceBackend) -> int:
         "irisvue up",
         "irisvue up --workers 2 --port 8080",
         "irisvue up --host 192.168.1.20 --https     then open the page on your phone",
+        "irisvue up --cors https://app.example.com  a page elsewhere may call it; pages of this machine may anyhow",
     )
 )
 def up(
@@ -81,9 +84,16 @@ def up(
             help="Use Triton servers that run elsewhere: host:port, several separated by commas, or dns:///name:port."
         ),
     ] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin of a web page that may call the API, as https://app.example.com; more than once."),
+    ] = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
-    run(_up(Options(data, port, workers, inference, triton=triton, host=host, https=https)))
+    for origin in cors or []:
+        if not re.fullmatch(ORIGIN, origin):
+            fail(f"--cors {origin} is no origin. Name scheme, host and port alone: https://app.example.com")
+    run(_up(Options(data, port, workers, inference, triton=triton, host=host, https=https, cors=tuple(cors or ()))))
 
 
 async def _up(options: Options) -> None:
@@ -97,7 +107,7 @@ async def _up(options: Options) -> None:
 
 def _introduce(stack: Stack) -> None:
     lines = {
-        "Page": f"{stack.url}/#token={stack.token}",
+        "Page": f"{stack.url}/#token={stack.page_token}",
         "API": stack.url,
         "Docs": f"{stack.url}/docs",
         "Token": stack.token,

@@ -3,18 +3,22 @@
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from orchestrator.db import (
+    accounts,
     audit_log,
     backlog,
     idempotency,
     jobs,
     limits,
+    line,
     notifications,
     photos,
     retention,
     rollout,
     server,
+    shares,
     subject_data,
     submission,
+    usage,
     users,
 )
 from orchestrator.db.engine import UNAVAILABLE, Session, Sessions, autocommit, open_database, refuses_nothing
@@ -26,12 +30,14 @@ __all__ = [
     "IntegrityError",
     "Session",
     "Sessions",
+    "accounts",
     "audit_log",
     "autocommit",
     "backlog",
     "idempotency",
     "jobs",
     "limits",
+    "line",
     "no_answer",
     "notifications",
     "open_database",
@@ -41,7 +47,9 @@ __all__ = [
     "retention",
     "rollout",
     "server",
+    "shares",
     "subject_data",
     "submission",
+    "usage",
     "users",
 ]

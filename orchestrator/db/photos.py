@@ -1,6 +1,7 @@
 """Photos and signed uploads."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -23,29 +24,40 @@ async def photo_of(session: AsyncSession, user: UUID, photo_id: UUID) -> Photo |
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def photos_of(session: AsyncSession, user: UUID, limit: int, offset: int) -> tuple[Sequence[Photo], int]:
-    """One page of the user's photos, newest first, and how many there are."""
-    owned = Photo.user_id == user
-    page = select(Photo).where(owned).order_by(Photo.created_at.desc(), Photo.id).limit(limit).offset(offset)
+async def photos_of(
+    session: AsyncSession, user: UUID, limit: int, offset: int, status: str | None = None
+) -> tuple[Sequence[Photo], int]:
+    """One page of the user's photos, newest first, and how many there are; with `status` those in this state."""
+    wanted = [Photo.user_id == user]
+    if status:
+        wanted.append(Photo.ai_processing_status == status)
+    page = select(Photo).where(*wanted).order_by(Photo.created_at.desc(), Photo.id).limit(limit).offset(offset)
     rows = await session.scalars(page)
-    total = await session.scalar(select(func.count()).select_from(Photo).where(owned))
+    total = await session.scalar(select(func.count()).select_from(Photo).where(*wanted))
     return rows.all(), total or 0
 
 
-async def latest_ended_jobs(session: AsyncSession, photo_ids: Sequence[UUID]) -> dict[UUID, Job]:
-    """The latest job of each photo that completed or failed; photos without one are left out."""
-    rows = await session.scalars(
-        select(Job)
-        .where(Job.photo_id.in_(photo_ids), Job.status.in_([JobStatus.COMPLETED, JobStatus.FAILED]))
-        .distinct(Job.photo_id)
-        .order_by(Job.photo_id, Job.completed_at.desc())
-    )
-    return {job.photo_id: job for job in rows}
+@dataclass(frozen=True)
+class JobsOfPhoto:
+    """A photo's newest job, and its newest good result, however many failed after it."""
+
+    latest: Job | None = None
+    result: Job | None = None
+
+
+async def newest_jobs(session: AsyncSession, photo_ids: Sequence[UUID]) -> dict[UUID, JobsOfPhoto]:
+    """The newest job and the newest good result of each of these photos."""
+    newest = select(Job).where(Job.photo_id.in_(photo_ids)).distinct(Job.photo_id)
+    good = newest.where(Job.status == JobStatus.COMPLETED).order_by(Job.photo_id, Job.completed_at.desc())
+    rows = await session.scalars(newest.order_by(Job.photo_id, Job.created_at.desc()))
+    latest = {job.photo_id: job for job in rows}
+    results = {job.photo_id: job for job in await session.scalars(good)}
+    return {photo_id: JobsOfPhoto(latest.get(photo_id), results.get(photo_id)) for photo_id in photo_ids}
 
 
 async def job_ids_of_photo(session: AsyncSession, photo_id: UUID) -> list[UUID]:
-    """All jobs of a photo, ended or not."""
-    return list(await session.scalars(select(Job.id).where(Job.photo_id == photo_id)))
+    """All jobs of a photo, ended or not, oldest first."""
+    return list(await session.scalars(select(Job.id).where(Job.photo_id == photo_id).order_by(Job.created_at)))
 
 
 async def delete_photo(session: AsyncSession, photo_id: UUID) -> bool:

@@ -49,6 +49,7 @@ async def add_jobs(
     busy: bool = False,
     most: tuple[int, int] | None = None,
     key: tuple[str, str] | None = None,
+    tenant: str = "",
 ) -> Submitted:
     """Add one pending job for each of the user's photos, in this order: all, or none.
 
@@ -57,7 +58,7 @@ async def add_jobs(
     """
     at_x, at_y = at or (None, None)
     common = {"user_id": user, "priority": priority, "preview": preview, "trace": trace}
-    common |= {"at_x": at_x, "at_y": at_y, "detail": detail, "eyes": eyes}
+    common |= {"at_x": at_x, "at_y": at_y, "detail": detail, "eyes": eyes, "tenant": tenant}
     rows = [_defaults() | common | {"id": uuid4(), "photo_id": photo_id} for photo_id in photo_ids]
     of_user, of_all = most or (None, None)
     name, fingerprint = key or (None, None)

@@ -59,13 +59,41 @@ class User(Base):
     __tablename__ = "users"
     id: Mapped[UUID] = mapped_column(primary_key=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    consent_version: Mapped[str | None]  # of the terms on biometric data that they have consented to, and when
+    consent_at: Mapped[datetime | None]
+
+
+class Export(Base):
+    """An archive of everything about a user, which a worker makes."""
+
+    __tablename__ = "exports"
+    __table_args__ = (
+        Index(None, "user_id"),
+        Index("ix_exports_pending", "created_at", postgresql_where="status = 'pending'"),
+        CheckConstraint("status IN ('pending', 'completed', 'failed')", name="status"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    status: Mapped[str] = mapped_column(default="pending", server_default="pending")
+    object_key: Mapped[str]
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
 
 
 class Photo(Base):
-    """An uploaded original. Width and height are those of the upright picture, in pixels."""
+    """An uploaded original. Width and height are those of the upright picture, in pixels.
+
+    `ai_processing_status` is kept by a trigger on jobs (migration 0014): of its unfinished job, or else completed where
+    any job has completed, or else failed. It stays when failed jobs are cleaned up.
+    """
 
     __tablename__ = "photos"
-    __table_args__ = (Index(None, "user_id", "created_at"),)
+    __table_args__ = (
+        Index(None, "user_id", "created_at"),
+        Index(None, "user_id", "ai_processing_status", "created_at"),
+    )
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     object_key: Mapped[str]
@@ -73,6 +101,8 @@ class Photo(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     width: Mapped[int]
     height: Mapped[int]
+    filename: Mapped[str | None]  # as sent
+    ai_processing_status: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -86,6 +116,7 @@ class Upload(Base):
     object_key: Mapped[str]
     content_type: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    filename: Mapped[str | None]
     expires_at: Mapped[datetime]
 
 
@@ -96,6 +127,21 @@ class DailyBytes(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class DailyUsage(Base):
+    """What a user has used on a day (UTC), as a member of a tenant; "" where their tokens name none."""
+
+    __tablename__ = "daily_usage"
+    __table_args__ = (Index(None, "day"),)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    jobs: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    completed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    failed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    model_ms: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    upload_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 class IdempotencyRecord(Base):
@@ -151,6 +197,7 @@ class Job(Base):
     result_key: Mapped[str | None]
     mask_key: Mapped[str | None]
     before_key: Mapped[str | None]  # the crop that became the result, as photographed
+    thumbnails: Mapped[bool | None]
     result_width: Mapped[int | None]
     result_height: Mapped[int | None]
     processing_time_ms: Mapped[int | None]
@@ -159,11 +206,26 @@ class Job(Base):
     quality_warnings: Mapped[list[str] | None]
     model_versions: Mapped[dict[str, Any] | None]
     provider: Mapped[str | None]
+    tenant: Mapped[str | None]  # of the token that submitted it
     trace: Mapped[str | None]  # W3C traceparent of the request that submitted it
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+
+
+class Share(Base):
+    """A link to a job's result that anyone may open, until it expires or is revoked."""
+
+    __tablename__ = "shares"
+    __table_args__ = (Index(None, "job_id"), Index(None, "user_id"))
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    token: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
 
 
 class ModelVersion(Base):

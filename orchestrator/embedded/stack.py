@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
-from orchestrator.auth.tokens import MODELS_WRITE, make_token
+from orchestrator.auth.tokens import JOBS_ALL, MODELS_WRITE, make_token
 from orchestrator.config import InferenceBackend
 from orchestrator.embedded import servers, triton_server
 from orchestrator.embedded.certificate import local_certificate
@@ -37,6 +37,7 @@ class Options:
 
     `host` is the address that the API listens on; the servers behind it stay on the loopback address.
     `https` serves under a certificate that is made on first use (certificate.py).
+    `cors` are origins of pages that may call the API, beside those of this machine.
     `triton` names servers that run elsewhere, as IRISVUE_TRITON_URL does; without it one is started on this machine.
     """
 
@@ -48,6 +49,7 @@ class Options:
     triton: str | None = None
     host: str = HOST
     https: bool = False
+    cors: tuple[str, ...] = ()
 
     @property
     def starts_triton(self) -> bool:
@@ -57,10 +59,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Stack:
-    """A running system: where to call it, with which token, and its processes by name."""
+    """A running system: where to call it, and its processes by name.
+
+    `token` may route models and see the jobs of all users; `page_token`, of the same user, may only do what an app may.
+    """
 
     url: str
     token: str
+    page_token: str
     folder: Path
     processes: Processes
     env: dict[str, str]
@@ -98,8 +104,9 @@ async def open_stack(options: Options, report: Report = ignore_report) -> AsyncI
             await _start_own_processes(options, folder, url, env, processes)
             write_address(folder, url)
             write_settings(folder, env)
-            token = make_token(DEVELOPER, env["IRISVUE_JWT_SECRET"], scope=MODELS_WRITE)
-            yield Stack(url, token, folder, processes, env)
+            token = make_token(DEVELOPER, env["IRISVUE_JWT_SECRET"], scope=f"{MODELS_WRITE} {JOBS_ALL}")
+            page_token = make_token(DEVELOPER, env["IRISVUE_JWT_SECRET"])
+            yield Stack(url, token, page_token, folder, processes, env)
         finally:
             for process in reversed(processes.values()):
                 await process.stop()
@@ -138,6 +145,8 @@ def _settings(options: Options, folder: Path, url: str) -> dict[str, str]:
         "IRISVUE_JWT_SECRET": secret(folder, "jwt"),
         "IRISVUE_LINK_SECRET": secret(folder, "links"),
         "IRISVUE_INFERENCE": options.inference,
+        "IRISVUE_CORS_ORIGINS": ",".join(options.cors) or os.environ.get("IRISVUE_CORS_ORIGINS", ""),
+        "IRISVUE_CORS_LOCAL": str(_only_this_machine_calls(options)),
         "IRISVUE_WEBHOOK_PRIVATE_ADDRESSES": str(_only_this_machine_calls(options)),
         "IRISVUE_DRAIN_S": os.environ.get("IRISVUE_DRAIN_S", "2"),  # Ctrl-C should not take long
     }

@@ -1,12 +1,15 @@
 """Announces to watchers where a job stands."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from redis.exceptions import RedisError
 from tenacity import RetryError, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job
+from orchestrator.jobs import estimates
 from orchestrator.observability.logs import log
 from orchestrator.progress import events
 from orchestrator.services import Services
@@ -34,8 +37,10 @@ async def current_message(services: Services, job: Job) -> dict[str, Any]:
             "message": job.error_message,
             "suggestion": job.suggestion,
         }
-    elif job.preview_key:
-        extra = {"preview_url": await services.storage.link(job.preview_key)}
+    else:
+        extra = {**(await estimates.of_job(services, job)).fields}
+        if job.preview_key:
+            extra["preview_url"] = await services.storage.link(job.preview_key)
     return events.message(job.id, job.status, job.progress, job.current_step, **extra)
 
 
@@ -47,6 +52,18 @@ async def publish(services: Services, job: Job, message: dict[str, Any]) -> bool
         log.warning("event not published", job_id=str(job.id), error=type(error).__name__)
         return False
     return True
+
+
+async def publish_deleted(services: Services, user: UUID, photo_id: UUID | None, job_ids: Sequence[UUID]) -> None:
+    """Publish on the user's own stream that a photo or jobs are gone. Raises UNREACHABLE.
+
+    The message has the fields of any other, so that a client that does not know deletions takes the newest job for
+    cancelled.
+    """
+    body = events.message(job_ids[-1] if job_ids else None, JobStatus.CANCELLED, 100, "Cancelled")
+    body |= {"type": events.DELETED, "photo_id": str(photo_id) if photo_id else None}
+    body["job_ids"] = [str(job_id) for job_id in job_ids]
+    await events.publish_to_user(services.redis, user, body, services.settings.events_kept_s)
 
 
 async def publish_current(services: Services, job: Job) -> bool:

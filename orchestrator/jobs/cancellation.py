@@ -7,8 +7,7 @@ from orchestrator import db, object_keys
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job
 from orchestrator.errors import Conflict, IrisvueError, NotFound
-from orchestrator.jobs import announce
-from orchestrator.notifications import outbox
+from orchestrator.jobs import announce, ending
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import JOBS_ENDED
 from orchestrator.progress import events
@@ -34,7 +33,7 @@ async def cancel_all(services: Services, job_ids: Sequence[UUID]) -> Sequence[Jo
     async with services.db.begin() as session:
         cancelled = await db.jobs.cancel(session, job_ids)
         for job in cancelled:
-            await outbox.record(session, job)
+            await ending.record(session, services.settings, job)
     await announce_cancelled(services, cancelled)
     return cancelled
 

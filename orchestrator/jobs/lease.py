@@ -11,11 +11,10 @@ from orchestrator import db
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job, Photo
 from orchestrator.errors import IrisvueError, VersionGone, words_for_people
-from orchestrator.jobs import announce, retries, submission
-from orchestrator.notifications import outbox
+from orchestrator.jobs import announce, ending, retries, submission
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import JOBS_ENDED, JOBS_RETRIED
-from orchestrator.pipeline.run import COMPLETE
+from orchestrator.pipeline.steps import COMPLETE
 from orchestrator.rollout import routing
 from orchestrator.services import Services
 
@@ -120,7 +119,7 @@ async def _end(
         if job is not None:
             if other_eye:
                 other = await db.jobs.add_job_for_other_eye(session, job, other_eye)
-            await outbox.record(session, job)
+            await ending.record(session, services.settings, job)
         else:  # perhaps an earlier try was committed, and only the answer to it was lost
             job = await db.jobs.ended_by(session, claim.job.id, claim.attempt, status)
     if job is not None:

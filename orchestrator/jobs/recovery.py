@@ -7,9 +7,8 @@ from orchestrator import db, queue
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job
 from orchestrator.errors import ProcessingFailed
-from orchestrator.jobs import announce, cancellation, submission
+from orchestrator.jobs import announce, cancellation, ending, submission
 from orchestrator.jobs.lease import failure_columns
-from orchestrator.notifications import outbox
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import JOBS_ENDED, SWEPT
 from orchestrator.progress.events import UNREACHABLE
@@ -41,7 +40,7 @@ async def give_up_on(services: Services, lost: Sequence[Job]) -> set[UUID]:
     async with services.db.begin() as session:
         ended = await db.jobs.end_exhausted(session, exhausted, max_attempts, **failure_columns(ProcessingFailed()))
         for job in ended:
-            await outbox.record(session, job)
+            await ending.record(session, services.settings, job)
     for job in ended:
         JOBS_ENDED.labels(JobStatus.FAILED.value, "server_error").inc()
         log.error("given up: lost with its worker too often", job_id=str(job.id), attempts=job.attempt)

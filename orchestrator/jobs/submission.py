@@ -6,11 +6,12 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from orchestrator import db, idempotency, limits, queue
+from orchestrator import consent, db, idempotency, limits, queue
 from orchestrator.config import Settings
 from orchestrator.db.tables import Job
-from orchestrator.errors import Conflict, IrisvueError, NotFound
+from orchestrator.errors import Conflict, ConsentRequired, IrisvueError, NotFound
 from orchestrator.idempotency import IdempotencyKey
+from orchestrator.jobs import cancellation
 from orchestrator.observability import tracing
 from orchestrator.observability.logs import log
 from orchestrator.pipeline.detail import Detail
@@ -28,12 +29,14 @@ async def submit(
     detail: Detail | None = None,
     eyes: str | None = None,
     key: IdempotencyKey | None = None,
+    tenant: str = "",
 ) -> list[Job]:
     """Accept one job for each photo, all or none, earlier photos first; `at`, `detail` and `eyes` as in `Job`.
 
     Raises:
         NotFound: there is no such photo. TooMany: a limit is reached. Conflict: see `idempotency.earlier_result`.
     """
+    await consent.require(services, user)
     busy, most = await limits.models_are_busy(services), limits.unfinished_jobs(services.settings)
     fingerprinted = (key.key, key.fingerprint) if key else None
     async with db.autocommit(services.db) as session:
@@ -50,6 +53,7 @@ async def submit(
             busy=busy,
             most=most,
             key=fingerprinted,
+            tenant=tenant,
         )
     if submitted.refusal == "earlier":
         if len(submitted.accepted) < len(submitted.jobs):
@@ -58,6 +62,9 @@ async def submit(
     if submitted.refusal:
         raise _refusal(submitted.refusal, submitted.counted, services.settings)
     jobs = submitted.accepted
+    if not await consent.is_given(services, user):  # withdrawn in this moment, when these jobs were not there yet
+        await cancellation.cancel_all(services, [job.id for job in jobs])
+        raise ConsentRequired
     for job in jobs:
         log.info("accepted", job_id=str(job.id), user_id=str(user), photo_id=str(job.photo_id), priority=priority)
     await enqueue(services, jobs)
@@ -92,7 +99,16 @@ async def reprocess(
         raise Conflict("This job has not ended yet.")
     at, detail, eyes = at or hint_of(job), detail or detail_of(job), eyes or job.eyes
     accepted = await submit(
-        services, user, [job.photo_id], job.priority, preview=job.preview, at=at, detail=detail, eyes=eyes, key=key
+        services,
+        user,
+        [job.photo_id],
+        job.priority,
+        preview=job.preview,
+        at=at,
+        detail=detail,
+        eyes=eyes,
+        key=key,
+        tenant=job.tenant or "",
     )
     return accepted[0]
 

@@ -26,7 +26,7 @@ def message(token: str, body: dict[str, Any], language: str = ENGLISH) -> dict[s
     job = body["data"]
     text = translated(COMPLETED if body["type"] == "job.completed" else job.get("message", ""), language)
     data = {"type": body["type"], "job_id": job["job_id"], "photo_id": job["photo_id"], "status": job["status"]}
-    data |= {name: job[name] for name in ("step_key", "error_code") if job.get(name)}
+    data |= {name: job[name] for name in ("step_key", "error_code", "url", "deep_link") if job.get(name)}
     if codes := job.get("warning_codes"):
         data["warning_codes"] = ",".join(codes)
     return {

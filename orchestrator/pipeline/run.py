@@ -6,7 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+import cv2
+import numpy as np
+
 from orchestrator.inference.protocol import SCALE, Infer
+from orchestrator.object_keys import THUMBNAILS_PX
 from orchestrator.pipeline.crop import Crop, crop_iris
 from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.detail import Detail
@@ -18,7 +22,8 @@ from orchestrator.pipeline.quality import assess
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.search import Point
 from orchestrator.pipeline.segment import IrisMasks, segment
-from orchestrator.words.codes import STEPS, WARNINGS
+from orchestrator.pipeline.steps import ENHANCING, LOADING, REMOVING, SEGMENTING
+from orchestrator.words.codes import WARNINGS
 
 ReportStep = Callable[[str, int], Awaitable[None]]
 """Awaited with the step that work is in and the percent that are done; may raise to stop the work."""
@@ -26,13 +31,7 @@ ReportStep = Callable[[str, int], Awaitable[None]]
 ShowPreview = Callable[[Pixels], Awaitable[None]]
 """Awaited with the preview, (P, P, 3) uint8, as soon as there is one."""
 
-LOADING, SEGMENTING, REMOVING, ENHANCING, SAVING = (
-    "loading", "segmenting", "removing_reflections", "enhancing", "saving"
-)  # fmt: skip
-WORDS: dict[str, str] = {
-    key: words for words, key in STEPS.items() if key in (LOADING, SEGMENTING, REMOVING, ENHANCING, SAVING)
-}
-COMPLETE = "Complete!"
+THUMBNAIL_QUALITY = 85
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,12 @@ class Result:
     """The finished picture, its crop as photographed and the iris mask, encoded, with what is known about them.
 
     `other_eye` is where another eye is that is as good, 0–1 of the photo's width and height.
+    `thumbnails` are JPEGs of the finished picture by their longest side in pixels.
     """
 
     jpeg: bytes
     before_jpeg: bytes
+    thumbnails: dict[int, bytes]
     mask_png: bytes
     width: int
     height: int
@@ -102,12 +103,13 @@ async def run(
     async with decoder.photo(data, budget.max_pixels) as photo:
         watch.lap(LOADING)
         await report(SEGMENTING, 10)
-        mask_png, crop = await _find_iris(photo, infer, budget, show, at)
+        mask_png, crop = await _find_iris(photo, infer, budget, report, show, at)
         del photo  # frees the full-size pixels before the next large photo is let in
     watch.lap(SEGMENTING)
 
     await report(REMOVING, 40)
     cleaned = await asyncio.to_thread(remove_reflections, crop.picture, crop.masks)
+    await report(REMOVING, 50)
     score, warnings = assess(crop.picture, crop.masks, cleaned.share)
     if crop.shrunk:
         warnings.append(WARNINGS["iris_reduced"].format(budget.max_result_px // SCALE))
@@ -117,19 +119,29 @@ async def run(
     suitable = await asyncio.to_thread(choose, crop.picture, crop.masks.iris)
     used: Detail = detail or suitable
     finished = await _enhance(cleaned.photo, crop.masks, infer, budget, report, used)
+    await report(ENHANCING, 87)
     jpeg = await asyncio.to_thread(encode_jpeg, finished)
     before_jpeg = await asyncio.to_thread(encode_jpeg, crop.picture)
+    thumbnails = {px: await asyncio.to_thread(_thumbnail, finished, px) for px in THUMBNAILS_PX}
     watch.lap(ENHANCING)
     height, width = finished.shape[:2]
     eyes, other = crop.masks.eyes_found, crop.masks.other_eye
-    return Result(jpeg, before_jpeg, mask_png, width, height, score, warnings, eyes, used, watch.ms, other)
+    return Result(jpeg, before_jpeg, thumbnails, mask_png, width, height, score, warnings, eyes, used, watch.ms, other)
+
+
+def _thumbnail(picture: Pixels, side_px: int) -> bytes:
+    """A JPEG of the picture whose longest side is `side_px`, or as it is where it is smaller."""
+    scale = min(side_px / max(picture.shape[:2]), 1.0)
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return encode_jpeg(np.asarray(small, np.uint8), THUMBNAIL_QUALITY)
 
 
 async def _find_iris(
-    photo: Pixels, infer: Infer, budget: Budget, show: ShowPreview | None, at: Point | None
+    photo: Pixels, infer: Infer, budget: Budget, report: ReportStep, show: ShowPreview | None, at: Point | None
 ) -> tuple[bytes, Crop]:
     """The encoded mask on the photo's own grid, and the iris cut out; full-size masks are freed on return."""
-    masks = await segment(photo, infer, at)
+    masks = await segment(photo, infer, at, partial(report, SEGMENTING, 20))
+    await report(SEGMENTING, 30)
     if show and (preview := await make_preview(photo, masks.circle, masks.turn, infer)) is not None:
         await show(preview)
     mask_png = await asyncio.to_thread(encode_mask, masks.iris)
@@ -152,4 +164,4 @@ async def _enhance(
 
 
 async def _report_tiles(report: ReportStep, share: float) -> None:
-    await report(ENHANCING, 60 + int(29 * share))
+    await report(ENHANCING, 60 + int(25 * share))

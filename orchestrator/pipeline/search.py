@@ -1,6 +1,6 @@
 """Where in a photo an eye may be: several hypotheses, each followed by closer looks, the clearest first."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import numpy as np
@@ -38,10 +38,15 @@ HINT_LEVELS = 4  # squares around a point that somebody said the eye is at
 NEAR = 1.5  # radii from that point to the middle of the iris, at most
 
 Point = tuple[float, float]
+Looked = Callable[[], Awaitable[None]]
+
+
+async def ignore_look() -> None:
+    """For callers that need not know how far the search is."""
 
 
 async def find_candidates(
-    photo: Pixels, infer: Infer, at: Point | None = None
+    photo: Pixels, infer: Infer, at: Point | None = None, looked: Looked = ignore_look
 ) -> AsyncIterator[tuple[int, list[Candidate]]]:
     """What each stage found, the best first, by its number; a stage is only gone through when asked for.
 
@@ -51,11 +56,12 @@ async def find_candidates(
         for stage, (level, turns) in enumerate(STAGES):
             if squares := _pyramid(photo, level, infer.segment_px):
                 tones = FRAME_TONES if level == 0 else FRAME_TONES[-1:]
-                yield stage, await _stage(photo, squares, turns, tones, infer)
+                yield stage, await _stage(photo, squares, turns, tones, infer, looked)
         return
     x, y = at[0] * photo.shape[1], at[1] * photo.shape[0]
     for stage, turns in enumerate((UPRIGHT, TURNED)):
-        candidates = await _stage(photo, _squares_at(photo, x, y, infer.segment_px), turns, FRAME_TONES, infer, (x, y))
+        squares = _squares_at(photo, x, y, infer.segment_px)
+        candidates = await _stage(photo, squares, turns, FRAME_TONES, infer, looked, (x, y))
         yield stage, [one for one in candidates if _is_near(one.circle_on_photo, x, y)]
 
 
@@ -75,9 +81,11 @@ async def _stage(
     turns: tuple[int, ...],
     tones: tuple[Tones, ...],
     infer: Infer,
+    looked: Looked,
     at_px: Point | None = None,
 ) -> list[Candidate]:
     circles = await _likely_circles(photo, squares, turns, tones, infer)
+    await looked()
     if at_px:
         circles = [entry for entry in circles if _is_near(entry[0], *at_px)]
     confirmed = await _look_closer(photo, circles[:MAX_CANDIDATES], CONFIRM, CONFIRM[0][0], infer)

@@ -14,7 +14,16 @@ from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.outline import Outline
 from orchestrator.pipeline.outline_fit import largest_piece_of, outline_on_photo
 from orchestrator.pipeline.refusal import reason
-from orchestrator.pipeline.search import LAST_IF_LIKELY, LIKELY, MIN_PRESENCE, SURE, Point, find_candidates
+from orchestrator.pipeline.search import (
+    LAST_IF_LIKELY,
+    LIKELY,
+    MIN_PRESENCE,
+    SURE,
+    Looked,
+    Point,
+    find_candidates,
+    ignore_look,
+)
 
 MIN_RADIUS_PX = 20  # of the circle
 MIN_VISIBLE_RADIUS_PX = 14  # of a disc with as many pixels as can be seen of the iris
@@ -52,13 +61,14 @@ class IrisMasks:
         return 2 if self.other_eye else 1
 
 
-async def segment(photo: Pixels, infer: Infer, at: Point | None = None) -> IrisMasks:
+async def segment(photo: Pixels, infer: Infer, at: Point | None = None, looked: Looked = ignore_look) -> IrisMasks:
     """Find the iris, its pupil and its reflections, and how confident the network is.
 
     Args:
         photo: (H, W, 3) uint8 sRGB; H and W from 64 to 12,000 px. An eye may lie on its side.
         infer: runs the segmenter.
         at: where the eye is, 0–1 of the photo's width and height, if somebody said so.
+        looked: awaited after each first look at a part of the photo, before the closer ones.
 
     Raises:
         NoIrisFound: no open eye, or the mask covers too little or is not one round shape. Not retried.
@@ -70,7 +80,7 @@ async def segment(photo: Pixels, infer: Infer, at: Point | None = None) -> IrisM
     """
     seen: list[Candidate] = []
     irises: list[Candidate] = []
-    async for stage, candidates in find_candidates(photo, infer, at):
+    async for stage, candidates in find_candidates(photo, infer, at, looked):
         seen += candidates
         irises = [candidate for candidate in seen if _is_an_iris(candidate)]
         best = max((candidate.standing for candidate in irises), default=0.0)

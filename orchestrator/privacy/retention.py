@@ -8,6 +8,7 @@ from uuid import UUID
 from orchestrator import db, object_keys, photos
 from orchestrator.db.tables import Job, Photo, Upload
 from orchestrator.errors import ListingDenied
+from orchestrator.jobs import announce
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import CLEANED
 from orchestrator.progress import events
@@ -20,6 +21,7 @@ OWNERS = {
     "originals": db.retention.known_photos,
     "uploads": db.retention.known_uploads,
     "processed": db.retention.jobs_with_objects,
+    "exports": db.accounts.known_exports,
 }
 
 
@@ -110,11 +112,18 @@ async def _delete_jobs(services: Services, jobs: Sequence[Job]) -> None:
         await services.storage.delete(object_keys.result_keys(job.user_id, job.id))
     async with services.db.begin() as session:
         await db.retention.delete_jobs(session, [job.id for job in jobs])
+    for job in jobs:
+        await announce.publish_deleted(services, job.user_id, None, [job.id])
     await events.forget(services.redis, [job.id for job in jobs])
 
 
 async def _delete_old_rows(services: Services) -> None:
-    """Delete expired rows that have no objects."""
+    """Delete expired rows that have no objects, and exports that nobody needs any more."""
+    async with services.db() as session:
+        exports = await db.accounts.old_exports(session, services.settings.exports_days)
+    await services.storage.delete([export.object_key for export in exports])
+    async with services.db.begin() as session:
+        await db.accounts.delete_exports(session, [export.id for export in exports])
     async with services.db.begin() as session:
         await db.retention.delete_old_idempotency_keys(session)
         await db.notifications.delete_old_deliveries(session)

@@ -15,7 +15,8 @@ from orchestrator.progress import events
 from orchestrator.reporting import Report, ignore_report
 from orchestrator.services import Services
 
-PREFIXES = ("originals", "uploads", "processed")
+EXPORTED = ("originals", "uploads", "processed")
+PREFIXES = (*EXPORTED, "exports")
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ async def export(services: Services, user: UUID, path: Path, report: Report = ig
     if not rows_by_table["users"]:
         raise NotFound(f"There is no user {user}.")
     counts = {name: len(rows) for name, rows in rows_by_table.items()}
-    objects = dict.fromkeys(PREFIXES, 0)
+    objects = dict.fromkeys(EXPORTED, 0)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("rows.json", json.dumps(rows_by_table, indent=1, default=str))
-        keys = [(prefix, key) for prefix in PREFIXES for key in await services.storage.keys(f"{prefix}/{user}")]
+        keys = [(prefix, key) for prefix in EXPORTED for key in await services.storage.keys(f"{prefix}/{user}")]
         for number, (prefix, key) in enumerate(keys):
             report(f"{number} of {len(keys)} pictures", number / len(keys))
             data = await services.storage.get(key)

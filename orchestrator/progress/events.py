@@ -21,6 +21,7 @@ from orchestrator.db.job_states import ENDED
 from orchestrator.words.catalogue import ENGLISH, translated
 from orchestrator.words.codes import step_key_of
 
+DELETED = "deleted"
 CHANNEL, STOP_CHANNEL = "irisvue:events", "irisvue:stop"
 KEEP_JOB, KEEP_USER = 400, 2000
 KEEP_SECONDS = 24 * 3600  # unless the settings say otherwise
@@ -59,6 +60,13 @@ redis.call('PUBLISH', ARGV[5], id .. ' ' .. ARGV[4] .. ' ' .. ARGV[1])
 return id
 """
 
+APPEND_TO_USER = """
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[1], 'a', '0', 's', 'deleted')
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('PUBLISH', ARGV[2], id .. ' ' .. ARGV[5] .. ' ' .. ARGV[1])
+return id
+"""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -75,7 +83,9 @@ class Event:
 
     @property
     def kind(self) -> str:
-        """progress, completed, failed or cancelled."""
+        """progress, completed, failed or cancelled; or deleted, on a user's stream."""
+        if self.body.get("type") == DELETED:
+            return DELETED
         status = str(self.body["status"])
         return status if status in LAST_STATES else "progress"
 
@@ -125,9 +135,10 @@ def order(event_id: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def message(job_id: UUID, status: str, progress: int, step: str, **extra: Any) -> dict[str, Any]:
+def message(job_id: UUID | None, status: str, progress: int, step: str, **extra: Any) -> dict[str, Any]:
     """The body of an event. `extra` are the fields that only some events have; those that are None are left out."""
-    body = {"job_id": str(job_id), "status": status, "progress": progress, "step": step, "timestamp": timestamp()}
+    body: dict[str, Any] = {"job_id": str(job_id) if job_id else None, "status": status, "progress": progress}
+    body |= {"step": step, "timestamp": timestamp()}
     body["step_key"] = step_key_of(step)
     return body | {key: value for key, value in extra.items() if value is not None}
 
@@ -151,6 +162,13 @@ async def publish(redis: Redis, user: UUID, attempt: int, body: dict[str, Any], 
     fields = [json.dumps(body), str(attempt), str(body["status"]), str(user)]
     limits = [CHANNEL, str(keep_s), str(KEEP_JOB), str(KEEP_USER), " ".join(LAST_STATES)]
     event_id: bytes = await redis.eval(APPEND_AND_PUSH, 2, *keys, *fields, *limits)  # type: ignore[misc]
+    return event_id.decode()
+
+
+async def publish_to_user(redis: Redis, user: UUID, body: dict[str, Any], keep_s: int = KEEP_SECONDS) -> str:
+    """Append to the user's stream alone, and push. Returns the event's id. Raises UNREACHABLE."""
+    values = [json.dumps(body), CHANNEL, str(keep_s), str(KEEP_USER), str(user)]
+    event_id: bytes = await redis.eval(APPEND_TO_USER, 1, user_stream(user), *values)  # type: ignore[misc]
     return event_id.decode()
 
 

@@ -17,6 +17,7 @@ from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import DELIVERY_SECONDS
 from orchestrator.progress.events import (
     CHANNEL,
+    DELETED,
     LAST_STATES,
     UNREACHABLE,
     Event,
@@ -118,7 +119,8 @@ class Hub:
         event_id, user, text = data.decode().split(" ", 2)
         event = Event(event_id, text)
         DELIVERY_SECONDS.observe(max(time.time() - event.order[0] / 1000, 0.0))  # an id begins with Redis's time in ms
-        for stream in (job_stream(event.body["job_id"]), user_stream(user)):
+        of_job = [] if event.kind == DELETED else [job_stream(event.body["job_id"])]
+        for stream in (*of_job, user_stream(user)):
             for queue in self._watches.get(stream, ()):
                 push(queue, event)
 

@@ -82,7 +82,7 @@ async function removeCards(chosen) {
 function showJob(card, job) {
   assignJob(card, job);
   card.progress(job);
-  if (job.status === "completed") card.picture(job.result_url, t("Your finished iris"));
+  if (job.status === "completed") card.picture(job.thumbnail_urls?.[960] ?? job.result_url, t("Your finished iris"));
 }
 
 /** Show a page anew. Without a connection the strip says so, and the first page follows once there is one. */
@@ -100,6 +100,10 @@ function update() {
 }
 
 async function receive(message) {
+  if (message.type === "deleted") {
+    const gone = cards().find((card) => card.photo?.id === message.photo_id);
+    return gone && take(gone);
+  }
   const card = cardOfJob(message.job_id);
   if (!card) return refresh(1); // a job from another tab or device
   if (card.job.job_id !== message.job_id) return undefined; // an older job of the same photo

@@ -56,25 +56,15 @@ export function take(card) {
 /** Tell the other tabs that there is something new, or which photos are gone. */
 export const tell = (gone = []) => tabs.postMessage({ gone });
 
-async function newestJobs(photos) {
-  const { jobs, total } = await client.listJobs({ page_size: 100 });
-  const newest = new Map(jobs.toReversed().map((job) => [job.photo_id, job]));
-  const rest = total > jobs.length ? photos.filter((photo) => !newest.has(photo.id)) : [];
-  const more = await Promise.all(rest.map((photo) => client.listJobs({ photo_id: photo.id, page_size: 1 })));
-  for (const { jobs: found } of more) if (found[0]) newest.set(found[0].photo_id, found[0]);
-  return newest;
-}
-
 /** Show one page of photos; what the service has no longer is taken away. `actions` make a card and show its job. */
 export async function showPage(page, { newCard, showJob }) {
   const before = cards().filter((card) => card.photo); // what is uploaded while the service answers is not in its answer
   const answer = await client.listPhotos({ page, page_size: PAGE_SIZE });
-  const newest = await newestJobs(answer.photos);
   for (const photo of answer.photos) {
     const known = byPhoto.get(photo.id);
     const card = known ?? newCard();
     adopt(card, photo);
-    const job = newest.get(photo.id);
+    const job = photo.latest_job;
     const seen = card.job;
     if (job && (!seen || job.created_at > seen.created_at || (job.job_id === seen.job_id && job.status !== seen.status))) showJob(card, job);
     else if (!job && !card.entry) card.show("ready", t("Ready to process"), { buttons: ["process", "remove"] });

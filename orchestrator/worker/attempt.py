@@ -10,7 +10,7 @@ from uuid import UUID
 
 from orchestrator import db
 from orchestrator.errors import DatabaseUnavailable, Fenced, ModelUnavailable, classify
-from orchestrator.jobs import cancellation, lease
+from orchestrator.jobs import cancellation, estimates, lease
 from orchestrator.jobs.lease import Claim
 from orchestrator.jobs.submission import detail_of, hint_of
 from orchestrator.observability import tracing
@@ -52,7 +52,7 @@ async def attempt(context: Context, claim: Claim) -> PrimaryRun | None:
     started = time.perf_counter()
     try:
         async with asyncio.timeout(services.settings.job_timeout_s), kept_lease(services, claim):
-            with closing(Reporter(services, claim)) as report:
+            with closing(Reporter(services, claim, await estimates.current(services))) as report:
                 photo = await services.storage.get(claim.photo.object_key)
                 show_preview = partial(results.save_preview, services, claim, report) if job.preview else None
                 result = await run(

@@ -14,12 +14,12 @@ from orchestrator.config import Settings
 from orchestrator.errors import IrisvueError, SetupError
 from orchestrator.inference.protocol import Infer
 from orchestrator.inference.provider import open_inference
-from orchestrator.jobs import recovery
+from orchestrator.jobs import line, recovery
 from orchestrator.notifications.dispatcher import Dispatcher
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import serve_metrics
 from orchestrator.pipeline.decoder import Decoder
-from orchestrator.privacy import retention
+from orchestrator.privacy import account, retention
 from orchestrator.progress.events import STOP_CHANNEL
 from orchestrator.progress.hub import listen
 from orchestrator.rollout import guard, routing
@@ -51,7 +51,9 @@ def periodic_work(settings: Settings, dispatcher: Dispatcher) -> Sequence[Period
     """What every worker does besides its jobs."""
     return (
         Periodic("sweep", settings.sweep_every_s, recovery.sweep, leader=True),
+        Periodic("line", settings.line_every_s, line.look, leader=True),
         Periodic("cleanup", settings.cleanup_every_s, retention.clean_and_log, leader=True),
+        Periodic("exports", settings.exports_every_s, account.make_exports),
         Periodic("guard", settings.guard_every_s, guard.guard),
         Periodic("dispatch", settings.deliver_every_s, dispatcher.send_due),
     )

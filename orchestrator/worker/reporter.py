@@ -6,10 +6,11 @@ import time
 from orchestrator import db
 from orchestrator.errors import Fenced
 from orchestrator.jobs import announce
+from orchestrator.jobs.estimates import Pace
 from orchestrator.jobs.lease import Claim
 from orchestrator.observability import tracing
 from orchestrator.observability.logs import log
-from orchestrator.pipeline.run import WORDS
+from orchestrator.pipeline.steps import CHECKPOINTS, STEP_BEGINS, WORDS
 from orchestrator.progress import events
 from orchestrator.services import Services
 
@@ -19,17 +20,22 @@ WRITE_EVERY_S = 0.5
 class Reporter:
     """The pipeline's `report`: publishes every step forward, and notices when the claim is no longer valid."""
 
-    def __init__(self, services: Services, claim: Claim) -> None:
-        self._services, self._claim = services, claim
+    def __init__(self, services: Services, claim: Claim, pace: Pace | None = None) -> None:
+        self._services, self._claim, self._pace = services, claim, pace
         self._step, self._percent = "", -1
         self._written_at = 0.0
         self._lock = asyncio.Lock()  # tiles report from several tasks
         self._spans = tracing.Steps()
 
     async def __call__(self, step: str, percent: int, **extra: str) -> None:
-        """Report `percent` done in `step`; nothing if the last report was as far. Raises Fenced."""
+        """Report `percent` done in `step`, and checkpoints passed since; nothing if the last report was as far.
+
+        Raises Fenced.
+        """
         self._spans.begin(step)
         async with self._lock:
+            for passed in [mark for mark in CHECKPOINTS if self._percent < mark < percent]:
+                await self._report(WORDS[_step_at(passed)], passed, {})
             if percent > self._percent:
                 await self._report(WORDS[step], percent, extra)
 
@@ -39,7 +45,9 @@ class Reporter:
         if new_step or time.monotonic() - self._written_at > WRITE_EVERY_S:
             self._written_at = time.monotonic()
             await self._write(words, percent)
-        await announce.publish(self._services, job, events.message(job.id, "processing", percent, words, **extra))
+        eta_s = round(self._pace.left_s(percent), 1) if self._pace else None
+        body = events.message(job.id, "processing", percent, words, eta_s=eta_s, **extra)
+        await announce.publish(self._services, job, body)
 
     async def _write(self, words: str, percent: int) -> None:
         job_id, attempt = self._claim.job.id, self._claim.attempt
@@ -55,3 +63,8 @@ class Reporter:
     def close(self) -> None:
         """End the span of the last step."""
         self._spans.close()
+
+
+def _step_at(percent: int) -> str:
+    """The step in which so much is done."""
+    return max((step for step, begin in STEP_BEGINS.items() if begin <= percent), key=STEP_BEGINS.__getitem__)

@@ -10,7 +10,8 @@ from orchestrator.jobs.lease import Claim
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import QUALITY, STEP_SECONDS
 from orchestrator.pipeline.images import Pixels, encode_jpeg
-from orchestrator.pipeline.run import SAVING, SEGMENTING, Result
+from orchestrator.pipeline.run import Result
+from orchestrator.pipeline.steps import SAVING, SEGMENTING
 from orchestrator.services import Services
 from orchestrator.worker.reporter import Reporter
 
@@ -32,11 +33,13 @@ async def save(
         Fenced: the claim is no longer valid. StoreUnavailable: the object store can't be written.
     """
     job, storage = claim.job, services.storage
-    result_key, mask_key, _, before_key = object_keys.result_keys(job.user_id, job.id)
+    result_key, mask_key, _, before_key, *_ = object_keys.result_keys(job.user_id, job.id)
     await report(SAVING, 90)
     saving = time.perf_counter()
     await storage.put(mask_key, result.mask_png, "image/png")
     await storage.put(before_key, result.before_jpeg, "image/jpeg")
+    for px, key in object_keys.thumbnail_keys(job.user_id, job.id).items():
+        await storage.put(key, result.thumbnails[px], "image/jpeg")
     await report(SAVING, 95)
     await storage.put(result_key, result.jpeg, "image/jpeg")
     ended = time.perf_counter()
@@ -50,6 +53,7 @@ async def save(
         result_key=result_key,
         mask_key=mask_key,
         before_key=before_key,
+        thumbnails=True,
         result_width=result.width,
         result_height=result.height,
         processing_time_ms=processing_time_ms,

@@ -210,6 +210,8 @@ WRONG_USES = {
     "process none.jpg": "There is no file none.jpg",
     "up --workers 0": "Invalid value for '--workers': Input should be greater than or equal to 1",
     "up --host 203.0.113.7": "is not an address of this machine",
+    "up --cors app.example.com": "is no origin",
+    "up --cors https://app.example.com/page": "is no origin",
     "up --inference gpu": "'gpu' is not one of 'triton', 'local'",
     "demo none.jpg": "There is no file none.jpg",
     "nonsense": "No such command 'nonsense'",

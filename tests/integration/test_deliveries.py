@@ -105,7 +105,7 @@ async def test_a_worker_that_dies_while_it_sends_loses_no_delivery(
     async with services.db.begin() as session:
         job = await db.jobs.end(session, claim.job.id, claim.attempt, JobStatus.FAILED, error_message="x")
         assert job
-        await outbox.record(session, job)
+        await outbox.record(session, services.settings, job)
         due = await db.notifications.take_due_deliveries(session, 100, LEASE_S)
     [taken] = [row.delivery for row in due if row.delivery.job_id == job.id]
     assert not app.received

@@ -15,7 +15,7 @@ from orchestrator.config import Settings
 from orchestrator.embedded.stack import DEVELOPER, Stack
 from tests.waiting import submitted
 
-OPEN = ("/health", "/metrics", "/objects", "/openapi", "/docs")
+OPEN = ("/health", "/metrics", "/objects", "/openapi", "/docs", "/s/")
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/photos/uploads": {"json": {"content_type": "image/jpeg", "size_bytes": 10}},
     "/api/v1/photos": {"files": {"file": b"x"}},
@@ -23,6 +23,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/processing/batch": {"json": {"photo_ids": [str(uuid4())]}},
     "/api/v1/stream-tickets": {"json": {"job_id": str(uuid4())}},
     "/api/v1/webhooks": {"json": {"url": "https://app.example.com/"}},
+    "/api/v1/me": {"json": {"consent": None}},
+    "/api/v1/operator/jobs/retry": {"json": {"job_ids": [str(uuid4())]}},
+    "/api/v1/operator/jobs/cancel": {"json": {"job_ids": [str(uuid4())]}},
     "/api/v1/devices": {"json": {"token": "x", "platform": "ios"}},
     "/api/v1/models/{name}/route": {"json": {"shares": {"1": 100}}},
 }

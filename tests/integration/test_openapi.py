@@ -51,6 +51,7 @@ def test_schemathesis_finds_nothing(stack: Stack, brief_api: str, tmp_path: Path
     program = Path(sys.executable).with_name("schemathesis")
     argv = [str(program), "run", f"{brief_api}/openapi.json", "--header", f"Authorization: Bearer {stack.token}"]
     argv += ["--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--max-examples", "15"]
+    argv += ["--exclude-name", "DELETE /api/v1/me"]  # whoever is fuzzed would be gone
     argv += ["--seed", "1", "--request-timeout", "20", "--no-color", "--suppress-health-check", "all"]
     env = os.environ | {"NO_PROXY": "*", "COLUMNS": "200"}
     done = subprocess.run(argv, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=140, check=False)

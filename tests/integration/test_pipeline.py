@@ -14,8 +14,9 @@ from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.enhance import upscale
 from orchestrator.pipeline.images import Pixels, decode, encode_jpeg
 from orchestrator.pipeline.reflections import remove_reflections
-from orchestrator.pipeline.run import WORDS, Budget, run
+from orchestrator.pipeline.run import Budget, run
 from orchestrator.pipeline.segment import segment
+from orchestrator.pipeline.steps import WORDS
 from tests.conftest import drawn_eye
 
 BUDGET = Budget(50_000_000, 4096, 4)

@@ -26,6 +26,8 @@ Row = dict[str, Any]
 # Values that the types alone do not tell.
 VALUES: dict[str, Row] = {
     "jobs": {"status": "pending", "priority": "interactive"},
+    "photos": {"ai_processing_status": "pending"},  # as its job is
+    "exports": {"status": "pending"},
     "deliveries": {"status": "pending", "device_id": None},
 }
 
@@ -133,12 +135,18 @@ def statements_of_the_engine(lines: list[str]) -> Iterator[None]:
 
 def linted(statements: list[str], tmp_path: Path) -> str:
     """The warnings of squawk, which knows the statements that lock tables or break running code."""
+    concurrent = [statement for statement in statements if "CONCURRENTLY" in statement]  # outside of transactions
+    inside = _linted([one for one in statements if one not in concurrent], tmp_path, "--assume-in-transaction")
+    return inside + (_linted(concurrent, tmp_path) if concurrent else "")
+
+
+def _linted(statements: list[str], tmp_path: Path, *options: str) -> str:
     path = tmp_path / "migration.sql"
     path.write_text("SET lock_timeout = '5s';\n" + ";\n".join(statements) + ";\n")
-    # The first four are matters of style; migrations run in a transaction and need not be idempotent. Only waiting for
-    # a lock must be short: an index may take an hour to build.
+    # The first four are matters of style; migrations run in a transaction and need not be idempotent. Waiting for a
+    # lock is what must be short: an index may take an hour to build.
     excluded = "prefer-text-field,prefer-bigint-over-int,prefer-robust-stmts,prefer-identity,require-statement-timeout"
-    argv = [str(Path(sys.executable).parent / "squawk"), "--pg-version=15", "--assume-in-transaction"]
+    argv = [str(Path(sys.executable).parent / "squawk"), "--pg-version=15", *options]
     done = subprocess.run([*argv, f"--exclude={excluded}", str(path)], capture_output=True, text=True, check=False)
     return done.stdout if done.returncode else ""
 

@@ -2,8 +2,9 @@ import { IrisvueError } from "./errors.js";
 import type { Job } from "./job.js";
 import { Requests, queryOf, type CallOptions } from "./requests.js";
 import type {
-  BatchResponse, DeliveryList, DeviceResponse, EyePosition, JobResponse, JobStatus, PhotoList, PhotoResponse, ProgressMessage,
-  SubmitRequest, WebhookRequest, WebhookResponse,
+  AccountResponse, BatchRequest, BatchResponse, DeletedPhotos, DeletionResponse, DeliveryList, DeviceResponse, ExportResponse, EyePosition, JobResponse, JobStatus, PhotoList, PhotoResponse,
+  ProgressMessage, ShareList, ShareResponse,
+  SubmitRequest, UsageList, WebhookRequest, WebhookResponse,
 } from "./schema.js";
 import { upload, type PhotoSource, type UploadOptions } from "./upload.js";
 import { watch, type Source, type WatchOptions } from "./watch.js";
@@ -15,7 +16,9 @@ export type Detail = NonNullable<SubmitRequest["detail"]>;
 export type Eyes = NonNullable<SubmitRequest["eyes"]>;
 
 export type SubmitOptions = Omit<SubmitRequest, "photo_id"> & CallOptions;
-export type BatchOptions = { at?: EyePosition | null; detail?: Detail | null; eyes?: Eyes | null } & CallOptions;
+/** What has become of a photo. */
+export type PhotoStatus = NonNullable<PhotoResponse["ai_processing_status"]>;
+export type BatchOptions = Partial<Pick<BatchRequest, "preview" | "priority">> & { at?: EyePosition | null; detail?: Detail | null; eyes?: Eyes | null } & CallOptions;
 export type ReprocessOptions = { at?: EyePosition | null; detail?: Detail | null; eyes?: Eyes | null } & CallOptions;
 export type JobList = { jobs: Job[]; total: number; page: number; page_size: number };
 export type Picture = "result" | "mask" | "before" | "preview" | "original";
@@ -30,6 +33,7 @@ export interface ProcessOptions extends Omit<SubmitOptions, "idempotencyKey"> {
 const UPLOAD_SHARE = 5; // of the progress that `process` reports
 const JOBS = "/api/v1/processing/jobs";
 const PHOTOS = "/api/v1/photos";
+const ME = "/api/v1/me";
 const HOOKS = "/api/v1/webhooks";
 
 /** Irisvue's HTTP API. A call that fails throws IrisvueError, whose message can be shown to users. */
@@ -112,13 +116,65 @@ export class Irisvue extends Requests implements Source {
     return this.fetchSigned(url, options);
   }
 
-  /** The caller's photos, newest first. */
-  async listPhotos(query: { page?: number; page_size?: number } = {}, options: CallOptions = {}): Promise<PhotoList> {
+  /** The caller's photos, newest first, each with its newest job and its newest good result. */
+  async listPhotos(query: { page?: number; page_size?: number; ai_processing_status?: PhotoStatus } = {}, options: CallOptions = {}): Promise<PhotoList> {
     return this.get(`${PHOTOS}${queryOf(query)}`, options);
   }
 
   async getPhoto(photoId: string, options: CallOptions = {}): Promise<PhotoResponse> {
     return this.get(`${PHOTOS}/${photoId}`, options);
+  }
+
+  /** Delete up to a hundred photos; the answer says which were there. */
+  async deletePhotos(photoIds: string[]): Promise<DeletedPhotos> {
+    const query = photoIds.map((id) => `photo_id=${encodeURIComponent(id)}`).join("&");
+    return (await (await this.request(`${PHOTOS}?${query}`, { method: "DELETE" })).json()) as DeletedPhotos;
+  }
+
+  /** A link to a job's result that anyone may open, until it expires (after a week by default) or is revoked. */
+  async share(jobId: string, expiresInSeconds?: number, options: CallOptions = {}): Promise<ShareResponse> {
+    const body = expiresInSeconds === undefined ? {} : { expires_in_s: expiresInSeconds };
+    return this.post(`${JOBS}/${jobId}/shares`, body, options);
+  }
+
+  /** The links to a job's result that can be opened. */
+  async listShares(jobId: string, options: CallOptions = {}): Promise<ShareResponse[]> {
+    return (await this.get<ShareList>(`${JOBS}/${jobId}/shares`, options)).shares;
+  }
+
+  /** Close a link, at once. */
+  async revokeShare(jobId: string, shareId: string, options: CallOptions = {}): Promise<void> {
+    await this.delete(`${JOBS}/${jobId}/shares/${shareId}`, options);
+  }
+
+  /** Who the caller is, and to what they have consented. */
+  async getAccount(options: CallOptions = {}): Promise<AccountResponse> {
+    return this.get(ME, options);
+  }
+
+  /** Give consent to the processing of biometric data, or withdraw it with null. */
+  async setConsent(version: string | null, options: CallOptions = {}): Promise<AccountResponse> {
+    return this.post(ME, { consent: version === null ? null : { version } }, options);
+  }
+
+  /** Have everything about the caller put into one ZIP. */
+  async exportAccount(options: CallOptions = {}): Promise<ExportResponse> {
+    return this.post(`${ME}/exports`, undefined, options);
+  }
+
+  /** Whether an export is ready, and where. */
+  async getExport(exportId: string, options: CallOptions = {}): Promise<ExportResponse> {
+    return this.get(`${ME}/exports/${exportId}`, options);
+  }
+
+  /** Delete everything about the caller; the answer counts what is left. */
+  async deleteAccount(): Promise<DeletionResponse> {
+    return (await (await this.request(ME, { method: "DELETE" })).json()) as DeletionResponse;
+  }
+
+  /** What the caller has used, by day. */
+  async getUsage(days?: number, options: CallOptions = {}): Promise<UsageList> {
+    return this.get(`/api/v1/usage${queryOf({ days })}`, options);
   }
 
   /** Delete a photo and everything made from it. */

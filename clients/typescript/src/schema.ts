@@ -75,7 +75,7 @@ export interface paths {
         };
         /**
          * List Photos
-         * @description The caller's photos, newest first.
+         * @description The caller's photos, newest first, each with its newest job and its newest good result.
          */
         get: operations["list_photos_api_v1_photos_get"];
         put?: never;
@@ -84,7 +84,11 @@ export interface paths {
          * @description Upload a photo: JPEG, PNG, WebP, HEIC or AVIF.
          */
         post: operations["upload_api_v1_photos_post"];
-        delete?: never;
+        /**
+         * Delete Photos
+         * @description Delete up to a hundred photos: `?photo_id=…&photo_id=…`. Those that are not the caller's are left out.
+         */
+        delete: operations["delete_photos_api_v1_photos_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -610,10 +614,308 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look
+         * @description Who the caller is, and to what they have consented.
+         */
+        get: operations["look_api_v1_me_get"];
+        put?: never;
+        /**
+         * Change
+         * @description Give consent to the processing of biometric data, or withdraw it: jobs that have not ended are then cancelled.
+         */
+        post: operations["change_api_v1_me_post"];
+        /**
+         * Delete
+         * @description Delete everything about the caller, then count what is left: nothing. Calling it again does no harm.
+         */
+        delete: operations["delete_api_v1_me_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Export
+         * @description Have everything about the caller put into one ZIP: rows.json, and every picture.
+         */
+        post: operations["begin_export_api_v1_me_exports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/exports/{export_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Export
+         * @description Whether an export is ready, and where.
+         */
+        get: operations["get_export_api_v1_me_exports__export_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/processing/jobs/{job_id}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Shares
+         * @description The links that can be opened.
+         */
+        get: operations["list_shares_api_v1_processing_jobs__job_id__shares_get"];
+        put?: never;
+        /**
+         * Share
+         * @description A link to the result that anyone may open, until it expires or is revoked. The body may be left out.
+         */
+        post: operations["share_api_v1_processing_jobs__job_id__shares_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/processing/jobs/{job_id}/shares/{share_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke
+         * @description Close a link, at once.
+         */
+        delete: operations["revoke_api_v1_processing_jobs__job_id__shares__share_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/s/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shared Page
+         * @description A small page with the picture. A link that is guessed, expired, revoked or of a deleted job says one thing.
+         */
+        get: operations["shared_page_s__token__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/s/{token}/picture.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shared Picture
+         * @description The shared result.
+         */
+        get: operations["shared_picture_s__token__picture_jpg_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/s/{token}/preview.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shared Preview
+         * @description The shared result, small enough for a message; results from before there were thumbnails as they are.
+         */
+        get: operations["shared_preview_s__token__preview_jpg_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage
+         * @description The caller's jobs, seconds of models and uploaded bytes, by day.
+         */
+        get: operations["usage_api_v1_usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage By Tenant
+         * @description The same for every tenant, by the claim of their users' tokens; needs the scope usage:read.
+         */
+        get: operations["usage_by_tenant_api_v1_usage_tenants_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Jobs
+         * @description Jobs of all users, newest first; needs the scope jobs:all.
+         */
+        get: operations["list_jobs_api_v1_operator_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/jobs/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry
+         * @description A new job for the photo of each of these jobs that has ended, in its user's name.
+         */
+        post: operations["retry_api_v1_operator_jobs_retry_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/jobs/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description Cancel those of these jobs that have not ended.
+         */
+        post: operations["cancel_api_v1_operator_jobs_cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AccountRequest
+         * @description `consent` gives it, null withdraws it.
+         */
+        AccountRequest: {
+            consent: components["schemas"]["ConsentRequest"] | null;
+        };
+        /**
+         * AccountResponse
+         * @description Who the caller is. Where `consent_required` names a version, photos are accepted only with consent to it.
+         */
+        AccountResponse: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            consent: components["schemas"]["ConsentResponse"] | null;
+            /** Consent Required */
+            consent_required: string | null;
+        };
         /**
          * AttemptResponse
          * @description One try to send a message: the answer's HTTP status, or why there was no answer.
@@ -638,6 +940,17 @@ export interface components {
         BatchRequest: {
             /** Photo Ids */
             photo_ids: string[];
+            /**
+             * Preview
+             * @default false
+             */
+            preview?: boolean;
+            /**
+             * Priority
+             * @default interactive
+             * @enum {string}
+             */
+            priority?: "interactive" | "background";
             /** @description Where the eye is in each of them. */
             at?: components["schemas"]["EyePosition"] | null;
             /**
@@ -663,6 +976,74 @@ export interface components {
         Body_upload_api_v1_photos_post: {
             /** File */
             file: string;
+        };
+        /**
+         * BulkRequest
+         * @description Which jobs.
+         */
+        BulkRequest: {
+            /** Job Ids */
+            job_ids: string[];
+        };
+        /**
+         * BulkResponse
+         * @description The jobs that were cancelled, or the new ones; and how many could not be.
+         */
+        BulkResponse: {
+            /** Jobs */
+            jobs: string[];
+            /** Left Out */
+            left_out: number;
+        };
+        /**
+         * ConsentRequest
+         * @description To which version of the terms.
+         */
+        ConsentRequest: {
+            /**
+             * Version
+             * @example 2026-11
+             */
+            version: string;
+        };
+        /**
+         * ConsentResponse
+         * @description A consent: to which version, and when.
+         */
+        ConsentResponse: {
+            /** Version */
+            version: string;
+            /**
+             * Given At
+             * Format: date-time
+             */
+            given_at: string;
+        };
+        /**
+         * DeletedPhotos
+         * @description Which photos are gone, and which there were none of.
+         */
+        DeletedPhotos: {
+            /** Deleted */
+            deleted: string[];
+            /** Not Found */
+            not_found: string[];
+        };
+        /**
+         * DeletionResponse
+         * @description What is left after a deletion, counted: rows by table, objects by kind.
+         */
+        DeletionResponse: {
+            /** Rows */
+            rows: {
+                [key: string]: number;
+            };
+            /** Objects */
+            objects: {
+                [key: string]: number;
+            };
+            /** Nothing Left */
+            nothing_left: boolean;
         };
         /**
          * DeliveryList
@@ -776,6 +1157,31 @@ export interface components {
             push_enabled: boolean;
         };
         /**
+         * ExportResponse
+         * @description An export. Its address is signed and good for minutes; the export itself is kept for a day.
+         */
+        ExportResponse: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pending" | "completed" | "failed";
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Size Bytes */
+            size_bytes?: number | null;
+            /** Url */
+            url?: string | null;
+        };
+        /**
          * EyePosition
          * @description A point on the upright photo: x, 0–1 of its width, from the left; y, 0–1 of its height, from the top.
          */
@@ -825,6 +1231,16 @@ export interface components {
             /** Progress */
             progress: number;
             /**
+             * Queue Position
+             * @description While it waits: 1 is next.
+             */
+            queue_position?: number | null;
+            /**
+             * Eta S
+             * @description Seconds until it ends, as recent jobs suggest.
+             */
+            eta_s?: number | null;
+            /**
              * Created At
              * Format: date-time
              */
@@ -833,6 +1249,16 @@ export interface components {
             websocket_url: string;
             /** Events Url */
             events_url: string;
+            /**
+             * Url
+             * @description Of the result on this service's page, for its user alone.
+             */
+            url?: string | null;
+            /**
+             * Deep Link
+             * @description Of the result in an app, where the service knows one.
+             */
+            deep_link?: string | null;
         };
         /**
          * JobStatus
@@ -866,6 +1292,16 @@ export interface components {
             /** Progress */
             progress: number;
             /**
+             * Queue Position
+             * @description While it waits: 1 is next.
+             */
+            queue_position?: number | null;
+            /**
+             * Eta S
+             * @description Seconds until it ends, as recent jobs suggest.
+             */
+            eta_s?: number | null;
+            /**
              * Created At
              * Format: date-time
              */
@@ -874,6 +1310,16 @@ export interface components {
             websocket_url: string;
             /** Events Url */
             events_url: string;
+            /**
+             * Url
+             * @description Of the result on this service's page, for its user alone.
+             */
+            url?: string | null;
+            /**
+             * Deep Link
+             * @description Of the result in an app, where the service knows one.
+             */
+            deep_link?: string | null;
             /** Error Type */
             error_type?: string | null;
             /**
@@ -900,6 +1346,18 @@ export interface components {
             before_url?: string | null;
             /** Preview Url */
             preview_url?: string | null;
+            /**
+             * Thumbnail Url
+             * @description The result, 320 pixels.
+             */
+            thumbnail_url?: string | null;
+            /**
+             * Thumbnail Urls
+             * @description By longest side in pixels: 320, 960.
+             */
+            thumbnail_urls?: {
+                [key: string]: string;
+            } | null;
             /** Processing Time Ms */
             processing_time_ms?: number | null;
             /** Step Ms */
@@ -970,6 +1428,75 @@ export interface components {
             route: components["schemas"]["RouteResponse"] | null;
         };
         /**
+         * OperatorJob
+         * @description A job without its pictures.
+         */
+        OperatorJob: {
+            /**
+             * Job Id
+             * Format: uuid
+             */
+            job_id: string;
+            /**
+             * User Id
+             * Format: uuid
+             */
+            user_id: string;
+            /**
+             * Photo Id
+             * Format: uuid
+             */
+            photo_id: string;
+            /** Tenant */
+            tenant: string | null;
+            status: components["schemas"]["JobStatus"];
+            /** Priority */
+            priority: string;
+            /** Current Step */
+            current_step: string;
+            /** Step Key */
+            step_key: ("waiting" | "loading" | "segmenting" | "removing_reflections" | "enhancing" | "saving" | "complete" | "cancelled") | null;
+            /** Progress */
+            progress: number;
+            /** Attempt Count */
+            attempt_count: number;
+            /** Error Type */
+            error_type: string | null;
+            /** Error Code */
+            error_code: string | null;
+            /** Error Message */
+            error_message: string | null;
+            /** Processing Time Ms */
+            processing_time_ms: number | null;
+            /** Result Width */
+            result_width: number | null;
+            /** Result Height */
+            result_height: number | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Started At */
+            started_at: string | null;
+            /** Completed At */
+            completed_at: string | null;
+        };
+        /**
+         * OperatorJobList
+         * @description One page of jobs, newest first.
+         */
+        OperatorJobList: {
+            /** Jobs */
+            jobs: components["schemas"]["OperatorJob"][];
+            /** Total */
+            total: number;
+            /** Page */
+            page: number;
+            /** Page Size */
+            page_size: number;
+        };
+        /**
          * PhotoList
          * @description One page of photos, newest first.
          */
@@ -985,7 +1512,9 @@ export interface components {
         };
         /**
          * PhotoResponse
-         * @description A photo; the last four fields repeat those of its latest job that has completed or failed.
+         * @description A photo, its newest job and its newest good result. A job that fails later hides no good result.
+         *
+         *     `ai_processing_status` is that of an unfinished job, or else completed where there is a good result, or else failed.
          */
         PhotoResponse: {
             /**
@@ -1002,14 +1531,31 @@ export interface components {
             /** Height */
             height: number;
             /**
+             * Filename
+             * @description As sent, without folders.
+             */
+            filename?: string | null;
+            /**
              * Created At
              * Format: date-time
              */
             created_at: string;
             /** Original Url */
             original_url: string;
+            /**
+             * Thumbnail Url
+             * @description Of the newest good result, 320 pixels.
+             */
+            thumbnail_url?: string | null;
+            /**
+             * Thumbnail Urls
+             * @description By longest side in pixels: 320, 960.
+             */
+            thumbnail_urls?: {
+                [key: string]: string;
+            } | null;
             /** Ai Processing Status */
-            ai_processing_status?: string | null;
+            ai_processing_status?: ("pending" | "processing" | "completed" | "failed") | null;
             /** Ai Results */
             ai_results?: {
                 [key: string]: unknown;
@@ -1018,6 +1564,8 @@ export interface components {
             ai_error_message?: string | null;
             /** Ai Provider Used */
             ai_provider_used?: string | null;
+            latest_job?: components["schemas"]["JobStatusResponse"] | null;
+            latest_result?: components["schemas"]["JobStatusResponse"] | null;
         };
         /**
          * ReprocessRequest
@@ -1082,6 +1630,53 @@ export interface components {
             reason: string;
         };
         /**
+         * ShareList
+         * @description The shares of a job that can be opened, oldest first.
+         */
+        ShareList: {
+            /** Shares */
+            shares: components["schemas"]["ShareResponse"][];
+        };
+        /**
+         * ShareRequest
+         * @description For how long; a week where nothing is said.
+         */
+        ShareRequest: {
+            /**
+             * Expires In S
+             * @default 604800
+             */
+            expires_in_s?: number;
+        };
+        /**
+         * ShareResponse
+         * @description A link that anyone may open until `expires_at`.
+         */
+        ShareResponse: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Job Id
+             * Format: uuid
+             */
+            job_id: string;
+            /** Url */
+            url: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /**
          * SubmitRequest
          * @description Which photo, how urgent, whether a preview is wanted, and perhaps where the eye is.
          */
@@ -1116,6 +1711,40 @@ export interface components {
             eyes?: ("best" | "all") | null;
         };
         /**
+         * TenantUsageDay
+         * @description One day of a tenant; users whose tokens name none are the tenant "".
+         */
+        TenantUsageDay: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /**
+             * Jobs
+             * @description That have ended, cancelled ones too.
+             */
+            jobs: number;
+            /** Completed */
+            completed: number;
+            /** Failed */
+            failed: number;
+            /** Model S */
+            model_s: number;
+            /** Upload Bytes */
+            upload_bytes: number;
+            /** Tenant */
+            tenant: string;
+        };
+        /**
+         * TenantUsageList
+         * @description Days with any use, the newest first.
+         */
+        TenantUsageList: {
+            /** Days */
+            days: components["schemas"]["TenantUsageDay"][];
+        };
+        /**
          * TicketRequest
          * @description Which stream the ticket is for: that of one job or, without `job_id`, of all of the caller's jobs.
          */
@@ -1147,6 +1776,11 @@ export interface components {
             content_type: string;
             /** Size Bytes */
             size_bytes: number;
+            /**
+             * Filename
+             * @description For people; no one reads it.
+             */
+            filename?: string | null;
         };
         /**
          * UploadResponse
@@ -1177,6 +1811,38 @@ export interface components {
             expires_at: string;
             /** Complete Url */
             complete_url: string;
+        };
+        /**
+         * UsageDay
+         * @description One day (UTC). `model_s` is the time of the steps that wait for networks.
+         */
+        UsageDay: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /**
+             * Jobs
+             * @description That have ended, cancelled ones too.
+             */
+            jobs: number;
+            /** Completed */
+            completed: number;
+            /** Failed */
+            failed: number;
+            /** Model S */
+            model_s: number;
+            /** Upload Bytes */
+            upload_bytes: number;
+        };
+        /**
+         * UsageList
+         * @description Days with any use, the newest first.
+         */
+        UsageList: {
+            /** Days */
+            days: components["schemas"]["UsageDay"][];
         };
         /**
          * VersionResponse
@@ -1314,6 +1980,16 @@ export interface components {
              */
             timestamp: string;
             /**
+             * Queue Position
+             * @default null
+             */
+            queue_position?: number | null;
+            /**
+             * Eta S
+             * @default null
+             */
+            eta_s?: number | null;
+            /**
              * Result Url
              * @default null
              */
@@ -1374,6 +2050,22 @@ export interface components {
              */
             preview_url?: string | null;
             /**
+             * Type
+             * @description deleted, on the stream of all jobs: `photo_id` with its `job_ids` is gone.
+             * @default null
+             */
+            type?: ("heartbeat" | "deleted") | null;
+            /**
+             * Photo Id
+             * @default null
+             */
+            photo_id?: string | null;
+            /**
+             * Job Ids
+             * @default null
+             */
+            job_ids?: string[] | null;
+            /**
              * Event Id
              * @description WebSocket only: the `id` of a Server-Sent Event.
              * @default null
@@ -1387,16 +2079,25 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AccountRequest = components['schemas']['AccountRequest'];
+export type AccountResponse = components['schemas']['AccountResponse'];
 export type AttemptResponse = components['schemas']['AttemptResponse'];
 export type BatchRequest = components['schemas']['BatchRequest'];
 export type BatchResponse = components['schemas']['BatchResponse'];
 export type BodyUploadApiV1PhotosPost = components['schemas']['Body_upload_api_v1_photos_post'];
+export type BulkRequest = components['schemas']['BulkRequest'];
+export type BulkResponse = components['schemas']['BulkResponse'];
+export type ConsentRequest = components['schemas']['ConsentRequest'];
+export type ConsentResponse = components['schemas']['ConsentResponse'];
+export type DeletedPhotos = components['schemas']['DeletedPhotos'];
+export type DeletionResponse = components['schemas']['DeletionResponse'];
 export type DeliveryList = components['schemas']['DeliveryList'];
 export type DeliveryResponse = components['schemas']['DeliveryResponse'];
 export type DeliveryStatus = components['schemas']['DeliveryStatus'];
 export type DeviceList = components['schemas']['DeviceList'];
 export type DeviceRequest = components['schemas']['DeviceRequest'];
 export type DeviceResponse = components['schemas']['DeviceResponse'];
+export type ExportResponse = components['schemas']['ExportResponse'];
 export type EyePosition = components['schemas']['EyePosition'];
 export type JobList = components['schemas']['JobList'];
 export type JobResponse = components['schemas']['JobResponse'];
@@ -1404,16 +2105,25 @@ export type JobStatus = components['schemas']['JobStatus'];
 export type JobStatusResponse = components['schemas']['JobStatusResponse'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelResponse = components['schemas']['ModelResponse'];
+export type OperatorJob = components['schemas']['OperatorJob'];
+export type OperatorJobList = components['schemas']['OperatorJobList'];
 export type PhotoList = components['schemas']['PhotoList'];
 export type PhotoResponse = components['schemas']['PhotoResponse'];
 export type ReprocessRequest = components['schemas']['ReprocessRequest'];
 export type RouteRequest = components['schemas']['RouteRequest'];
 export type RouteResponse = components['schemas']['RouteResponse'];
+export type ShareList = components['schemas']['ShareList'];
+export type ShareRequest = components['schemas']['ShareRequest'];
+export type ShareResponse = components['schemas']['ShareResponse'];
 export type SubmitRequest = components['schemas']['SubmitRequest'];
+export type TenantUsageDay = components['schemas']['TenantUsageDay'];
+export type TenantUsageList = components['schemas']['TenantUsageList'];
 export type TicketRequest = components['schemas']['TicketRequest'];
 export type TicketResponse = components['schemas']['TicketResponse'];
 export type UploadRequest = components['schemas']['UploadRequest'];
 export type UploadResponse = components['schemas']['UploadResponse'];
+export type UsageDay = components['schemas']['UsageDay'];
+export type UsageList = components['schemas']['UsageList'];
 export type VersionResponse = components['schemas']['VersionResponse'];
 export type WebhookList = components['schemas']['WebhookList'];
 export type WebhookRequest = components['schemas']['WebhookRequest'];
@@ -1622,6 +2332,7 @@ export interface operations {
             query?: {
                 page?: number;
                 page_size?: number;
+                ai_processing_status?: ("pending" | "processing" | "completed" | "failed") | null;
             };
             header?: never;
             path?: never;
@@ -1802,6 +2513,91 @@ export interface operations {
             };
             /** @description Too Many Requests */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_photos_api_v1_photos_delete: {
+        parameters: {
+            query: {
+                photo_id: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedPhotos"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4673,6 +5469,1431 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    look_api_v1_me_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_api_v1_me_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_api_v1_me_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletionResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_export_api_v1_me_exports_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_export_api_v1_me_exports__export_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_shares_api_v1_processing_jobs__job_id__shares_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_api_v1_processing_jobs__job_id__shares_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body within 24 h gives the first answer again; another body 409. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ShareRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_api_v1_processing_jobs__job_id__shares__share_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                share_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shared_page_s__token__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shared_picture_s__token__picture_jpg_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shared_preview_s__token__preview_jpg_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage_api_v1_usage_get: {
+        parameters: {
+            query?: {
+                /** @description Today (UTC) and the days before it. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage_by_tenant_api_v1_usage_tenants_get: {
+        parameters: {
+            query?: {
+                /** @description Today (UTC) and the days before it. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantUsageList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_jobs_api_v1_operator_jobs_get: {
+        parameters: {
+            query?: {
+                page?: number;
+                page_size?: number;
+                status?: components["schemas"]["JobStatus"] | null;
+                user_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperatorJobList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_api_v1_operator_jobs_retry_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_api_v1_operator_jobs_cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

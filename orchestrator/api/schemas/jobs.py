@@ -6,10 +6,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from orchestrator import object_keys
 from orchestrator.api.schemas.common import AnErrorCode
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job
+from orchestrator.jobs import estimates
 from orchestrator.pipeline.detail import Detail
+from orchestrator.result_links import result_links
 from orchestrator.services import Services
 from orchestrator.words.catalogue import translated, translated_or_none
 from orchestrator.words.codes import StepKey, WarningCode, step_key_of, warning_codes_of
@@ -65,6 +68,8 @@ class BatchRequest(BaseModel):
     """Up to ten photos; earlier ones are processed first."""
 
     photo_ids: list[UUID] = Field(min_length=1, max_length=10)
+    preview: bool = False
+    priority: Literal["interactive", "background"] = "interactive"
     at: EyePosition | None = Field(default=None, description="Where the eye is in each of them.")
     detail: Detail | None = DETAIL
     eyes: Eyes | None = EYES
@@ -79,12 +84,16 @@ class JobResponse(BaseModel):
     current_step: str
     step_key: StepKey | None = Field(default=None, description="The step, for programs.")
     progress: int
+    queue_position: int | None = Field(default=None, description="While it waits: 1 is next.")
+    eta_s: float | None = Field(default=None, description="Seconds until it ends, as recent jobs suggest.")
     created_at: datetime
     websocket_url: str
     events_url: str
+    url: str | None = Field(default=None, description="Of the result on this service's page, for its user alone.")
+    deep_link: str | None = Field(default=None, description="Of the result in an app, where the service knows one.")
 
     @classmethod
-    def of(cls, services: Services, job: Job) -> "JobResponse":
+    async def of(cls, services: Services, job: Job) -> "JobResponse":
         """Build the answer to a submission: how the job stood then, also when a repeated key gets the answer again."""
         fresh = {
             "status": JobStatus.PENDING,
@@ -92,7 +101,7 @@ class JobResponse(BaseModel):
             "step_key": step_key_of(WAITING),
             "progress": 0,
         }
-        return JobResponse(**_common(services, job) | fresh)
+        return JobResponse(**await _common(services, job) | fresh)
 
 
 class JobStatusResponse(JobResponse):
@@ -108,6 +117,8 @@ class JobStatusResponse(JobResponse):
     mask_url: str | None = None
     before_url: str | None = Field(default=None, description="The crop that became the result, as photographed.")
     preview_url: str | None = None
+    thumbnail_url: str | None = Field(default=None, description="The result, 320 pixels.")
+    thumbnail_urls: dict[str, str] | None = Field(default=None, description="By longest side in pixels: 320, 960.")
     processing_time_ms: int | None = None
     step_ms: dict[str, int] | None = None
     result_width: int | None = None
@@ -128,8 +139,12 @@ class JobStatusResponse(JobResponse):
     async def of_full(cls, services: Services, job: Job, original_key: str) -> Self:
         """Build the whole answer, with fresh links."""
         link = services.storage.link
+        thumbnails = None
+        if job.thumbnails and job.status == JobStatus.COMPLETED:
+            keys = object_keys.thumbnail_keys(job.user_id, job.id)
+            thumbnails = {str(px): await link(key) for px, key in keys.items()}
         return cls(
-            **_common(services, job),
+            **await _common(services, job),
             error_type=job.error_type,
             error_code=job.error_code,
             error_message=translated_or_none(job.error_message),
@@ -140,6 +155,8 @@ class JobStatusResponse(JobResponse):
             before_url=await link(job.before_key) if job.before_key else None,
             preview_url=await link(job.preview_key) if job.preview_key else None,
             original_url=await link(original_key),
+            thumbnail_url=next(iter(thumbnails.values())) if thumbnails else None,
+            thumbnail_urls=thumbnails,
             processing_time_ms=job.processing_time_ms,
             step_ms=job.step_ms,
             result_width=job.result_width,
@@ -158,7 +175,7 @@ class JobStatusResponse(JobResponse):
         )
 
 
-def _common(services: Services, job: Job) -> dict[str, Any]:
+async def _common(services: Services, job: Job) -> dict[str, Any]:
     base = services.settings.public_url.rstrip("/")
     return {
         "job_id": job.id,
@@ -167,8 +184,10 @@ def _common(services: Services, job: Job) -> dict[str, Any]:
         "current_step": translated(job.current_step),
         "step_key": step_key_of(job.current_step),
         "progress": job.progress,
+        **(await estimates.of_job(services, job)).fields,
         "created_at": job.created_at,
         "websocket_url": f"{base.replace('http', 'ws', 1)}/ws/jobs/{job.id}",
+        **result_links(services.settings, job.id),
         "events_url": f"{base}/api/v1/processing/jobs/{job.id}/events",
     }
 

@@ -34,6 +34,8 @@ class ProgressMessage(BaseModel):
     step: str
     step_key: StepKey | None = None
     timestamp: datetime
+    queue_position: int | None = None
+    eta_s: float | None = None
     result_url: str | None = None
     processing_time_ms: int | None = None
     result_width: int | None = None
@@ -46,6 +48,11 @@ class ProgressMessage(BaseModel):
     message: str | None = None
     suggestion: str | None = None
     preview_url: str | None = None
+    type: Literal["heartbeat", "deleted"] | None = Field(
+        default=None, description="deleted, on the stream of all jobs: `photo_id` with its `job_ids` is gone."
+    )
+    photo_id: UUID | None = None
+    job_ids: list[UUID] | None = None
     event_id: str | None = Field(default=None, description="WebSocket only: the `id` of a Server-Sent Event.")
 
 

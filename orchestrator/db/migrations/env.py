@@ -6,12 +6,14 @@ tables.
 """
 
 import asyncio
+from contextlib import suppress
 
 from alembic import context
 from sqlalchemy import Connection, pool, text
 
 from orchestrator.db.engine import engine_for
 from orchestrator.db.migrations import lock
+from orchestrator.db.migrations.concurrent import AlreadyDone
 from orchestrator.db.server import revision
 from orchestrator.db.tables import Base
 
@@ -20,7 +22,7 @@ OPTIONS = context.config.attributes
 
 def _run(connection: Connection) -> None:
     connection.execute(text(f"SET LOCAL lock_timeout = '{OPTIONS['lock_timeout']}'"))
-    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True, say=OPTIONS["say"])
     with context.begin_transaction():
         context.run_migrations()
 
@@ -31,7 +33,8 @@ async def _online() -> None:
         async with engine.connect() as connection:
             await connection.run_sync(lock.take, OPTIONS["say"])
             if (await revision(connection) or "") < str(context.get_revision_argument()):
-                await connection.run_sync(_run)
+                with suppress(AlreadyDone):
+                    await connection.run_sync(_run)
             await connection.commit()
     finally:
         await engine.dispose()

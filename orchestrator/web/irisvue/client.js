@@ -5,6 +5,7 @@ import { watch } from "./watch.js";
 const UPLOAD_SHARE = 5; // of the progress that `process` reports
 const JOBS = "/api/v1/processing/jobs";
 const PHOTOS = "/api/v1/photos";
+const ME = "/api/v1/me";
 const HOOKS = "/api/v1/webhooks";
 /** Irisvue's HTTP API. A call that fails throws IrisvueError, whose message can be shown to users. */
 export class Irisvue extends Requests {
@@ -75,12 +76,54 @@ export class Irisvue extends Requests {
             throw new IrisvueError(`This job has no picture of this kind: ${picture}.`, 404, "not_found");
         return this.fetchSigned(url, options);
     }
-    /** The caller's photos, newest first. */
+    /** The caller's photos, newest first, each with its newest job and its newest good result. */
     async listPhotos(query = {}, options = {}) {
         return this.get(`${PHOTOS}${queryOf(query)}`, options);
     }
     async getPhoto(photoId, options = {}) {
         return this.get(`${PHOTOS}/${photoId}`, options);
+    }
+    /** Delete up to a hundred photos; the answer says which were there. */
+    async deletePhotos(photoIds) {
+        const query = photoIds.map((id) => `photo_id=${encodeURIComponent(id)}`).join("&");
+        return (await (await this.request(`${PHOTOS}?${query}`, { method: "DELETE" })).json());
+    }
+    /** A link to a job's result that anyone may open, until it expires (after a week by default) or is revoked. */
+    async share(jobId, expiresInSeconds, options = {}) {
+        const body = expiresInSeconds === undefined ? {} : { expires_in_s: expiresInSeconds };
+        return this.post(`${JOBS}/${jobId}/shares`, body, options);
+    }
+    /** The links to a job's result that can be opened. */
+    async listShares(jobId, options = {}) {
+        return (await this.get(`${JOBS}/${jobId}/shares`, options)).shares;
+    }
+    /** Close a link, at once. */
+    async revokeShare(jobId, shareId, options = {}) {
+        await this.delete(`${JOBS}/${jobId}/shares/${shareId}`, options);
+    }
+    /** Who the caller is, and to what they have consented. */
+    async getAccount(options = {}) {
+        return this.get(ME, options);
+    }
+    /** Give consent to the processing of biometric data, or withdraw it with null. */
+    async setConsent(version, options = {}) {
+        return this.post(ME, { consent: version === null ? null : { version } }, options);
+    }
+    /** Have everything about the caller put into one ZIP. */
+    async exportAccount(options = {}) {
+        return this.post(`${ME}/exports`, undefined, options);
+    }
+    /** Whether an export is ready, and where. */
+    async getExport(exportId, options = {}) {
+        return this.get(`${ME}/exports/${exportId}`, options);
+    }
+    /** Delete everything about the caller; the answer counts what is left. */
+    async deleteAccount() {
+        return (await (await this.request(ME, { method: "DELETE" })).json());
+    }
+    /** What the caller has used, by day. */
+    async getUsage(days, options = {}) {
+        return this.get(`/api/v1/usage${queryOf({ days })}`, options);
     }
     /** Delete a photo and everything made from it. */
     async deletePhoto(photoId, options = {}) {

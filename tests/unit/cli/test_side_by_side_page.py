@@ -14,7 +14,7 @@ PHOTO = np.full((90, 120, 3), 90, np.uint8)
 
 def result(picture: Pixels, mask: Mask) -> Result:
     jpeg = encode_jpeg(picture)
-    return Result(jpeg, jpeg, encode_mask(mask), 120, 90, 0.75, [], 1, "crisp", {})
+    return Result(jpeg, jpeg, {}, encode_mask(mask), 120, 90, 0.75, [], 1, "crisp", {})
 
 
 def row(name: str, alike: float | None, problem: str = "") -> Row:

@@ -15,6 +15,7 @@ from orchestrator.api.feeds import GOES_ON
 from orchestrator.config import ROOT
 from orchestrator.errors import PUBLIC_WORDS, IrisvueError
 from orchestrator.notifications.fcm import COMPLETED
+from orchestrator.photos import ACCOUNT_DELETED
 from orchestrator.words import codes
 from orchestrator.words.catalogue import languages, preferred, sentences, translated
 from tests.unit.test_errors import all_errors
@@ -22,7 +23,7 @@ from tests.unit.test_errors import all_errors
 TRANSLATED = sorted(languages() - {"en"})
 # What answers and jobs say. Commands, publishing and routes speak to operators, in English.
 FOR_PEOPLE = ("api", "auth", "jobs", "pipeline", "notifications")
-FILES = ("limits.py", "idempotency.py", "photos.py")
+FILES = ("limits.py", "idempotency.py", "photos.py", "sharing.py", "privacy/account.py")
 FOR_OPERATORS = errors.ListingDenied, errors.Refused, errors.SetupError
 OURS = errors.TransientError, errors.ProcessingFailed  # shown in PUBLIC_WORDS
 SHOWN = [kind for kind in all_errors() if kind.__module__ == errors.__name__ and not issubclass(kind, FOR_OPERATORS)]
@@ -70,6 +71,7 @@ SENTENCES = {
     *PUBLIC_WORDS.values(),
     *of_the_tree(),
     *raised(),
+    ACCOUNT_DELETED,
     COMPLETED,
     GOES_ON,
     UNAVAILABLE_DETAIL,
