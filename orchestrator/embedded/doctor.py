@@ -12,6 +12,7 @@ from orchestrator import health
 from orchestrator.config_check import read_settings
 from orchestrator.embedded import libpython, privileges
 from orchestrator.embedded.ports import HOST, bind_error
+from orchestrator.embedded.servers import postgres_programs
 from orchestrator.errors import IrisvueError, SetupError
 from orchestrator.inference.triton import TritonInfer
 from orchestrator.services import open_services
@@ -93,7 +94,11 @@ def _setpriv() -> Check:
 
 
 def _rights(data: Path) -> Check:
-    lacking = privileges.lacking(data.resolve())
+    try:
+        program = postgres_programs() / "initdb"
+    except SetupError:
+        program = None  # another check says that it is missing
+    lacking = privileges.lacking(data.resolve(), program)
     return Check("rights of root", lacking is None, lacking or "enough", "" if lacking is None else privileges.CURE)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 NOBODY = 65534
 # Nobody may still enter folders that only root may: either right is enough, and containers give only the first.
 PASS_THROUGH = {"dac_override": 1, "dac_read_search": 2}
+SETPCAP = 8
 CURE = "Start it as an ordinary user, or give the container its usual capabilities (Docker: without --cap-drop)."
 STATUS = Path("/proc/self/status")
 
@@ -18,11 +19,13 @@ def unprivileged() -> list[str]:
         return []
     held = ",".join(f"+{name}" for name in _held())
     keep = [f"--inh-caps={held}", f"--ambient-caps={held}"] if held else []
+    if held and _given() >> SETPCAP & 1:
+        keep.append("--securebits=+no_setuid_fixup")  # or access(2), which initdb asks about its programs, forgets them
     return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *keep]
 
 
-def lacking(folder: Path) -> str | None:
-    """What keeps PostgreSQL from running on this folder as nobody, in words; None for an ordinary user, too."""
+def lacking(folder: Path, program: Path | None) -> str | None:
+    """What keeps a program of PostgreSQL from running on this folder as nobody, in words; None for an ordinary user."""
     if os.geteuid() != 0:
         return None
     if shutil.which("setpriv") is None:
@@ -33,6 +36,8 @@ def lacking(folder: Path) -> str | None:
         folder = folder.parent
     if not _held() and _tried("test", "-x", str(folder)) is not None:
         return f"PostgreSQL runs as nobody, who may not enter {folder}, and root lacks the capability dac_override"
+    if program and _tried("test", "-x", str(program)):
+        return f"PostgreSQL runs as nobody, who may not run {program}, and root lacks dac_override or setpcap"
     return None
 
 
@@ -43,6 +48,10 @@ def _tried(*argv: str) -> str | None:
 
 def _held() -> list[str]:
     """Those of PASS_THROUGH that this process may hand on: the kernel refuses others."""
+    return [name for name, bit in PASS_THROUGH.items() if _given() >> bit & 1]
+
+
+def _given() -> int:
+    """The capabilities of this process that it may hand on, a bit each."""
     masks = dict(line.split(":\t", 1) for line in STATUS.read_text().splitlines() if line.startswith("Cap"))
-    given = int(masks["CapPrm"], 16) & int(masks["CapBnd"], 16)
-    return [name for name, bit in PASS_THROUGH.items() if given >> bit & 1]
+    return int(masks["CapPrm"], 16) & int(masks["CapBnd"], 16)

