@@ -13,12 +13,11 @@ def http_date(seconds: float) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("120", 120), (http_date(600), 600), (http_date(-600), 0), (http_date(600).replace("GMT", "-0000"), 600)],
-)
-def test_both_forms_are_understood(header: str, seconds: float) -> None:
-    assert retry_after_s(header) == pytest.approx(seconds, abs=30)
+def test_both_forms_are_understood() -> None:
+    assert retry_after_s("120") == 120
+    for date in (http_date(600), http_date(600).replace("GMT", "-0000")):
+        assert retry_after_s(date) == pytest.approx(600, abs=30)
+    assert retry_after_s(http_date(-600)) == 0
 
 
 @pytest.mark.parametrize("header", ["", "soon", "-5", "1.5", "\u00b2", "Sat, 99 Nov 2026 99:99:99 GMT", "\x00"])
