@@ -20,7 +20,7 @@ FAST = {
     "IRISVUE_WAITING_S": "1",
     "IRISVUE_RETRY_DELAY_S": "0.5",
 }
-RESULT = {"jpg", "mask.png", "before.jpg"}
+RESULT = {"jpg", "mask.png", "before.jpg", "320.jpg", "960.jpg"}
 Message = dict[str, Any]
 
 
