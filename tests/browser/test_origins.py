@@ -10,6 +10,7 @@ from playwright.async_api import Browser
 
 from orchestrator.config import ROOT
 from orchestrator.embedded.stack import Stack
+from tests.api_process import api_process
 
 CALL = """async (baseUrl) => {
   const { Irisvue } = await import("/index.js");
@@ -42,8 +43,9 @@ async def test_a_refused_origin_is_told_from_a_server_that_is_away(
 ) -> None:
     page = await chromium.new_page()
     await page.goto(f"{elsewhere}/index.js")
-    for code, retryable, words in await page.evaluate(CALL, stack.url):
-        assert (code, retryable) == ("cors", False)
-        assert elsewhere in words and "IRISVUE_CORS_ORIGINS" in words
+    with api_process(stack, CORS_LOCAL="false") as url:
+        for code, retryable, words in await page.evaluate(CALL, url):
+            assert (code, retryable) == ("cors", False)
+            assert elsewhere in words and "IRISVUE_CORS_ORIGINS" in words
     away = await page.evaluate(CALL, "http://127.0.0.1:9")
     assert away == [["network", True, "The server can't be reached. Check your connection."]] * 2

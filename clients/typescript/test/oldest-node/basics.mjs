@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { WebSocket } from "ws";
 import { Irisvue, IrisvueError, isLast, newKey } from "../../dist/index.js";
-import { useJobProgress } from "../../dist/react.js";
 
 const { IRISVUE_URL: baseUrl, IRISVUE_TOKEN: token, IRISVUE_PHOTO: path } = process.env;
 const bytes = await readFile(path);
@@ -90,7 +89,6 @@ await webhooks();
 await devices();
 await errorsAndRetries();
 await untilAborted();
-assert.equal(typeof useJobProgress, "function");
 const methods = Object.getOwnPropertyNames(Irisvue.prototype).filter((name) => name !== "constructor");
 assert.deepEqual(methods.filter((name) => !called.has(name)), [], "methods that this file does not call yet");
 console.log(`${called.size} methods on Node ${process.version}`);
