@@ -50,7 +50,7 @@ async def submit(
         key=idempotency_key,
         tenant=caller.tenant,
     )
-    return await JobResponse.of(services, accepted[0])
+    return JobResponse.of(services, accepted[0])
 
 
 @router.post("/batch", status_code=202, responses=problems(404, 409, 429))
@@ -72,7 +72,7 @@ async def batch(
         key=idempotency_key,
         tenant=caller.tenant,
     )
-    return BatchResponse(jobs=[await JobResponse.of(services, job) for job in accepted])
+    return BatchResponse(jobs=[JobResponse.of(services, job) for job in accepted])
 
 
 @router.get("/jobs")
@@ -117,7 +117,7 @@ async def reprocess(
     request = [str(part) for part in (job_id, at, wanted.detail, wanted.eyes) if part]
     idempotency_key = key_for(key, "reprocess", " ".join(request))
     job = await submission.reprocess(services, user, job_id, idempotency_key, at, wanted.detail, wanted.eyes)
-    return await JobResponse.of(services, job)
+    return JobResponse.of(services, job)
 
 
 @router.post("/jobs/{job_id}/cancel", responses=problems(404, 409))

@@ -51,7 +51,7 @@ async def test_an_object_can_be_written_read_replaced_and_deleted(storage: Stora
 def test_keys_depend_on_the_job_alone() -> None:
     user, job = uuid4(), uuid4()
     assert result_keys(user, job) == result_keys(user, job)
-    assert len({*result_keys(user, job), *result_keys(user, uuid4())}) == 8
+    assert len({*result_keys(user, job), *result_keys(user, uuid4())}) == 12
 
 
 async def test_the_link_of_a_bucket_needs_no_token(s3: str) -> None:

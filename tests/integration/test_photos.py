@@ -14,7 +14,7 @@ async def test_deleting_a_photo_removes_everything_made_from_it(
     job = await ended(api, job_id)
     objects = stack.folder / "objects"
     paths = [path for path in objects.rglob("*") if job_id in path.name or job["photo_id"] in path.name]
-    assert len(paths) == 4
+    assert len(paths) == 6
     assert (await api.delete(f"/api/v1/photos/{job['photo_id']}")).status_code == 204
     assert not any(path.exists() for path in paths)
     for address in (f"/api/v1/photos/{job['photo_id']}", f"/api/v1/processing/jobs/{job_id}"):

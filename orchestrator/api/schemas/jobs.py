@@ -93,15 +93,18 @@ class JobResponse(BaseModel):
     deep_link: str | None = Field(default=None, description="Of the result in an app, where the service knows one.")
 
     @classmethod
-    async def of(cls, services: Services, job: Job) -> "JobResponse":
-        """Build the answer to a submission: how the job stood then, also when a repeated key gets the answer again."""
+    def of(cls, services: Services, job: Job) -> "JobResponse":
+        """Build the answer to a submission: how the job stood then, also when a repeated key gets the answer again.
+
+        Its place in line is none of it: that changes. The job and its events have it.
+        """
         fresh = {
             "status": JobStatus.PENDING,
             "current_step": translated(WAITING),
             "step_key": step_key_of(WAITING),
             "progress": 0,
         }
-        return JobResponse(**await _common(services, job) | fresh)
+        return JobResponse(**_common(services, job) | fresh)
 
 
 class JobStatusResponse(JobResponse):
@@ -143,8 +146,11 @@ class JobStatusResponse(JobResponse):
         if job.thumbnails and job.status == JobStatus.COMPLETED:
             keys = object_keys.thumbnail_keys(job.user_id, job.id)
             thumbnails = {str(px): await link(key) for px, key in keys.items()}
+        estimate = await estimates.of_job(services, job)
         return cls(
-            **await _common(services, job),
+            **_common(services, job),
+            queue_position=estimate.queue_position,
+            eta_s=estimate.eta_s,
             error_type=job.error_type,
             error_code=job.error_code,
             error_message=translated_or_none(job.error_message),
@@ -175,7 +181,7 @@ class JobStatusResponse(JobResponse):
         )
 
 
-async def _common(services: Services, job: Job) -> dict[str, Any]:
+def _common(services: Services, job: Job) -> dict[str, Any]:
     base = services.settings.public_url.rstrip("/")
     return {
         "job_id": job.id,
@@ -184,7 +190,6 @@ async def _common(services: Services, job: Job) -> dict[str, Any]:
         "current_step": translated(job.current_step),
         "step_key": step_key_of(job.current_step),
         "progress": job.progress,
-        **(await estimates.of_job(services, job)).fields,
         "created_at": job.created_at,
         "websocket_url": f"{base.replace('http', 'ws', 1)}/ws/jobs/{job.id}",
         **result_links(services.settings, job.id),

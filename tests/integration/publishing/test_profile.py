@@ -18,9 +18,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import delete
 
 from export.conversion.tensorrt import kept_plan
 from orchestrator.config import ROOT
+from orchestrator.db.tables import ModelRoute, ModelVersion
 from orchestrator.embedded import triton_server
 from orchestrator.embedded.data_folder import secret
 from orchestrator.embedded.ports import HOST
@@ -128,6 +130,16 @@ async def test_plans_are_built_on_the_server_published_tuned_and_withdrawn(
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     onnx = server.models / SEGMENTER / str(version) / "model.onnx"
     assert not kept_plan(SEGMENTER, onnx, server.plans)[1], "the next start finds the plan"
+    await _forget_versions_that_only_this_server_had(publisher)
+
+
+async def _forget_versions_that_only_this_server_had(publisher: Publisher) -> None:
+    """The database is that of the other tests, whose server has another repository."""
+    there = await publisher.repository.versions(SEGMENTER)
+    async with publisher.services.db.begin() as session:
+        await session.execute(delete(ModelRoute))
+        versions = delete(ModelVersion).where(ModelVersion.name == SEGMENTER)
+        await session.execute(versions.where(ModelVersion.version.notin_(list(there))))
 
 
 async def _is_refused(server: PlanServer) -> None:

@@ -30,6 +30,9 @@ class LateTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
         )
         return service_pb2.ModelMetadataResponse(name=request.name, versions=["1"], inputs=[side])
 
+    async def ModelConfig(self, request: service_pb2.ModelConfigRequest, _: object) -> object:
+        return service_pb2.ModelConfigResponse()
+
     async def ModelInfer(self, request: service_pb2.ModelInferRequest, _: object) -> object:
         self.asked += 1
         await asyncio.sleep(self.delay_s)

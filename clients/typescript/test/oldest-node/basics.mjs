@@ -55,6 +55,21 @@ async function fromPhotoToPicture() {
   assert.equal((await client.download(job)).type, "image/jpeg");
 }
 
+async function accountAndShares() {
+  const { id } = await client.uploadPhoto(bytes);
+  const { job_id } = await client.submit(id);
+  await all(client.watchJob(job_id));
+  const share = await client.share(job_id, 3600);
+  assert.equal((await client.listShares(job_id)).length, 1);
+  await client.revokeShare(job_id, share.id);
+  await client.setConsent("1");
+  assert.ok(await client.getAccount());
+  const { id: export_id } = await client.exportAccount();
+  assert.equal((await client.getExport(export_id)).id, export_id);
+  assert.ok((await client.getUsage(7)).days.length > 0);
+  await client.deletePhotos([id]);
+}
+
 async function webhooks() {
   const { id } = await client.createWebhook({ url: "http://127.0.0.1:9/" });
   await client.testWebhook(id);
@@ -88,7 +103,9 @@ await fromPhotoToPicture();
 await webhooks();
 await devices();
 await errorsAndRetries();
+await accountAndShares();
 await untilAborted();
+await client.deleteAccount();
 const methods = Object.getOwnPropertyNames(Irisvue.prototype).filter((name) => name !== "constructor");
 assert.deepEqual(methods.filter((name) => !called.has(name)), [], "methods that this file does not call yet");
 console.log(`${called.size} methods on Node ${process.version}`);
