@@ -103,7 +103,14 @@ async def test_a_frozen_worker_that_wakes_after_its_lease_changes_nothing(
     frozen.send_signal(signal.SIGCONT)
     assert (await ended(api, await submitted(api, eye_jpeg)))["status"] == "completed"
     after = await job_of(api, job_id)
-    links = {"result_url", "mask_url", "before_url", "original_url"}  # signed anew at every call
+    links = {
+        "thumbnail_url",
+        "thumbnail_urls",
+        "result_url",
+        "mask_url",
+        "before_url",
+        "original_url",
+    }  # signed anew at every call
     assert {k: v for k, v in after.items() if k not in links} == {k: v for k, v in done.items() if k not in links}
     assert objects_of(stack, job_id) == RESULT
     assert frozen.poll() is None, "it works on"
