@@ -29,7 +29,7 @@ async def process(ctx: dict[str, Any], job_id: str) -> None:
     """The function that arq calls: claim the job, run one attempt of it, then its shadows."""
     context: Context = ctx["context"]
     await context.wait_for_models(ctx["job_id"])
-    claim = await lease.claim(context.services, UUID(job_id), context.infer.versions)
+    claim = await _claimed(context, UUID(job_id))
     if claim is None:
         return
     if claim.attempt == 1 and claim.job.started_at:
@@ -40,6 +40,18 @@ async def process(ctx: dict[str, Any], job_id: str) -> None:
             primary = await attempt(context, claim)
         if primary and claim.shadows:
             await run_shadows(context, claim, primary)
+
+
+async def _claimed(context: Context, job_id: UUID) -> Claim | None:
+    """The claim of a job; a worker that is stopped while it asks hands back what it was given."""
+    asking = asyncio.ensure_future(lease.claim(context.services, job_id, context.infer.versions))
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        if claim := await asking:
+            with _or_left_to_the_sweeper(claim):
+                await asyncio.shield(_hand_back(context.services, claim))
+        raise
 
 
 async def attempt(context: Context, claim: Claim) -> PrimaryRun | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -96,6 +97,28 @@ async def test_a_stopped_worker_hands_its_job_back_at_once(
         return (await row(services, pending.id)).status == JobStatus.PROCESSING
 
     await until(begun)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await row(services, pending.id)).status == JobStatus.PENDING
+    assert await queued(services, pending.id) == [f"{pending.id}:2"]
+
+
+async def test_a_worker_that_is_stopped_while_it_claims_hands_back_what_it_was_given(
+    services: Services, local: OnnxInfer, decoder: Decoder, pending: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, given = lease.claim, asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        """The row is written; the answer takes its time."""
+        answer = await claim(*arguments)
+        given.set()
+        await asyncio.sleep(0.1)
+        return answer
+
+    monkeypatch.setattr(lease, "claim", slow)
+    task = asyncio.create_task(attempt(services, local, decoder, pending))
+    await given.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
