@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from irisvue import AsyncClient
 from orchestrator.embedded.stack import Stack
 from tests.browser.cable import cable
-from tests.browser.conftest import WAIT_MS
+from tests.browser.conftest import HELD_MS, WAIT_MS
 from tests.conftest import drawn_eye
 
 KEPT_ENTRIES = """() => new Promise((resolve) => {
@@ -142,10 +142,22 @@ async def test_a_photo_is_removed_while_it_uploads_or_goes_from_the_device(page:
     await expect(page.locator("#pick")).to_be_focused()
     await page.unroute("**/api/v1/photos")
     assert await page.evaluate(KEPT_ENTRIES) == 0
-    await page.route("**/api/v1/photos", lambda route: route.abort() if route.request.method == "POST" else None)
+    sending, unlinked = asyncio.Event(), asyncio.Event()
+
+    async def break_off(route: Route) -> None:
+        if route.request.method != "POST":
+            return await route.fallback()
+        sending.set()
+        await unlinked.wait()
+        return await route.abort()
+
+    await page.route("**/api/v1/photos", break_off)
     await page.set_input_files("#files", photo)
+    await sending.wait()
     photo.unlink()
-    await expect(page.locator(".card .step")).to_have_text("This photo is no longer on your device.")
+    unlinked.set()
+    gone = "This photo is no longer on your device."  # said after four more tries, whose pauses may take six seconds
+    await expect(page.locator(".card .step")).to_have_text(gone, timeout=HELD_MS)
     await expect(page.locator(".card .suggestion")).to_have_text("Choose it again, or take a new one.")
 
 
