@@ -29,7 +29,7 @@ def api_process(stack: Stack, files: LocalCertificate | None = None, **env: str)
         yield url
     finally:
         process.terminate()
-        process.wait(30)
+        assert process.wait(30) == 0
 
 
 def _wait_for(url: str, verify: ssl.SSLContext | bool) -> None:

@@ -1,6 +1,7 @@
 """One API process under uvicorn: it stops gracefully, and clients that stop reading can't hold it up."""
 
 import re
+import signal
 import socket
 from pathlib import Path
 from types import FrameType
@@ -55,14 +56,18 @@ class _Http(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Ends the progress streams, with the hint to connect again, before uvicorn waits for open connections."""
+    """Ends the progress streams, with the hint to connect again, before uvicorn waits for open connections.
+
+    After a signal it returns. uvicorn would send the signal again, and the last spans would not be sent.
+    """
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """React to a signal to stop."""
+        """React to a signal to stop; a second Ctrl-C waits for nothing."""
         app = self.config.app
         if isinstance(app, FastAPI) and (services := getattr(app.state, "services", None)):
             services.hub.drain()  # safe: signal handlers run in the event loop's own thread
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:

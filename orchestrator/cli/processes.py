@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -30,6 +31,11 @@ app = typer.Typer()
 PANEL = "For operators and developers"
 
 
+def _end_on_sigterm() -> None:
+    """From now on: a container's first process ignores a signal for which it has no handler."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 @app.command(rich_help_panel=PANEL)
 def api(
     host: str = "127.0.0.1",
@@ -39,14 +45,15 @@ def api(
 ) -> None:
     """Run one API process (settings from IRISVUE_*)."""
     from orchestrator.api.server import serve
-    from orchestrator.observability.tracing import configure_tracing
+    from orchestrator.observability.tracing import tracing
     from orchestrator.services import reach
 
+    _end_on_sigterm()
     settings = checked_settings()
-    configure_tracing(settings, "api")
     with exit_on_setup_error():
         asyncio.run(reach(settings))
-    serve(settings, host, port, certificate, key)
+    with tracing(settings, "api"):
+        serve(settings, host, port, certificate, key)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -58,14 +65,14 @@ def worker(
 ) -> None:
     """Run one worker process (settings from IRISVUE_*)."""
     from orchestrator.observability.logs import configure_logging
-    from orchestrator.observability.tracing import configure_tracing
+    from orchestrator.observability.tracing import tracing
     from orchestrator.services import reach
     from orchestrator.worker.main import run_worker
 
+    _end_on_sigterm()
     settings = checked_settings()
     configure_logging(settings.log_level)
-    configure_tracing(settings, "worker")
-    with exit_on_setup_error():
+    with exit_on_setup_error(), tracing(settings, "worker"):
         asyncio.run(reach(settings))
         asyncio.run(run_worker(settings.model_copy(update={"triton_url": triton} if triton else {})))
 
@@ -127,6 +134,7 @@ def migrate(
     from orchestrator.db.migrations import upgrade
     from orchestrator.observability.logs import configure_logging, log
 
+    _end_on_sigterm()
     settings = checked_settings()
     configure_logging(settings.log_level)
     logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)  # a line for each migration

@@ -1,5 +1,6 @@
 """Traces: one tree from the HTTP request over the queue to each call of a model (OpenTelemetry, W3C headers)."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 
 # Streams last for minutes, health and pages tell nothing new, and links and tickets carry secrets in their queries.
 UNTRACED = "/health,/metrics,/objects/,/events$,/ws/,/web/"
+LAST_SPANS_S = 3.0  # a collector that does not answer, or whose name is not found, may not hold up the end of a process
 _w3c = TraceContextTextMapPropagator()
 tracer = trace.get_tracer("irisvue")
 
 
-def configure_tracing(settings: Settings, service: str) -> None:
-    """Send this process's spans to the collector in the settings, if there is one."""
+@contextmanager
+def tracing(settings: Settings, service: str) -> Iterator[None]:
+    """Send this process's spans to the collector in the settings, if there is one.
+
+    At the end the last ones are sent, for `LAST_SPANS_S` at most.
+    """
     if settings.otlp_endpoint is None:
+        yield
         return
     # Imported here: every command imports this module, and few send spans.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -31,10 +38,16 @@ def configure_tracing(settings: Settings, service: str) -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     resource = Resource.create({SERVICE_NAME: f"irisvue-{service}", SERVICE_VERSION: __version__})
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)  # by itself it waits for 30 seconds
     exporter = OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+    try:
+        yield
+    finally:
+        last = threading.Thread(target=provider.shutdown, daemon=True)
+        last.start()
+        last.join(LAST_SPANS_S)
 
 
 def trace_requests(app: "FastAPI") -> None:

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import signal
+import socket
+import time
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,10 +15,13 @@ from websockets.exceptions import ConnectionClosed
 
 from irisvue import AsyncClient
 from orchestrator.embedded.stack import Stack
+from orchestrator.observability.tracing import LAST_SPANS_S
+from tests.api_process import api_process
 from tests.fault.conftest import StartWorker
 from tests.fault.outcome import FAST, ends_once, job_of, messages_of, until_status
+from tests.receivers import Collector, receiver
 from tests.streams import events_of, websocket_address
-from tests.waiting import ended, submitted
+from tests.waiting import ended, submitted, until
 
 
 async def test_a_worker_that_is_terminated_finishes_its_job_and_begins_no_other(
@@ -68,6 +74,35 @@ async def test_an_api_that_is_terminated_tells_its_streams_to_reconnect(
     messages = await messages_of(stack, job_id)  # the supervisor has started another API process
     assert stack.processes["api"].pid != before
     assert ends_once(messages) and messages[-1]["status"] == "completed"
+
+
+async def test_a_worker_that_waits_for_the_models_ends_when_it_is_told(
+    start_worker: StartWorker, tmp_path: Path
+) -> None:
+    worker = start_worker(IRISVUE_TRITON_URL="127.0.0.1:1")
+
+    async def waits() -> bool:
+        return "waiting for the models" in (tmp_path / "worker-0.log").read_text()
+
+    await until(waits)
+    worker.terminate()
+    assert await asyncio.to_thread(worker.wait, 10) == 128 + signal.SIGTERM
+
+
+def test_the_last_spans_are_sent_at_the_end(stack: Stack) -> None:
+    with receiver() as server:
+        collector = Collector(server)
+        with api_process(stack, OTLP_ENDPOINT=collector.url) as url:
+            httpx.get(f"{url}/api/v1/models", trust_env=False)
+        assert [span.name for span in collector.spans] == ["GET /api/v1/models"]
+
+
+def test_a_collector_that_does_not_answer_holds_up_no_end(stack: Stack) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with api_process(stack, OTLP_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}") as url:
+            httpx.get(f"{url}/api/v1/models", trust_env=False)
+            told = time.monotonic()
+        assert time.monotonic() - told < LAST_SPANS_S + 5
 
 
 async def run_one(stack: Stack, jpeg: bytes) -> str:
