@@ -80,6 +80,9 @@ def engine() -> Engine:
         raise LookupError("podman-compose is not installed (pip install podman-compose)")
     if not _works("podman", "info"):
         raise LookupError("podman does not run: see `podman info`")
+    backend = subprocess.run(["podman", "info", "-f", "{{.Host.NetworkBackend}}"], capture_output=True, check=False)
+    if backend.stdout.strip() != b"netavark":
+        raise LookupError("podman's containers can't find each other by name: see tests/containers/images/README.md")
     folder = Path(tempfile.mkdtemp(prefix="irisvue-docker-"))
     (folder / "docker").write_text(PASSED_ON)
     (folder / "docker").chmod(0o755)
