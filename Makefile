@@ -10,7 +10,7 @@ SEED ?= 1
 PROCESSES ?= 2
 LOCK := --universal --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo up test test-fast test-containers clients docs build release screenshots test-export bench fuzz soak audit check format lock clean
+.PHONY: help demo up test test-fast test-containers clients examples docs build release screenshots test-export bench fuzz soak audit check format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -38,6 +38,12 @@ clients: clients/typescript/node_modules/.installed  ## build the TypeScript cli
 clients/typescript/node_modules/.installed: clients/typescript/package-lock.json clients/typescript/test/package-lock.json
 	npm --prefix clients/typescript ci --silent --no-audit --no-fund
 	npm --prefix clients/typescript/test ci --silent --no-audit --no-fund
+	@touch $@
+
+examples: clients clients/example-web/node_modules/.installed  ## install what the example app needs (needs Node.js)
+
+clients/example-web/node_modules/.installed: clients/example-web/package-lock.json
+	npm --prefix clients/example-web ci --silent --no-audit --no-fund
 	@touch $@
 
 docs: .venv/installed-dev  ## write the generated pages, and build the site into site/

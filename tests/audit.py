@@ -1,6 +1,7 @@
 """Known vulnerabilities in what the lock files name: `python -m tests.audit` (`make audit`; `make check` runs it too).
 
-Asks OSV's database of advisories about every Python package, and the npm registry about the TypeScript client's. Exit
+Asks OSV's database of advisories about every Python package, and the npm registry about the TypeScript client's and the
+examples'. Exit
 status 1 with each vulnerability and the version that fixes it. A database that can't be reached is named; that is a
 failure only with `--required`.
 """
@@ -19,6 +20,7 @@ from typing import Any
 from orchestrator.config import ROOT
 
 LOCK = ROOT / "requirements-dev.lock"  # contains the other lock files; tests/unit/dependencies compares them
+NPM_FOLDERS = ["clients/typescript", "clients/typescript/test", "clients/example-web"]
 OSV = "https://api.osv.dev/v1/query"
 # Advisories that do not concern us, each with the reason.
 IGNORED: dict[str, str] = {}
@@ -61,7 +63,7 @@ def python_packages(lock: Path, url: str, ignored: Mapping[str, str] = IGNORED) 
 
 
 def npm_packages(folder: Path) -> list[Vulnerability]:
-    """What the npm registry knows about the TypeScript client's packages. Raises Unreachable."""
+    """What the npm registry knows about the packages of one lock file. Raises Unreachable."""
     npm = shutil.which("npm")
     if npm is None:
         raise Unreachable("npm is not installed")
@@ -95,14 +97,14 @@ def report(checks: Mapping[str, Callable[[], list[Vulnerability]]], required: bo
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check the Python packages and the TypeScript client's."""
+    """Check the Python packages, and those of the TypeScript client and the examples."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--required", action="store_true", help="fail where a database can't be reached")
     parser.add_argument("--lock", type=Path, default=LOCK)
     parser.add_argument("--osv-url", default=OSV)
     options = parser.parse_args(argv)
     checks = {options.lock.name: partial(python_packages, options.lock, options.osv_url)} | {
-        folder: partial(npm_packages, ROOT / folder) for folder in ("clients/typescript", "clients/typescript/test")
+        folder: partial(npm_packages, ROOT / folder) for folder in NPM_FOLDERS
     }
     return report(checks, options.required)
 

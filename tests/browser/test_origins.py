@@ -1,9 +1,6 @@
 """The TypeScript client on a page of another origin, which the service does not know."""
 
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.async_api import Browser
@@ -11,6 +8,7 @@ from playwright.async_api import Browser
 from orchestrator.config import ROOT
 from orchestrator.embedded.stack import Stack
 from tests.api_process import api_process
+from tests.browser.served import served
 
 CALL = """async (baseUrl) => {
   const { Irisvue } = await import("/index.js");
@@ -21,21 +19,11 @@ CALL = """async (baseUrl) => {
 }"""
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
     """Another origin that serves the built client."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(ROOT / "orchestrator/web/irisvue")))
-    thread = threading.Thread(target=server.serve_forever, args=[0.05])
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(ROOT / "orchestrator/web/irisvue") as url:
+        yield url
 
 
 async def test_a_refused_origin_is_told_from_a_server_that_is_away(

@@ -1,0 +1,4 @@
+interface ImportMetaEnv {
+  readonly VITE_IRISVUE_URL?: string;
+  readonly VITE_IRISVUE_TOKEN?: string;
+}
