@@ -232,6 +232,16 @@ class Settings(BaseSettings):
     fcm_credentials: str | None = Field(
         default=None, description="File of a Google service account; without it, no push notifications are sent."
     )
+    vapid_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret key (VAPID) that signs pushes to browsers, the output of openssl rand -hex 32; without it, "
+        "none are sent. After a change, browsers subscribe anew at their next visit.",
+    )
+    vapid_contact: str = Field(
+        default="",
+        description="Whom the browsers' push services may ask, mailto:ops@example.com or an https:// address; by "
+        "default public_url.",
+    )
     fcm_url: str = Field(default="https://fcm.googleapis.com", description="Address of Firebase Cloud Messaging.")
 
     # Progress streams

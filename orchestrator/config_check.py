@@ -17,6 +17,8 @@ PREFIX = "IRISVUE_"
 CLIENT_NAMES = {"IRISVUE_URL", "IRISVUE_TOKEN"}  # read by the clients, not by the service
 MIN_SECRET = 32  # RFC 7518: an HS256 key has at least as many bits as the hash
 
+VAPID_KEY = r"|[0-9a-fA-F]{64}|[A-Za-z0-9_-]{43}=?"
+
 WEB = r"https?://[^/?#@\s]+([/?#][^@\s]*)?"  # no user, no password: other settings hold them, or nothing does
 
 # What a setting must look like: a pattern and an example. The addresses with passwords are read by their own modules.
@@ -30,6 +32,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     "triton_url": (r"dns:///[^@,]+:\d+|[^/,@]+:\d+(,[^/,@]+:\d+)*", "triton-1:8001,triton-2:8001"),
     "otlp_endpoint": (r"https?://.+", "http://collector:4318"),
     "deep_link": (r"[a-z][a-z0-9+.-]*:\S*\{job_id\}\S*", "myapp://iris/{job_id}"),
+    "vapid_contact": (r"|mailto:[^@\s]+@[^@\s]+|https://\S+", "mailto:ops@example.com"),
     "worker_classes": (r"(interactive|background)(,(interactive|background))*", "interactive,background"),
     "log_level": (r"DEBUG|INFO|WARNING|ERROR", "INFO"),
 }
@@ -40,6 +43,7 @@ EXAMPLES = {name: example for name, (_, example) in SHAPES.items()} | {
     "redis_url": "redis://:password@host:6379/0",
     "jwt_secret": "the output of: openssl rand -hex 32",
     "link_secret": "the output of: openssl rand -hex 32",
+    "vapid_key": "the output of: openssl rand -hex 32",
     "fcm_credentials": "/run/secrets/firebase.json",
     "inference": "triton",
     "s3_encryption": "aws:kms",
@@ -133,4 +137,6 @@ def _missing_or_contradictory(values: Settings) -> list[str]:
         lines.append(f"One half of the bucket's key is missing: set {PREFIX}{missing.upper()} too, or neither.")
     if values.fcm_credentials is not None and not os.path.isfile(values.fcm_credentials):  # Path.is_file may raise
         lines.append(_line("fcm_credentials", "there is no such file", values.fcm_credentials))
+    if not re.fullmatch(VAPID_KEY, values.vapid_key.get_secret_value()):
+        lines.append(_line("vapid_key", "it is no secret key of P-256", values.vapid_key.get_secret_value()))
     return lines

@@ -145,11 +145,11 @@ async def delete_webhook(session: AsyncSession, user: UUID, webhook_id: UUID) ->
     return (await session.execute(deleted)).scalar_one_or_none() is not None
 
 
-async def add_device(session: AsyncSession, user: UUID, token: str, platform: str, language: str) -> Device:
+async def add_device(session: AsyncSession, user: UUID, token: str, **values: Any) -> Device:
     """Register a device, or move it to this user."""
-    values = {"user_id": user, "platform": platform, "language": language}
-    added = upsert(Device).values(token=token, **values)
-    moved = added.on_conflict_do_update(index_elements=[Device.token], set_={**values, "seen_at": func.now()})
+    added = upsert(Device).values(token=token, user_id=user, **values)
+    changes = {"user_id": user, "seen_at": func.now(), **values}
+    moved = added.on_conflict_do_update(index_elements=[Device.token], set_=changes)
     device: Device = (await session.execute(moved.returning(Device))).scalar_one()
     return device
 

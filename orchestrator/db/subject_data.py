@@ -26,7 +26,7 @@ INDIRECT: dict[str, Callable[[UUID], ColumnElement[bool]]] = {
     "users": lambda user: User.id == user,
 }
 NOT_PERSONAL = {"model_versions", "model_routes", "alembic_version"}  # who published and routed is about the models
-SECRETS = {"secret", "old_secret"}
+SECRETS = {"secret", "old_secret", "push_keys"}
 
 
 def _where(table: Table, user: UUID) -> ColumnElement[bool]:

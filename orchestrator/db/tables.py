@@ -37,6 +37,7 @@ TYPES: dict[Any, Any] = {
     datetime: DateTime(timezone=True),
     dict[str, Any]: JSONB,
     dict[str, int]: JSONB,
+    dict[str, str]: JSONB(none_as_null=True),
     list[str]: JSONB,
 }
 
@@ -311,13 +312,14 @@ class Webhook(Base):
 
 
 class Device(Base):
-    """A phone that gets push notifications; its token belongs to the user who registered it last."""
+    """A phone or browser that gets push notifications; its token belongs to the user who registered it last."""
 
     __tablename__ = "devices"
     __table_args__ = (Index(None, "user_id"),)
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    token: Mapped[str] = mapped_column(unique=True)
+    token: Mapped[str] = mapped_column(unique=True)  # of Firebase, or the address of a browser's push service
+    push_keys: Mapped[dict[str, str] | None]  # p256dh and auth of a browser, for which messages are encrypted
     platform: Mapped[str]
     language: Mapped[str | None]  # of its notifications; None is English
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -144,6 +144,7 @@ def _settings(options: Options, folder: Path, url: str) -> dict[str, str]:
         "IRISVUE_PUBLIC_URL": os.environ.get("IRISVUE_PUBLIC_URL", url),  # a balancer's or a tunnel's, if given
         "IRISVUE_JWT_SECRET": secret(folder, "jwt"),
         "IRISVUE_LINK_SECRET": secret(folder, "links"),
+        "IRISVUE_VAPID_KEY": secret(folder, "vapid"),
         "IRISVUE_INFERENCE": options.inference,
         "IRISVUE_CORS_ORIGINS": ",".join(options.cors) or os.environ.get("IRISVUE_CORS_ORIGINS", ""),
         "IRISVUE_CORS_LOCAL": str(_only_this_machine_calls(options)),

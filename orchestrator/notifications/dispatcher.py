@@ -6,9 +6,11 @@ import time
 from orchestrator import db
 from orchestrator.db.notifications import DueDelivery
 from orchestrator.db.tables import DeliveryStatus
+from orchestrator.notifications import webhooks
 from orchestrator.notifications.fcm import Fcm
+from orchestrator.notifications.posting import Posting
 from orchestrator.notifications.result import SendResult
-from orchestrator.notifications.webhooks import WebhookSender
+from orchestrator.notifications.web_push import WebPush
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import DELIVERIES
 from orchestrator.services import Services
@@ -24,7 +26,8 @@ class Dispatcher:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._webhooks = WebhookSender(services.settings)
+        self._posting = Posting(services.settings)
+        self._web_push = WebPush.open(services.settings, self._posting)
         self._fcm = Fcm.open(services.settings)
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -33,7 +36,7 @@ class Dispatcher:
         for task in self._sending:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
-        await self._webhooks.aclose()
+        await self._posting.aclose()
         if self._fcm:
             await self._fcm.aclose()
 
@@ -63,7 +66,11 @@ class Dispatcher:
         if due.webhook:
             if due.webhook.disabled_at:
                 return SendResult(None, "the webhook is disabled: it has answered 410", final=True)
-            return await self._webhooks.send(due.webhook, f"msg_{due.delivery.id.hex}", body)
+            return await webhooks.send(self._posting, due.webhook, f"msg_{due.delivery.id.hex}", body)
+        if due.device and due.device.push_keys:
+            if self._web_push:
+                return await self._web_push.send(due.device, body)
+            return SendResult(None, "web push is not set up (IRISVUE_VAPID_KEY)", final=True)
         if due.device and self._fcm:
             return await self._fcm.send(due.device.token, body, due.device.language or ENGLISH)
         return SendResult(None, "push is not set up (IRISVUE_FCM_CREDENTIALS)", final=True)

@@ -11,31 +11,26 @@ from google.oauth2.service_account import Credentials
 
 from orchestrator.config import Settings
 from orchestrator.errors import SetupError
+from orchestrator.notifications.push_content import TITLE, data_of, text_of
 from orchestrator.notifications.result import SendResult, retry_after_s
-from orchestrator.words.catalogue import ENGLISH, translated
+from orchestrator.words.catalogue import ENGLISH
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
-COMPLETED = "Your iris art is ready to view!"
 # Errors of which Firebase names no field, and which are not about the device's token.
 NOT_THE_TOKEN = re.compile(r"too (big|large|long)|exceed|payload|topic|condition|collapse|ttl|\bdata\b", re.IGNORECASE)
 TRANSIENT = (401, 408, 429)  # worth another try, like every 5xx
 
 
 def message(token: str, body: dict[str, Any], language: str = ENGLISH) -> dict[str, Any]:
-    """The message to FCM for a notification; from `data` the app knows which job to open. Its values are strings."""
-    job = body["data"]
-    text = translated(COMPLETED if body["type"] == "job.completed" else job.get("message", ""), language)
-    data = {"type": body["type"], "job_id": job["job_id"], "photo_id": job["photo_id"], "status": job["status"]}
-    data |= {name: job[name] for name in ("step_key", "error_code", "url", "deep_link") if job.get(name)}
-    if codes := job.get("warning_codes"):
-        data["warning_codes"] = ",".join(codes)
+    """The message to FCM for a notification; from `data` the app knows which job to open."""
+    job_id = body["data"]["job_id"]
     return {
         "message": {
             "token": token,
-            "notification": {"title": "Irisvue", "body": text},
-            "data": data,
-            "android": {"collapse_key": job["job_id"], "priority": "high"},
-            "apns": {"headers": {"apns-collapse-id": job["job_id"]}, "payload": {"aps": {"sound": "default"}}},
+            "notification": {"title": TITLE, "body": text_of(body, language)},
+            "data": data_of(body),
+            "android": {"collapse_key": job_id, "priority": "high"},
+            "apns": {"headers": {"apns-collapse-id": job_id}, "payload": {"aps": {"sound": "default"}}},
         }
     }
 

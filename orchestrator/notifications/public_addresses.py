@@ -69,7 +69,7 @@ def _old_numbers(host: str) -> bytes:
 
 
 def check_url(url: str, allow_private: bool) -> None:
-    """Refuse what can't be a webhook's address. Raises Invalid.
+    """Refuse what can't be the address of a webhook or of a browser's push service. Raises Invalid.
 
     Host names are resolved and checked later, when a connection is made.
     """
@@ -79,13 +79,11 @@ def check_url(url: str, allow_private: bool) -> None:
     except ValueError:
         raise Invalid("This is not an address. Send one like https://app.example.com/irisvue.") from None
     if parts.scheme not in (("https", "http") if allow_private else ("https",)) or not host or len(url) > MAX_URL:
-        raise Invalid("A webhook's address must begin with https:// and name a host.")
+        raise Invalid("The address must begin with https:// and name a host.")
     if parts.username or parts.password or parts.fragment or not VISIBLE.fullmatch(url):
-        raise Invalid(
-            "A webhook's address must not carry a user, a password, a fragment, blanks or special characters."
-        )
+        raise Invalid("The address must not carry a user, a password, a fragment, blanks or special characters.")
     if _is_metadatas(host):
-        raise Invalid(f"{host} is an address of the cloud's or the link's own; no webhook may have it.")
+        raise Invalid(f"{host} is an address of the cloud's or the link's own, which is never called.")
     if not allow_private and _is_local(host):
         raise Invalid(f"{host} is not a public address.")
 

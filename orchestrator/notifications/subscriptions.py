@@ -10,6 +10,7 @@ from orchestrator.db.tables import Delivery, Device, Webhook
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.idempotency import IdempotencyKey
 from orchestrator.notifications.public_addresses import check_url
+from orchestrator.notifications.vapid import check_browser_keys
 from orchestrator.progress.events import timestamp
 from orchestrator.services import Services
 
@@ -88,12 +89,22 @@ async def redeliver(services: Services, user: UUID, webhook_id: UUID, delivery_i
 
 
 # Devices
-async def add_device(services: Services, user: UUID, token: str, platform: str, language: str) -> Device:
-    """Register a device for push. Raises Conflict when there are too many."""
+async def add_device(
+    services: Services, user: UUID, token: str, platform: str, language: str, keys: dict[str, str] | None = None
+) -> Device:
+    """Register a device for push; with `keys` it is a browser, whose token is its push service's address.
+
+    Raises:
+        Conflict: too many devices. Invalid: the address may not be called, or the keys are broken.
+    """
+    if keys is not None:
+        check_url(token, services.settings.webhook_private_addresses)
+        check_browser_keys(keys)
     async with services.db.begin() as session:
         await db.users.ensure_user(session, user)
         await db.users.lock_user(session, user)
         devices = await db.notifications.devices_of(session, user)
         if len(devices) >= MAX_DEVICES and token not in {device.token for device in devices}:
             raise Conflict(f"{MAX_DEVICES} of your devices are registered already; delete one first.")
-        return await db.notifications.add_device(session, user, token, platform, language)
+        values = {"platform": platform, "language": language, "push_keys": keys}
+        return await db.notifications.add_device(session, user, token, **values)

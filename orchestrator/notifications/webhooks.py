@@ -1,20 +1,17 @@
-"""Sends one message to a webhook, once: signed as Standard Webhooks describes, and only to public addresses."""
+"""Sends one message to a webhook, once: signed as Standard Webhooks describes."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import json
-import ssl
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import httpcore
 
-from orchestrator.config import Settings
 from orchestrator.db.tables import Webhook
-from orchestrator.notifications.public_addresses import NotPublic, PublicOnly
+from orchestrator.notifications.posting import Posting, retry_after_of
 from orchestrator.notifications.result import SendResult, retry_after_s
 
 AGENT = "Irisvue-Webhooks/1"
@@ -27,7 +24,7 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
-def headers_of(webhook: Webhook, message_id: str, body: bytes) -> dict[bytes | str, bytes | str]:
+def headers_of(webhook: Webhook, message_id: str, body: bytes) -> dict[str, str]:
     """The headers of one try. For a while after a change of secrets, it is signed with both."""
     now = int(time.time())
     secrets = [webhook.secret]
@@ -42,40 +39,10 @@ def headers_of(webhook: Webhook, message_id: str, body: bytes) -> dict[bytes | s
     }
 
 
-class WebhookSender:
-    """Posts to webhooks; follows no redirects and keeps no connections open."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._timeout_s = settings.webhook_timeout_s
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=settings.deliveries_at_once,
-            max_keepalive_connections=0,
-            network_backend=PublicOnly(settings.webhook_private_addresses),
-        )
-
-    async def aclose(self) -> None:
-        """Close."""
-        await self._pool.aclose()
-
-    async def send(self, webhook: Webhook, message_id: str, body: dict[str, Any]) -> SendResult:
-        """Try once."""
-        data = json.dumps(body, separators=(",", ":")).encode()
-        headers = headers_of(webhook, message_id, data)
-        result: SendResult | None = None  # an answer counts, however the connection ends after it
-        try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._pool.stream("POST", webhook.url, headers=headers, content=data) as response,
-            ):
-                result = _result_of(response)  # its body is not read
-        except TimeoutError:
-            result = result or SendResult(None, f"no answer within {self._timeout_s:g} s")
-        except NotPublic as error:
-            result = SendResult(None, str(error))
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ssl.SSLError) as error:
-            result = result or SendResult(None, f"{type(error).__name__}: {error}"[:200])
-        return result
+async def send(posting: Posting, webhook: Webhook, message_id: str, body: dict[str, Any]) -> SendResult:
+    """Try once to send a message to a webhook."""
+    data = json.dumps(body, separators=(",", ":")).encode()
+    return await posting.post(webhook.url, headers_of(webhook, message_id, data), data, _result_of)
 
 
 def _result_of(response: httpcore.Response) -> SendResult:
@@ -86,5 +53,4 @@ def _result_of(response: httpcore.Response) -> SendResult:
         return SendResult(status, "410: it wants no more messages", unwanted=True, final=True)
     if 300 <= status < 400:
         return SendResult(status, f"{status}: redirects are not followed; register the address that they lead to")
-    header = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
-    return SendResult(status, f"answered {status}", retry_after_s=retry_after_s(header.decode("latin-1")))
+    return SendResult(status, f"answered {status}", retry_after_s=retry_after_s(retry_after_of(response)))

@@ -23,6 +23,7 @@ SECRETS = {
     "JWT_SECRET": "'$JWT_SECRET#of-at-least-thirty-two-characters'",
     "GRAFANA_PASSWORD": "grafana",
     "TRITON_CONTROL_KEY": "'c$ntrol#key'",
+    "VAPID_KEY": "5e" * 32,
 }
 WAIT_S = 150
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

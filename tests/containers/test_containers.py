@@ -204,8 +204,8 @@ def test_volumes_of_the_last_release_are_upgraded(
     containers: Engine, older: Path, installation: Installation, photo: bytes
 ) -> None:
     installation.down()
-    write_env(older, {name: re.sub(r"\W", "", value) for name, value in SECRETS.items()})
-    (installation.folder / ".env").write_bytes((older / ".env").read_bytes())
+    for folder in (older, installation.folder):
+        write_env(folder, {name: re.sub(r"\W", "", value) for name, value in SECRETS.items()})
     images.build_stand_ins(containers, older)
     images.build_project(containers, older)
     before = Installation(containers, older)

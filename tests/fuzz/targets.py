@@ -81,7 +81,10 @@ def complaints_about(values: dict[str, str]) -> str:
     return ""
 
 
-SECRETS = {"IRISVUE_JWT_SECRET", "IRISVUE_LINK_SECRET", "IRISVUE_S3_SECRET_ACCESS_KEY", "IRISVUE_TRITON_CONTROL_KEY"}
+SECRETS = {
+    f"IRISVUE_{name}"
+    for name in ("JWT_SECRET", "LINK_SECRET", "S3_SECRET_ACCESS_KEY", "TRITON_CONTROL_KEY", "VAPID_KEY")
+}
 NAMES = {name.upper() for name in Settings.model_fields}
 
 

@@ -50,6 +50,8 @@ def test_valid_settings_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("WORKER_CLASSES", "", "Example: IRISVUE_WORKER_CLASSES=interactive,background"),
         ("JWT_SECRET", "short", "IRISVUE_JWT_SECRET is a text of 5 characters: at least 32 are needed"),
         ("LINK_SECRET", "", "Set IRISVUE_LINK_SECRET="),
+        ("VAPID_KEY", "short", "IRISVUE_VAPID_KEY is a text of 5 characters: it is no secret key of P-256"),
+        ("VAPID_CONTACT", "me", "Example: IRISVUE_VAPID_CONTACT=mailto:ops@example.com"),
         ("FCM_CREDENTIALS", "/nowhere.json", "IRISVUE_FCM_CREDENTIALS is '/nowhere.json': there is no such file"),
     ],
 )

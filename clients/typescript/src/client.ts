@@ -2,7 +2,7 @@ import { IrisvueError } from "./errors.js";
 import type { Job } from "./job.js";
 import { Requests, queryOf, type CallOptions } from "./requests.js";
 import type {
-  AccountResponse, BatchRequest, BatchResponse, DeletedPhotos, DeletionResponse, DeliveryList, DeviceResponse, ExportResponse, EyePosition, JobResponse, JobStatus, PhotoList, PhotoResponse,
+  AccountResponse, BatchRequest, BatchResponse, BrowserKeyResponse, DeletedPhotos, DeletionResponse, DeliveryList, DeviceResponse, ExportResponse, EyePosition, JobResponse, JobStatus, PhotoList, PhotoResponse,
   ProgressMessage, ShareList, ShareResponse,
   SubmitRequest, UsageList, WebhookRequest, WebhookResponse,
 } from "./schema.js";
@@ -185,6 +185,20 @@ export class Irisvue extends Requests implements Source {
   /** Register this device for push notifications by its Firebase token. Call it each time the app starts. */
   async registerDevice(token: string, platform: "android" | "ios" | "web", options: CallOptions = {}): Promise<DeviceResponse> {
     return this.post("/api/v1/devices", { token, platform }, options);
+  }
+
+  /**
+   * Register this browser for push notifications, by its subscription (`subscription.toJSON()`). Call it each time the page
+   * opens: browsers change their subscriptions.
+   */
+  async registerBrowser(subscription: { endpoint?: string; keys?: Record<string, string> }, options: CallOptions = {}): Promise<DeviceResponse> {
+    const { endpoint: token, keys } = subscription;
+    return this.post("/api/v1/devices", { token, platform: "web", keys }, options);
+  }
+
+  /** The `applicationServerKey` for `pushManager.subscribe()`; null where the service sends no web pushes. */
+  async getBrowserKey(options: CallOptions = {}): Promise<string | null> {
+    return (await this.get<BrowserKeyResponse>("/api/v1/devices/browser-key", options)).public_key;
   }
 
   /** Stop push notifications to a device, for example when its user signs out. */

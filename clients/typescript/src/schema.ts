@@ -583,11 +583,31 @@ export interface paths {
         put?: never;
         /**
          * Add Device
-         * @description Register a phone for push notifications, or confirm that it is still in use. A token belongs to one user.
+         * @description Register a phone or browser for push, or confirm that it is still in use. A token belongs to one user.
          *
          *     Its notifications come in the language of this request's Accept-Language.
          */
         post: operations["add_device_api_v1_devices_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/browser-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Browser Key
+         * @description The key with which a page subscribes to this service's pushes (VAPID).
+         */
+        get: operations["browser_key_api_v1_devices_browser_key_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -606,7 +626,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Device
-         * @description Send no more notifications to a phone, as when its user signs out.
+         * @description Send no more notifications to a device, as when its user signs out.
          */
         delete: operations["delete_device_api_v1_devices__device_id__delete"];
         options?: never;
@@ -978,6 +998,27 @@ export interface components {
             file: string;
         };
         /**
+         * BrowserKeyResponse
+         * @description The key with which a page subscribes to this service's pushes.
+         */
+        BrowserKeyResponse: {
+            /**
+             * Public Key
+             * @description The `applicationServerKey` of `pushManager.subscribe()`; null where no web pushes are sent.
+             */
+            public_key: string | null;
+        };
+        /**
+         * BrowserKeys
+         * @description The keys of a browser's push subscription, for which its messages are encrypted.
+         */
+        BrowserKeys: {
+            /** P256Dh */
+            p256dh: string;
+            /** Auth */
+            auth: string;
+        };
+        /**
          * BulkRequest
          * @description Which jobs.
          */
@@ -1112,16 +1153,21 @@ export interface components {
         };
         /**
          * DeviceRequest
-         * @description A device's registration token from Firebase Cloud Messaging.
+         * @description A device's registration token from Firebase Cloud Messaging, or a browser's push subscription.
          */
         DeviceRequest: {
-            /** Token */
+            /**
+             * Token
+             * @description Of Firebase; or the subscription's endpoint.
+             */
             token: string;
             /**
              * Platform
              * @enum {string}
              */
             platform: "android" | "ios" | "web";
+            /** @description Of the subscription; null for a token of Firebase. */
+            keys?: components["schemas"]["BrowserKeys"] | null;
         };
         /**
          * DeviceResponse
@@ -2085,6 +2131,8 @@ export type AttemptResponse = components['schemas']['AttemptResponse'];
 export type BatchRequest = components['schemas']['BatchRequest'];
 export type BatchResponse = components['schemas']['BatchResponse'];
 export type BodyUploadApiV1PhotosPost = components['schemas']['Body_upload_api_v1_photos_post'];
+export type BrowserKeyResponse = components['schemas']['BrowserKeyResponse'];
+export type BrowserKeys = components['schemas']['BrowserKeys'];
 export type BulkRequest = components['schemas']['BulkRequest'];
 export type BulkResponse = components['schemas']['BulkResponse'];
 export type ConsentRequest = components['schemas']['ConsentRequest'];
@@ -5386,6 +5434,89 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    browser_key_api_v1_devices_browser_key_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrowserKeyResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };

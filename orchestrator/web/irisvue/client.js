@@ -133,6 +133,18 @@ export class Irisvue extends Requests {
     async registerDevice(token, platform, options = {}) {
         return this.post("/api/v1/devices", { token, platform }, options);
     }
+    /**
+     * Register this browser for push notifications, by its subscription (`subscription.toJSON()`). Call it each time the page
+     * opens: browsers change their subscriptions.
+     */
+    async registerBrowser(subscription, options = {}) {
+        const { endpoint: token, keys } = subscription;
+        return this.post("/api/v1/devices", { token, platform: "web", keys }, options);
+    }
+    /** The `applicationServerKey` for `pushManager.subscribe()`; null where the service sends no web pushes. */
+    async getBrowserKey(options = {}) {
+        return (await this.get("/api/v1/devices/browser-key", options)).public_key;
+    }
     /** Stop push notifications to a device, for example when its user signs out. */
     async removeDevice(deviceId, options = {}) {
         await this.delete(`/api/v1/devices/${deviceId}`, options);

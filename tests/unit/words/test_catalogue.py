@@ -14,7 +14,7 @@ from orchestrator.api.errors import UNAVAILABLE_DETAIL
 from orchestrator.api.feeds import GOES_ON
 from orchestrator.config import ROOT
 from orchestrator.errors import PUBLIC_WORDS, IrisvueError
-from orchestrator.notifications.fcm import COMPLETED
+from orchestrator.notifications.push_content import COMPLETED
 from orchestrator.photos import ACCOUNT_DELETED
 from orchestrator.words import codes
 from orchestrator.words.catalogue import languages, preferred, sentences, translated
