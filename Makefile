@@ -87,7 +87,7 @@ lock:  ## resolve the lock files again: one machine, development, images (needs 
 	uv pip compile pyproject.toml --extra dev $(LOCK) -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --extra server $(LOCK) -c requirements.lock -o requirements-server.lock
 	uv pip compile pyproject.toml --extra api $(LOCK) -c requirements.lock -o requirements-api.lock
-	printf 'numpy\nopencv-python-headless\npillow\npillow-heif\n' | uv pip compile - $(LOCK) -c requirements-server.lock -o deploy/triton/requirements.lock
+	printf 'numpy\nopencv-python-headless\n' | uv pip compile - $(LOCK) -c requirements-server.lock -o deploy/triton/requirements.lock
 	echo "setuptools>=77" | uv pip compile - $(LOCK) -c requirements-dev.lock -o deploy/image/build.lock
 
 build: .venv/installed-dev clients/typescript/node_modules/.installed  ## build a wheel and an npm tarball into dist/

@@ -8,7 +8,7 @@ FROM python:3.12-slim-bookworm AS build
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends binutils \
     && rm -rf /var/lib/apt/lists/*
-COPY deploy/image/build.lock deploy/image/slim.py /src/image/
+COPY deploy/image /src/image
 # pip and setuptools stay in an environment of their own, which is left behind.
 RUN python -m venv /opt/build \
     && python -m venv --without-pip /opt/irisvue \
@@ -31,7 +31,9 @@ FROM build AS worker-packages
 COPY requirements-server.lock /src/
 RUN $INSTALL --require-hashes -r /src/requirements-server.lock
 COPY --from=wheel /wheels /wheels
-RUN $INSTALL /wheels/*.whl && /opt/irisvue/bin/python -I /src/image/slim.py worker
+RUN $INSTALL /wheels/*.whl \
+    && /opt/irisvue/bin/python -I /src/image/stubs.py worker \
+    && /opt/irisvue/bin/python -I /src/image/slim.py worker
 
 FROM python:3.12-slim-bookworm AS base
 # Nothing in a container can install packages. The user has a name, which the audit log shows.

@@ -6,12 +6,22 @@
 #
 # 26.07 or newer: older servers have remote code execution and authentication holes.
 ARG TRITON=26.07
-FROM nvcr.io/nvidia/tritonserver:${TRITON}-py3
+FROM nvcr.io/nvidia/tritonserver:${TRITON}-py3 AS packages
+# hadolint ignore=DL3008
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
+COPY deploy/triton/requirements.lock deploy/image/slim.py deploy/image/stubs.py /src/
+RUN python3 -m pip install --no-cache-dir --no-deps --no-compile --require-hashes --target=/opt/packages -r /src/requirements.lock \
+    && python3 /src/stubs.py triton /opt/packages \
+    && python3 /src/slim.py triton /opt/packages
 
-# iris_cutout runs orchestrator.pipeline inside Triton, so that there is one implementation. The Python of this image brings a NumPy of its own.
-COPY deploy/triton/requirements.lock deploy/image/slim.py /opt/build/
-RUN python3 -m pip install --no-cache-dir --no-deps --no-compile --require-hashes -r /opt/build/requirements.lock \
-    && python3 /opt/build/slim.py triton
+FROM nvcr.io/nvidia/tritonserver:${TRITON}-py3
+# iris_cutout runs orchestrator.pipeline inside Triton, so that there is one implementation. Python finds its packages by the .pth file; a NumPy of
+# the image's own would come before them.
+COPY --from=packages /opt/packages /opt/packages
+RUN python3 -m pip uninstall --yes --quiet numpy \
+    && python3 -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'irisvue.pth').write_text('/opt/packages')"
 COPY pyproject.toml README.md LICENSE /opt/irisvue/
 COPY orchestrator /opt/irisvue/orchestrator
 COPY export/__init__.py /opt/irisvue/export/

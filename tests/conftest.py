@@ -15,7 +15,8 @@ import pytest
 from export.drawing import eyes
 from orchestrator.config import ROOT, Settings
 from orchestrator.embedded.stack import Options, Stack, open_stack
-from orchestrator.pipeline.images import Pixels, encode_jpeg
+from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.services import Services, open_services
 from tests.receivers import Collector, Firebase, receiver
 

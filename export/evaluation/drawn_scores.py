@@ -14,7 +14,7 @@ from export.evaluation.metrics import iou, psnr
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.pipeline.crop import crop_iris
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.reflections import find_reflections, remove_reflections
 from orchestrator.pipeline.segment import IrisMasks, segment
 

@@ -18,7 +18,8 @@ from export.evaluation.photos import MAX_PIXELS, photo_files
 from export.training.degrade import PUBLISHED, SCALE, high_order, shrink
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.pipeline.enhance import upscale
-from orchestrator.pipeline.images import Pixels, decode
+from orchestrator.pipeline.images import decode
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.publishing import fidelity
 
 LONGEST_PX = 1024

@@ -11,8 +11,8 @@ from export.evaluation.grain import grain_ratios, share_like_its_ring
 from export.evaluation.metrics import rank_correlation
 from orchestrator.pipeline.crop import Crop, crop_iris
 from orchestrator.pipeline.enhance import INSET
-from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.outline_fit import fit_curves
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.quality import assess
 from orchestrator.pipeline.reflections import find_reflections, remove_reflections
 from orchestrator.pipeline.segment import IrisMasks

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.segment import IrisMasks
 
 DETAIL = 0.02  # iris radii: what is finer is grain

@@ -15,7 +15,8 @@ from export.evaluation.metrics import psnr
 from export.evaluation.photos import MAX_PIXELS
 from export.networks.errors import WrongWeights
 from orchestrator.config import ROOT
-from orchestrator.pipeline.images import Pixels, decode
+from orchestrator.pipeline.images import decode
+from orchestrator.pipeline.pixels import Pixels
 
 SIDE_PX = 48
 CAPPED_DB = 78  # psnr() tells no smaller differences apart

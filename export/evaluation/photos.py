@@ -17,7 +17,8 @@ from export.evaluation.metrics import iou, roc_area
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.pipeline.geometry import enclosing_square
-from orchestrator.pipeline.images import Mask, Pixels, decode
+from orchestrator.pipeline.images import decode
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.segment import IrisMasks, segment
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif"}

@@ -9,7 +9,8 @@ import numpy as np
 
 from irisvue import Job
 from orchestrator.errors import SetupError
-from orchestrator.pipeline.images import Pixels, decode
+from orchestrator.pipeline.images import decode
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.steps import WORDS
 
 SIDE_BY_SIDE_PX = 900

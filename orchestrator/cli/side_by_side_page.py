@@ -10,7 +10,8 @@ import numpy as np
 
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.protocol import SEGMENTER
-from orchestrator.pipeline.images import Pixels, decode
+from orchestrator.pipeline.images import decode
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.run import Result
 
 SIDE_PX = 480  # of a picture on the page

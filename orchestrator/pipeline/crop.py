@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.segment import IrisMasks
 
 MARGIN = 1.06  # half the crop's side, in iris radii

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.pipeline.geometry import Circle
-from orchestrator.pipeline.images import Mask
+from orchestrator.pipeline.pixels import Mask
 
 Points = NDArray[np.float64]
 Values = NDArray[np.float64]

@@ -20,7 +20,7 @@ import numpy as np
 from orchestrator.errors import IrisvueError, NotAnImage, ProcessingFailed, StepTimeout, TooLarge, Unreadable
 from orchestrator.pipeline import images
 from orchestrator.pipeline.header import read_header
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 
 DECODE_TIMEOUT_S = 60.0
 STRIP_PX = 256  # rows that are handed over at once

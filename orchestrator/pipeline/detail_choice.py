@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orchestrator.inference.protocol import SCALE
 from orchestrator.pipeline.detail import Detail
-from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.pixels import Mask, Pixels
 
 NATURAL_SHARE = 0.4  # of the enhancer's picture in a natural result; the rest is interpolated
 # Irises of 29 development photos have noise of 0 to 1.6 levels, and 2.2 to 3.0 with noise of σ 4 added to each channel;

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.pipeline.geometry import Square
-from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.pixels import Mask, Pixels
 
 GRID_DIAMETERS = 2.0  # side of the grid that outlines are compared on, in iris diameters
 DARKEST = 8.0  # grey levels added before the logarithm, so that noise in the dark is no contrast

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from orchestrator.inference.protocol import SCALE, Infer
-from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.outline import Outline
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.tiling import Tile, cut_tile, paste_tile, tiles, with_rim
 
 CLAHE_CLIP, CLAHE_GRID = 1.4, 4

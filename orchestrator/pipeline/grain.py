@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.pipeline.geometry import Circle
-from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.inpainting import Window
+from orchestrator.pipeline.pixels import Mask, Pixels
 
 COLOUR_RADII, COLOUR_ANGLES, MIN_ANGLES = 128, 256, 8  # of the unrolled iris; clear ones that a median needs
 DETAIL_SIGMA, LOCAL_SIGMA = 0.02, 0.04  # iris radii: what is finer is detail; over which its strength is averaged

@@ -12,8 +12,8 @@ from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.edges import GRID_DIAMETERS, Edges
 from orchestrator.pipeline.geometry import around, fit_circle, largest_piece, on_photo
-from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.looks import look, mean_look
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.views import Tones, View
 
 SIDES = (1.8, 2.7, 4.0)  # in iris diameters; a look at more of the face knows better where the lids are

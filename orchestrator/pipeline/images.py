@@ -15,9 +15,7 @@ from orchestrator.pipeline.cut_off import check_all_rows_came
 from orchestrator.pipeline.formats import heif, png
 from orchestrator.pipeline.formats.stored import Colour
 from orchestrator.pipeline.header import module_of, read_frame, recognise
-
-Pixels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
+from orchestrator.pipeline.pixels import Mask, Pixels
 
 Image.MAX_IMAGE_PIXELS = None  # `read_frame` checks the size, with a clear message
 PILLOW_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", heif.AVIF: "AVIF"}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orchestrator.inference.protocol import IRIS, PUPIL, SCLERA, Infer
 from orchestrator.pipeline.geometry import Square
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.views import View
 
 ProbabilityMap = NDArray[np.float32]

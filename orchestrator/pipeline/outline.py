@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.pipeline.images import Mask
+from orchestrator.pipeline.pixels import Mask
 
 Points = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from orchestrator.pipeline.curves import Lid, Limbus, Points, Values
 from orchestrator.pipeline.geometry import Circle, Square, largest_piece
-from orchestrator.pipeline.images import Mask
 from orchestrator.pipeline.outline import Outline
+from orchestrator.pipeline.pixels import Mask
 
 ProbabilityMap = NDArray[np.float32]
 Frame = tuple[float, float, float, float]  # left, top, right, bottom

@@ -9,8 +9,8 @@ from orchestrator.inference.protocol import IRIS, PUPIL, Infer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black
 from orchestrator.pipeline.geometry import Circle, Square, around, fit_circle, largest_piece
-from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.outline_fit import outline_on_photo
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.search import MIN_PRESENCE
 from orchestrator.pipeline.segment import MIN_MASK_SHARE, IrisMasks

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from orchestrator.pipeline.geometry import Circle, fit_circle
 from orchestrator.pipeline.grain import match_grain, medians_by_radius
-from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.inpainting import PUPIL_MAX, Window, fill_iris, fill_pupil
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.segment import IrisMasks
 
 CLIPPED = 252  # lightness of a sensor at its limit

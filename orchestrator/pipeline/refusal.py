@@ -8,7 +8,7 @@ import numpy as np
 from orchestrator.errors import LidTooLow, NoIrisFound, QualityIssue, ReflectionCovers, TooBlurred, TooDark
 from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.geometry import largest_piece
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 
 DARK_MEDIAN, DARK_BRIGHT = 50, 110  # grey levels: of half of the pixels, and of nine in ten
 MIN_PRESENCE = 0.25  # of an eye that is there, though it can't be used

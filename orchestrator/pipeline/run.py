@@ -16,7 +16,8 @@ from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.detail import Detail
 from orchestrator.pipeline.detail_choice import choose, natural
 from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black, upscale, visible
-from orchestrator.pipeline.images import Pixels, encode_jpeg, encode_mask
+from orchestrator.pipeline.images import encode_jpeg, encode_mask
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.preview import make_preview
 from orchestrator.pipeline.quality import assess
 from orchestrator.pipeline.reflections import remove_reflections

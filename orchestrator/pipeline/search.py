@@ -9,8 +9,8 @@ from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.edges import GRID_DIAMETERS, Edges
 from orchestrator.pipeline.geometry import Circle, Square, around, enclosing_square, fit_circle, largest_piece, on_photo
-from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.looks import ProbabilityMap, look, mean_look
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.views import Tones, View
 
 UPRIGHT, TURNED = (0,), (1, 3, 2)  # quarter turns; a phone held flat is more often on its side than upside down

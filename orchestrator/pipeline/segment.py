@@ -10,9 +10,9 @@ from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.geometry import Circle, largest_piece
 from orchestrator.pipeline.hypotheses import read_outline
-from orchestrator.pipeline.images import Mask, Pixels
 from orchestrator.pipeline.outline import Outline
 from orchestrator.pipeline.outline_fit import largest_piece_of, outline_on_photo
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.refusal import reason
 from orchestrator.pipeline.search import (
     LAST_IF_LIKELY,

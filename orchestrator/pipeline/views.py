@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 
 DARKEST, BRIGHTEST = 0.01, 0.99  # quantiles of a channel that become 0 and 255
 LIFTED = 0.0, 0.8

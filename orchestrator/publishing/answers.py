@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from orchestrator.errors import BadModelOutput, IrisvueError
 from orchestrator.inference.protocol import ENHANCER, IRIS, PUPIL, Infer, Segmentation
-from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.search import MIN_PRESENCE
 from orchestrator.publishing.golden import GoldenPicture
 from orchestrator.reporting import Report

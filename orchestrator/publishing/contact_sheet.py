@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.inference.protocol import SEGMENTER
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.publishing.answers import Answer
 from orchestrator.publishing.criteria import Shown
 from orchestrator.publishing.golden import GoldenPicture

@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.errors import IrisvueError, NoIrisFound
 from orchestrator.inference.protocol import PREVIEW, SEGMENTER
 from orchestrator.observability.logs import log
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.publishing.answers import LONG_CALL_S, collect_answers
 from orchestrator.publishing.card import Purpose
 from orchestrator.publishing.comparison import Tolerances, compare

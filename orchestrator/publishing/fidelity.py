@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.inference.protocol import SCALE
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 
 Floats = NDArray[np.float32]
 MAX_DB = 99.0  # that of two equal pictures would be infinite

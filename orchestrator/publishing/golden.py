@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from orchestrator.errors import SetupError
 from orchestrator.inference.protocol import SCALE, SEGMENTER
-from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.pixels import Mask, Pixels
 
 SHIPPED = Path(__file__).parent / "golden_pictures"
 

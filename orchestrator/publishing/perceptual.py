@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.publishing import fidelity
 from orchestrator.publishing.answers import Answer
 from orchestrator.publishing.criteria import (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from orchestrator.errors import Refused
 from orchestrator.inference.protocol import PLAN_TOLERANCE, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.publishing.golden import load_golden
 from orchestrator.publishing.publication import Candidate
 from orchestrator.publishing.publisher import Publisher

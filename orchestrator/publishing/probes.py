@@ -7,7 +7,7 @@ import numpy as np
 
 from orchestrator.errors import IrisvueError
 from orchestrator.inference.protocol import SCALE, Infer
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.publishing.golden import GoldenPicture
 
 COLOURS = ((20, 18, 16), (128, 128, 128), (235, 230, 220), (150, 110, 90))  # pupil, grey, sclera, skin

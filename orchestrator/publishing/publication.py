@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.publishing.criteria import Comparison
 
 

@@ -9,7 +9,8 @@ from orchestrator.jobs import lease
 from orchestrator.jobs.lease import Claim
 from orchestrator.observability.logs import log
 from orchestrator.observability.metrics import QUALITY, STEP_SECONDS
-from orchestrator.pipeline.images import Pixels, encode_jpeg
+from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.run import Result
 from orchestrator.pipeline.steps import SAVING, SEGMENTING
 from orchestrator.services import Services

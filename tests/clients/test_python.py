@@ -14,7 +14,8 @@ import pytest
 from irisvue import AsyncClient, Client, Event, IrisvueError, JobFailed
 from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Stack
-from orchestrator.pipeline.images import Pixels, encode_jpeg
+from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.pipeline.pixels import Pixels
 from tests.api_process import api_process
 
 

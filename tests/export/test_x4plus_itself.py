@@ -17,7 +17,8 @@ from export.evaluation.metrics import psnr
 from export.networks import wheels
 from export.networks.errors import NotFetched
 from orchestrator.config import ROOT
-from orchestrator.pipeline.images import Pixels, decode
+from orchestrator.pipeline.images import decode
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.publishing.signature import check_file, read_signature
 from tests.conftest import PHOTOS, drawn_eye
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from orchestrator.embedded.stack import Stack
-from orchestrator.pipeline.images import Pixels, encode_jpeg
+from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.pipeline.pixels import Pixels
 from tests.conftest import PHOTOS, drawn_eye
 from tests.unit.pipeline.pictures import bomb, chunk, coded, png_with
 from tests.waiting import ended, submitted

@@ -10,7 +10,8 @@ from sqlalchemy import update
 
 from orchestrator import db
 from orchestrator.db.tables import Job
-from orchestrator.pipeline.images import Pixels, encode_jpeg
+from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.services import Services
 from tests.waiting import ended, submitted, uploaded
 

@@ -12,7 +12,8 @@ from orchestrator.inference.onnx import OnnxInfer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.enhance import upscale
-from orchestrator.pipeline.images import Pixels, decode, encode_jpeg
+from orchestrator.pipeline.images import decode, encode_jpeg
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.run import Budget, run
 from orchestrator.pipeline.segment import segment

@@ -15,8 +15,9 @@ from orchestrator.inference.protocol import Segmentation
 from orchestrator.pipeline.candidate import Candidate, outline_clarity
 from orchestrator.pipeline.geometry import Square, around
 from orchestrator.pipeline.hypotheses import read_outline
-from orchestrator.pipeline.images import Pixels, decode
+from orchestrator.pipeline.images import decode
 from orchestrator.pipeline.looks import Look
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.segment import segment
 from tests.conftest import PHOTOS
 from tests.disc_masks import circle_at

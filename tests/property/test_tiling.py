@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.tiling import cut_tile, paste_tile, tiles, with_rim
 
 sizes = st.integers(1, 400)

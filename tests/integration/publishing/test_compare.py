@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.embedded.stack import Stack
-from orchestrator.pipeline.images import Pixels, encode_jpeg
+from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.publishing.publisher import Publisher
 from tests.integration.publishing.commands import run_line
 from tests.integration.publishing.versions import some_version

@@ -6,7 +6,8 @@ from base64 import b64decode
 import numpy as np
 
 from orchestrator.cli.side_by_side_page import Answer, Row, page
-from orchestrator.pipeline.images import Mask, Pixels, decode, encode_jpeg, encode_mask
+from orchestrator.pipeline.images import decode, encode_jpeg, encode_mask
+from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.run import Result
 
 PHOTO = np.full((90, 120, 3), 90, np.uint8)

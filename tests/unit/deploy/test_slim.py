@@ -45,4 +45,4 @@ def test_a_server_imports_nothing_that_is_left_out() -> None:
 
 def test_the_image_is_built_with_it() -> None:
     dockerfile = (ROOT / "orchestrator.Dockerfile").read_text()
-    assert re.findall(r"^RUN .*slim\.py (\w+)$", dockerfile, re.M) == list(slim().PACKAGES_OF)
+    assert re.findall(r"slim\.py (\w+)$", dockerfile, re.M) == list(slim().PACKAGES_OF)

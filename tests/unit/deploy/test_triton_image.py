@@ -121,17 +121,16 @@ def test_the_image_installs_what_the_preview_imports() -> None:
         "for m, v in sys.modules.items()}; print(*{m for m, file in files.items() if 'site-packages' in str(file)})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    packages = {"cv2": "opencv-python-headless", "PIL": "pillow", "pillow_heif": "pillow-heif", "numpy": "numpy"}
+    packages = {"cv2": "opencv-python-headless", "numpy": "numpy"}
     installed = re.findall(r"^([\w-]+)==", (ROOT / "deploy/triton/requirements.lock").read_text(), re.M)
     needed = {name for name in done.stdout.split() if not name.startswith(("_", "orchestrator"))}
-    assert needed <= packages.keys(), needed
-    for name in needed:
-        assert packages[name] in installed
+    assert needed == packages.keys(), "no decoder: what it loads may be attacked"
+    assert set(installed) == set(packages.values())
 
 
 def test_everything_that_the_image_copies_exists() -> None:
     for line in (ROOT / "triton.Dockerfile").read_text().splitlines():
-        if line.startswith("COPY"):
+        if line.startswith("COPY") and "--from=" not in line:
             for source in [word for word in line.split()[1:-1] if not word.startswith("--")]:
                 assert (ROOT / source).exists(), source
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from export.evaluation.finish import MAX_WOBBLE, finish_of, summary_of
-from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.outline import Outline
+from orchestrator.pipeline.pixels import Pixels
 from tests.disc_masks import disc_masks
 
 MASKS = disc_masks(400, 150)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from export.drawing import eyes
 from orchestrator.pipeline.detail_choice import blockiness, choose, natural, noise
-from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.pixels import Mask, Pixels
 
 
 @pytest.fixture(scope="module")

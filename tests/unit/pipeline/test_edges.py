@@ -4,7 +4,7 @@ import numpy as np
 
 from orchestrator.pipeline.edges import Edges
 from orchestrator.pipeline.geometry import Square
-from orchestrator.pipeline.images import Mask, Pixels
+from orchestrator.pipeline.pixels import Mask, Pixels
 
 SIDE = 256
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black, upscale
-from orchestrator.pipeline.images import Pixels
+from orchestrator.pipeline.pixels import Pixels
 from tests.conftest import drawn_eye
 from tests.disc_masks import disc_masks
 

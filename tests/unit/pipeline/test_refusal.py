@@ -7,8 +7,8 @@ import pytest
 from orchestrator.errors import QualityIssue
 from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.geometry import Square
-from orchestrator.pipeline.images import Pixels
 from orchestrator.pipeline.looks import Look
+from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.refusal import reason
 from tests.disc_masks import circle_at
 
