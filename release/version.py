@@ -33,8 +33,8 @@ PLACES = [
     Place("deploy/kubernetes/base/api.yaml", r"image: irisvue-api:"),
     Place("deploy/kubernetes/base/migrate.yaml", r"image: irisvue:"),
     Place("deploy/kubernetes/base/worker.yaml", r"image: irisvue:"),
+    Place("deploy/kubernetes/base/triton.yaml", r"image: irisvue:"),
     Place("deploy/kubernetes/base/triton.yaml", r"image: irisvue-triton:"),
-    Place("deploy/kubernetes/gpu/triton.yaml", r"image: irisvue-triton:"),
     Place("deploy/kubernetes/ops/pod.yaml", r"image: irisvue:"),
 ]
 

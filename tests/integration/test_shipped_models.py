@@ -1,12 +1,16 @@
 """A release's networks reach the repository of an earlier release, and nothing of the operators' is touched."""
 
+import asyncio
+import os
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import yaml
 
 from orchestrator import db
 from orchestrator.config import ROOT
@@ -152,6 +156,23 @@ async def test_a_volume_of_a_newer_release_stays_as_it_is(services: Services, re
     await sync(services, shipped, releases.repository)
     assert releases.networks() == {1: b"first", 2: b"second"}
     assert (releases.own / releases.name / "config.pbtxt").read_text() == "two"
+
+
+async def test_a_triton_waits_until_every_model_is_there(services: Services, releases: Releases) -> None:
+    shipped = releases.release(1, b"first", "one")
+    env = yaml.safe_load((ROOT / "deploy/kubernetes/base/settings.yaml").read_text())["data"]
+    env |= {"IRISVUE_MODEL_REPOSITORY": str(releases.own), "IRISVUE_SHIPPED_MODELS": str(releases.shipped)}
+    argv = [sys.executable, "-m", "orchestrator.cli", "models", "wait"]
+    waits = await asyncio.create_subprocess_exec(*argv, env=os.environ | env, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert waits.stdout
+        assert await waits.stdout.readline() == f"The model repository has no {releases.name} yet.\n".encode()
+        await sync(services, shipped, releases.repository)
+        assert await asyncio.wait_for(waits.wait(), 30) == 0
+    finally:
+        if waits.returncode is None:
+            waits.kill()
+            await waits.wait()
 
 
 @contextmanager

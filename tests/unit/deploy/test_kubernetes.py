@@ -15,6 +15,7 @@ import yaml
 from orchestrator.api.server import GRACE_S
 from orchestrator.cli import app
 from orchestrator.config import ROOT, Settings
+from orchestrator.observability.tracing import LAST_SPANS_S
 from tests.monitoring import metrics_named
 
 OVERLAYS = ["base", "gpu"]
@@ -129,7 +130,9 @@ def test_commands_and_settings_exist_in_the_code() -> None:
     Settings.model_validate(fields)
     drain, grace = float(given["IRISVUE_DRAIN_S"]), pods()["worker"]["spec"]["terminationGracePeriodSeconds"]
     assert drain + 20 < grace
-    assert pods()["api"]["spec"]["terminationGracePeriodSeconds"] > GRACE_S
+    api = pods()["api"]["spec"]
+    before = api["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert before + GRACE_S + LAST_SPANS_S + 5 < api["terminationGracePeriodSeconds"]
     assert not of("Secret"), "secrets come from outside"
 
 
@@ -154,6 +157,43 @@ def test_ports_and_addresses_agree() -> None:
     for name in ("api", "worker", "triton"):
         scraped = int(pods()[name]["metadata"]["annotations"]["prometheus.io/port"])
         assert scraped in numbers[name]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_triton_starts_when_the_repository_that_it_reads_has_models(overlay: str) -> None:
+    given = of("ConfigMap", overlay)["irisvue-settings"]["data"]
+    spec = pods(overlay)["triton"]["spec"]
+    (waits,), (container,) = spec["initContainers"], spec["containers"]
+    env = {e["name"]: e.get("value") for e in container["env"]}
+    assert env["MODEL_REPOSITORY"] == given["IRISVUE_MODEL_REPOSITORY"]
+    assert (
+        waits["args"] == ["models", "wait"]
+        and waits["image"] == pods(overlay)["migrate"]["spec"]["containers"][0]["image"]
+    )
+    assert set(waits["envFrom"][1]) == set(container["envFrom"][0]), "the same keys of the bucket"
+    seen = [m["mountPath"] for m in waits.get("volumeMounts", []) if m["name"] == "models"]
+    assert seen == ([given["IRISVUE_MODEL_REPOSITORY"]] if overlay == "gpu" else [])
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_ports_of_services_and_policies_are_ports_of_their_pods(overlay: str) -> None:
+    """And every port that Prometheus is told to read is open to its namespace."""
+    listen = {}
+    for name, pod in pods(overlay).items():
+        ports = [port for container in pod["spec"]["containers"] for port in container.get("ports", [])]
+        listen[name] = {port[key] for port in ports for key in ("name", "containerPort")}
+    for service in of("Service", overlay).values():
+        for port in service["spec"]["ports"]:
+            assert port.get("targetPort", port["port"]) in listen[service["spec"]["selector"]["app"]]
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}}
+    read = set()
+    for policy in of("NetworkPolicy", overlay).values():
+        app_name = policy["spec"]["podSelector"].get("matchLabels", {}).get("app")
+        for rule in policy["spec"].get("ingress", []):
+            assert {port["port"] for port in rule["ports"]} <= listen[app_name]
+            read |= {(app_name, port["port"]) for port in rule["ports"] if monitoring in rule["from"]}
+    annotations = {name: pod["metadata"].get("annotations", {}) for name, pod in pods(overlay).items()}
+    assert read == {(n, int(a["prometheus.io/port"])) for n, a in annotations.items() if "prometheus.io/port" in a}
 
 
 def test_plans_and_models_are_kept_on_volumes() -> None:
