@@ -35,9 +35,13 @@ def build_stand_ins(engine: Engine, checkout: Path = ROOT) -> None:
         return
     if engine.run("image", "inspect", BASE).returncode:
         _debian(engine)
+    locked = re.findall(r"^(?:nvidia-pytriton|onnxruntime)==[0-9.]+", (ROOT / "requirements.lock").read_text(), re.M)
     for name, tag in STAND_INS.items():
-        context = checkout if name == "tritonserver" else HERE / name
-        _build(engine, tag, HERE / name / "Containerfile", context)
+        if name == "tritonserver":
+            packages = f"--build-arg=PACKAGES={' '.join(sorted(set(locked)))}"
+            _build(engine, tag, HERE / name / "Containerfile", checkout, packages)
+        else:
+            _build(engine, tag, HERE / name / "Containerfile", HERE / name)
 
 
 def build_project(engine: Engine, folder: Path) -> None:
@@ -45,7 +49,7 @@ def build_project(engine: Engine, folder: Path) -> None:
     text = (folder / "docker-compose.yml").read_text()
     for tag in sorted(set(re.findall(r"^ +image: (irisvue[\w-]*)$", text, re.M))):
         dockerfile, target = _recipe(text, tag)
-        _build(engine, tag, folder / dockerfile, folder, target)
+        _build(engine, tag, folder / dockerfile, folder, *([f"--target={target}"] if target else []))
 
 
 def _recipe(compose: str, tag: str) -> tuple[str, str]:
@@ -55,8 +59,8 @@ def _recipe(compose: str, tag: str) -> tuple[str, str]:
     return found[1], found[2] or ""
 
 
-def _build(engine: Engine, tag: str, dockerfile: Path, context: Path, target: str = "") -> None:
-    words = ["build", "-q", "-t", tag, "-f", str(dockerfile), *([f"--target={target}"] if target else [])]
+def _build(engine: Engine, tag: str, dockerfile: Path, context: Path, *options: str) -> None:
+    words = ["build", "-q", "-t", tag, "-f", str(dockerfile), *options]
     with tempfile.TemporaryDirectory() as folder:
         engine(*words, *_mounts(engine, Path(folder)), str(context), limit_s=600)
 

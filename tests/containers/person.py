@@ -49,7 +49,7 @@ class Person:
         """The whole way of one photo. The stream is joined again wherever it breaks."""
         photo_id = self.upload(photo)
         with Client(URL, self.token, patience_s=120) as client:
-            statuses = [event.status for event in client.watch(client.submit(photo_id).job_id)]
+            statuses = [event.status for event in client.watch(client.submit(photo_id, preview=True).job_id)]
             job = next(client.jobs(photo_id=photo_id))
             return Processed(job, statuses, self.result(job))
 

@@ -54,7 +54,13 @@ def test_every_published_port_answers_on_the_host(installation: Installation, pr
                 h for _, h in health
             } == {"up"}
 
+        def cut_out() -> bool:
+            query = 'nv_inference_request_success{model="iris_cutout"} > 0'
+            answer = http.get("http://localhost:9090/api/v1/query", params={"query": query}).json()
+            return bool(answer["data"]["result"])
+
         until(scraped, "Prometheus does not read every part", installation, "prometheus")
+        until(cut_out, "Triton has made no preview", installation, "triton")
 
 
 def test_each_container_reaches_what_it_needs_and_no_more(installation: Installation) -> None:
@@ -88,6 +94,18 @@ def test_no_job_is_lost_when_a_part_is_killed(
         thread.join()
     assert [done.job.status for done in ended] == ["completed"] * 2
     installation.wait_for([killed, "api"])
+
+
+@pytest.mark.parametrize(
+    ("image", "base", "megabytes"),
+    [("irisvue-api", "python", 250), ("irisvue", "python", 450), ("irisvue-triton", "tritonserver", 170)],
+)
+def test_images_are_small(installation: Installation, image: str, base: str, megabytes: int) -> None:
+    """Above their base; Triton's has 150 for Python's packages, and the shipped networks."""
+    if not installation.engine.podman:
+        installation.engine("pull", "-q", images.STAND_INS[base], limit_s=600)
+    sizes = [installation.engine.size_bytes(tag) for tag in (image, images.STAND_INS[base])]
+    assert sizes[0] - sizes[1] < megabytes * 1e6
 
 
 @pytest.fixture(scope="session")
@@ -179,6 +197,18 @@ def test_a_restore_on_an_empty_machine(
     installation.up()
     assert person.result(processed.job) == processed.picture
     assert person.process(photo).job.status == "completed"
+
+
+def test_a_disk_that_fills_while_models_are_brought_is_named(installation: Installation) -> None:
+    """Of the 256 MiB of /tmp, 4 are left; the models have more."""
+    script = (
+        "mkdir /tmp/models; head -c 252M /dev/zero >/tmp/filled;"
+        "IRISVUE_MODEL_REPOSITORY=/tmp/models irisvue migrate --models"
+    )
+    words = ["compose", "run", "--rm", "--no-deps", "--entrypoint", "sh", "migrate", "-c", script]
+    done = installation.engine.run(*words, cwd=installation.folder)
+    said = (done.stdout + done.stderr).decode()
+    assert done.returncode and "could not be written: No space left on device" in said, said
 
 
 def test_a_database_of_a_newer_release_is_left_alone(installation: Installation) -> None:

@@ -16,6 +16,7 @@ from compose_spec import PyCompose
 from orchestrator.api.server import GRACE_S
 from orchestrator.cli import app
 from orchestrator.config import ROOT, Settings
+from orchestrator.observability.tracing import LAST_SPANS_S
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
@@ -25,6 +26,7 @@ BUILT = {
     "irisvue-api": "orchestrator.Dockerfile",
     "irisvue-triton": "triton.Dockerfile",
 }
+TRITONS_OWN_S = 30  # --exit-timeout-secs
 ONCE = {"bucket", "migrate", "ops"}
 DOCKERFILES = [ROOT / name for name in sorted(set(BUILT.values()))]
 
@@ -121,8 +123,9 @@ def test_dashboards_do_not_reach_the_object_stores_other_ports() -> None:
 
 
 def test_the_api_has_longer_to_stop_than_it_takes() -> None:
-    assert int(SERVICES["api"]["stop_grace_period"].removesuffix("s")) > GRACE_S
-    assert int(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) > Settings().drain_s
+    assert int(SERVICES["api"]["stop_grace_period"].removesuffix("s")) > GRACE_S + LAST_SPANS_S
+    assert int(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) > Settings().drain_s + LAST_SPANS_S
+    assert int(SERVICES["triton"]["stop_grace_period"].removesuffix("s")) > TRITONS_OWN_S
 
 
 @pytest.mark.parametrize(("said", "status"), [("created bucket irisvue", 0), ("error: no filer", 1), ("", 1)])
