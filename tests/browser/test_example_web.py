@@ -15,7 +15,8 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT
 from orchestrator.embedded.stack import Stack
-from orchestrator.pipeline.images import Pixels, encode_jpeg
+from orchestrator.pipeline.images import encode_jpeg
+from orchestrator.pipeline.pixels import Pixels
 from tests.api_process import api_process
 from tests.browser.conftest import HELD_MS, WAIT_MS, Held
 from tests.browser.served import served
