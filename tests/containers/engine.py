@@ -4,6 +4,7 @@ Every command is written as for Docker. With podman a small program named `docke
 so that the commands of docs/operators.md run as they stand.
 """
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -84,6 +85,7 @@ def engine() -> Engine:
     if backend.stdout.strip() != b"netavark":
         raise LookupError("podman's containers can't find each other by name: see tests/containers/images/README.md")
     folder = Path(tempfile.mkdtemp(prefix="irisvue-docker-"))
+    atexit.register(shutil.rmtree, folder)
     (folder / "docker").write_text(PASSED_ON)
     (folder / "docker").chmod(0o755)
     return Engine(podman=True, env=env | {"PATH": f"{folder}:{env['PATH']}"})

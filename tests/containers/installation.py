@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from orchestrator.config import ROOT
-from tests.containers.engine import Engine
+from tests.containers.engine import PROJECT, Engine
 
 NO_STAND_IN = {"collector", "jaeger", "grafana"}
 # Secrets as a person may choose them: `$` and `#` in single quotes, and the line ends of Windows.
@@ -82,9 +82,15 @@ class Installation:
         done = self.engine.run("logs", self.engine.container(service))
         return done.stdout.decode() + done.stderr.decode()
 
-    def down(self) -> None:
-        """Remove containers, networks and volumes."""
-        self.engine.run("compose", "down", "-v", "--remove-orphans", cwd=self.folder)
+    def down(self, keep_volumes: bool = False) -> None:
+        """Remove containers, networks and volumes; podman-compose leaves volumes without a name behind."""
+        containers = self.engine("ps", "-aq", "--filter", f"label=com.docker.compose.project={PROJECT}").split()
+        volumes = "{{range .Mounts}}{{.Name}} {{end}}"
+        used = self.engine("inspect", "-f", volumes, *containers).split() if containers else []
+        options = [] if keep_volumes else ["-v"]
+        self.engine.run("compose", "down", *options, "--remove-orphans", cwd=self.folder)
+        if nameless := [name for name in used if re.fullmatch("[0-9a-f]{64}", name)]:
+            self.engine.run("volume", "rm", *nameless)
 
     def token(self) -> str:
         """A token for a person who may also route models."""

@@ -242,7 +242,7 @@ def test_volumes_of_the_last_release_are_upgraded(
     before.up()
     person = Person(before.token())
     old = person.process(photo)
-    before.compose("down")
+    before.down(keep_volumes=True)
     images.build_stand_ins(containers)
     images.build_project(containers, installation.folder)
     installation.up()
