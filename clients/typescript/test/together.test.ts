@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { Irisvue, type ProgressMessage } from "../src/index.js";
 import { eye, token, url } from "./live.js";
 
-beforeAll(() => void vi.stubGlobal("WebSocket", WebSocket));
-afterAll(() => void vi.unstubAllGlobals());
+beforeEach(() => void vi.stubGlobal("WebSocket", WebSocket));
+afterEach(() => void vi.unstubAllGlobals());
 
 const laptop = new Irisvue({ baseUrl: url, token });
 const phone = new Irisvue({ baseUrl: url, token });
