@@ -40,10 +40,14 @@ clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
 	npm --prefix clients/typescript/test ci --silent --no-audit --no-fund
 	@touch $@
 
-examples: clients clients/example-web/node_modules/.installed  ## install what the example app needs (needs Node.js)
+examples: clients clients/example-web/node_modules/.installed $(if $(EXAMPLES),clients/example-expo/node_modules/.installed)  ## install what the example apps need (Node.js); EXAMPLES=1: Expo's too
 
 clients/example-web/node_modules/.installed: clients/example-web/package-lock.json
 	npm --prefix clients/example-web ci --silent --no-audit --no-fund
+	@touch $@
+
+clients/example-expo/node_modules/.installed: clients/example-expo/package-lock.json
+	npm --prefix clients/example-expo ci --silent --no-audit --no-fund
 	@touch $@
 
 docs: .venv/installed-dev  ## write the generated pages, and build the site into site/

@@ -26,6 +26,7 @@ PLACES = [
         "clients/typescript/package-lock.json", r'"packages": \{\s+"": \{\s+"name": "irisvue-client",\s+"version": "'
     ),
     Place("clients/example-web/package-lock.json", r'"name": "irisvue-client",\s+"version": "'),
+    Place("clients/example-expo/package-lock.json", r'"name": "irisvue-client",\s+"version": "'),
     Place("clients/typescript/openapi.json", r'^ {1,4}"version": "'),
     Place("clients/typescript/README.md", r"irisvue-client-"),
     Place("irisvue/README.md", r"irisvue-"),

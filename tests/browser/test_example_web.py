@@ -2,15 +2,14 @@
 
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT
@@ -19,12 +18,11 @@ from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.pipeline.pixels import Pixels
 from tests.api_process import api_process
 from tests.browser.conftest import HELD_MS, WAIT_MS, Held
-from tests.browser.served import served
+from tests.browser.examples import TOKEN, URL, example, window
 from tests.clients.test_typescript import missing, run
 from tests.waiting import until
 
 EXAMPLE = ROOT / "clients/example-web"
-URL, TOKEN = "http://service.invalid", "token-of-a-user"  # in the build; each test puts its own in their place
 HIDDEN = "Object.defineProperty(document, 'visibilityState', { get: () => window.away ? 'hidden' : 'visible' })"
 pytestmark = pytest.mark.timeout(180)
 
@@ -39,29 +37,6 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run(argv, EXAMPLE, VITE_IRISVUE_URL=URL, VITE_IRISVUE_TOKEN=TOKEN)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
-
-
-@contextmanager
-def example(build: Path, folder: Path, url: str, token: str) -> Iterator[str]:
-    """The example's address, made for this service and this user."""
-    shutil.copytree(build, folder)
-    [script] = folder.glob("assets/*.js")
-    text = script.read_text()
-    assert URL in text and TOKEN in text
-    script.write_text(text.replace(URL, url).replace(TOKEN, token))
-    with served(folder) as address:
-        yield address
-
-
-@asynccontextmanager
-async def window(chromium: Browser) -> AsyncIterator[BrowserContext]:
-    """A browser window in which no page may have an error."""
-    context = await chromium.new_context(viewport={"width": 1000, "height": 820}, accept_downloads=True)
-    wrong: list[str] = []
-    context.on("weberror", lambda error: wrong.append(str(error.error)))
-    yield context
-    assert not wrong, wrong
-    await context.close()
 
 
 @pytest.fixture

