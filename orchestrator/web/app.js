@@ -5,10 +5,10 @@ import { Card } from "./card.js";
 import { confirmed } from "./confirm.js";
 import { addGallery, assignJob, cardOfJob, cards, showPage, take, tell } from "./gallery.js";
 import { IrisvueError, newKey } from "./irisvue/index.js";
-import { addNotifications, announce } from "./notify.js";
+import { addNotifications, announce, turnOff } from "./notify.js";
 import { addSelection, updateSelection } from "./selection.js";
 import * as sending from "./sending.js";
-import { client, signedIn, signIn, withToken } from "./session.js";
+import { client, signedIn, signIn, signOut, withToken } from "./session.js";
 import { addSettings } from "./settings.js";
 import * as viewer from "./viewer.js";
 import { t } from "./words.js";
@@ -77,6 +77,16 @@ async function removeCards(chosen) {
     if (card.photo) tell([card.photo.id]);
   }
   return true;
+}
+
+/** Leave nothing of this user on the device: whoever is next finds no photo, no token, and gets no pushes. */
+async function leave() {
+  const unsent = cards().some((card) => card.entry);
+  if (unsent && !(await confirmed(t("Some photos are not uploaded yet. Signing out removes them from this device."), t("Sign out")))) return;
+  await Promise.all(cards().map(sending.forget));
+  await turnOff();
+  signOut();
+  location.reload();
 }
 
 function showJob(card, job) {
@@ -161,6 +171,7 @@ addChoosing();
 addGallery(refresh, update);
 addSettings((name) => name === "automatic" && document.querySelector('[data-setting="automatic"]').checked && processAll(cards()));
 addNotifications((jobId) => viewer.openJob(jobId));
+document.getElementById("sign-out").onclick = leave;
 document.getElementById("process-ready").onclick = () => processAll(cards());
 addSelection({ attempt, processAll, removeCards, cancel: actions.cancel });
 viewer.addViewer({ attempt, showError, open: actions.open, reprocess: actions.reprocess, remove: (card) => attempt(() => removeCards([card])) });

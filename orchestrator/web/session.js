@@ -26,12 +26,16 @@ export function signIn(words) {
       keep(KEY, field.value.trim());
       field.value = "";
       signingIn = null;
+      dispatchEvent(new Event("signedin"));
       resolve();
     };
     dialog.showModal();
   });
   return signingIn;
 }
+
+/** Forget the token on this device. */
+export const signOut = () => keep(KEY, "");
 
 keepTokenOfLink();
 addEventListener("hashchange", () => {

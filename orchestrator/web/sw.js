@@ -33,14 +33,29 @@ async function newest(request, address) {
   }
 }
 
+self.addEventListener("push", (event) => event.waitUntil(tell(event.data.json())));
+
+/** Browsers want a notification for each push; where the page is being looked at, it goes away at once. */
+async function tell({ title, body, job_id, photo_id }) {
+  await self.registration.showNotification(title, { body, icon: `${HOME}web/icon-192.png`, tag: photo_id, data: { job: job_id } });
+  if (!(await pages()).some((page) => page.visibilityState === "visible")) return;
+  for (const note of await self.registration.getNotifications({ tag: photo_id })) note.close();
+}
+
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(show(event.notification.data.job));
 });
 
 async function show(job) {
-  const [page] = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const [page] = await pages();
   if (!page) return self.clients.openWindow(`${HOME}?job=${job}`);
   page.postMessage({ open: job });
   return page.focus();
+}
+
+/** The page's windows; a shared picture and the API's documents are windows of this address, too. */
+async function pages() {
+  const all = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  return all.filter((page) => page.url.split(/[?#]/)[0] === HOME);
 }

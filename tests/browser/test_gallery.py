@@ -33,6 +33,8 @@ async def test_what_another_tab_or_device_does_is_seen_here(
         await page.reload()
         await expect(page.locator(".card")).to_have_count(3)
         assert await page.evaluate(NAMES) == order == await other.evaluate(NAMES)
+        for card in await page.locator(".card .about").all():
+            await expect(card).to_contain_text("eye.jpg")
         await other.locator(".card .remove").first.click()
         await other.click("#confirm-yes")
         await expect(page.locator(".card")).to_have_count(2)
