@@ -14,7 +14,8 @@ from orchestrator.config import Settings, settings
 from orchestrator.errors import SetupError
 
 PREFIX = "IRISVUE_"
-CLIENT_NAMES = {"IRISVUE_URL", "IRISVUE_TOKEN"}  # read by the clients, not by the service
+# Read by the clients, and by `irisvue up` for the networks' server; not by the service.
+OTHER_NAMES = {"IRISVUE_URL", "IRISVUE_TOKEN", "IRISVUE_TRITON_PROFILE"}
 MIN_SECRET = 32  # RFC 7518: an HS256 key has at least as many bits as the hash
 
 VAPID_KEY = r"|[0-9a-fA-F]{64}|[A-Za-z0-9_-]{43}=?"
@@ -74,7 +75,7 @@ def typed_settings() -> Settings:
 def unknown_names() -> list[str]:
     """A line for each IRISVUE_* in the environment that is not a setting, with the one that was probably meant."""
     fields = [name.upper() for name in Settings.model_fields]
-    known = {PREFIX + name for name in fields} | CLIENT_NAMES
+    known = {PREFIX + name for name in fields} | OTHER_NAMES
     lines = []
     for name in sorted(name for name in os.environ if name.upper().startswith(PREFIX)):
         if name.upper() in known:

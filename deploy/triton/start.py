@@ -1,8 +1,8 @@
 """Starts tritonserver in its container; with PROFILE=gpu it first builds the networks' TensorRT plans and keeps them.
 
 export/conversion/tensorrt.py builds them; only the standard library is needed. Environment: MODEL_REPOSITORY (/models;
-or s3://…), PLANS (/plans; keep it on a volume), PROFILE (cpu, gpu, gpu-onnx), FALLBACK (gpu-onnx: what PROFILE=gpu
-becomes where no plan can be built; without it the start then fails), OTLP_ENDPOINT (a trace collector,
+or s3://…), PLANS (/plans; keep it on a volume), PROFILE (cpu, cpu-bf16, gpu, gpu-onnx), FALLBACK (gpu-onnx: what
+PROFILE=gpu becomes where no plan can be built; without it the start then fails), OTLP_ENDPOINT (a trace collector,
 http://host:4318), CONTROL_KEY (must be sent with every call that loads or unloads models), GRPC_NAME (a name that only
 one of the container's networks knows it by: gRPC listens there and nowhere else, metrics on all).
 """
@@ -62,7 +62,10 @@ def command(repository: Path | str, profile: str) -> list[str]:
         "--grpc-http2-max-ping-strikes=0",  # or a call of over a minute is cut off for its keepalive pings
         "--metrics-port=8002",
     ]
-    return argv if profile == "cpu" else [*argv, f"--model-config-name={profile}", "--rate-limit=execution_count"]
+    if profile == "cpu":
+        return argv
+    argv.append(f"--model-config-name={profile}")
+    return argv if profile == "cpu-bf16" else [*argv, "--rate-limit=execution_count"]
 
 
 def traced(endpoint: str) -> list[str]:
@@ -114,8 +117,8 @@ def main() -> None:
     """Build the plans if needed, then replace this process with tritonserver."""
     repository, plans = os.environ.get("MODEL_REPOSITORY", "/models"), Path(os.environ.get("PLANS", "/plans"))
     profile = os.environ.get("PROFILE", "cpu")
-    if profile not in ("cpu", "gpu", "gpu-onnx"):
-        fail(f"PROFILE is {profile!r}; it must be cpu, gpu or gpu-onnx.")
+    if profile not in ("cpu", "cpu-bf16", "gpu", "gpu-onnx"):
+        fail(f"PROFILE is {profile!r}; it must be cpu, cpu-bf16, gpu or gpu-onnx.")
     fallback = os.environ.get("FALLBACK", "")
     if fallback not in ("", "gpu-onnx"):
         fail(f"FALLBACK is {fallback!r}; it must be gpu-onnx or empty.")

@@ -11,9 +11,12 @@ from orchestrator.config import ROOT
 from orchestrator.embedded import libpython
 from orchestrator.embedded.data_folder import secret
 from orchestrator.embedded.ports import HOST, free_port
+from orchestrator.embedded.profile import CPU, profile
 from orchestrator.embedded.servers import make_executable, package_folder
 from orchestrator.embedded.supervisor import NETWORKS_NICENESS, ProcessSpec
 from orchestrator.errors import SetupError
+
+OWN_BACKENDS = ("onnxruntime", "openvino")
 
 # Without these limits glibc keeps the memory of a model version after it is unloaded: about 50 MB each time (measured).
 RETURN_FREED_MEMORY = {
@@ -55,6 +58,8 @@ def triton(folder: Path, repository: Path | str) -> ProcessSpec:
         "--log-verbose=0",
         f"--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:irisvue={secret(folder, 'triton')}",
     ]
+    if (served := profile()) != CPU:
+        argv.append(f"--model-config-name={served}")
     if endpoint := os.environ.get("IRISVUE_OTLP_ENDPOINT"):
         argv += [f"--trace-config={option}" for option in _trace_options(endpoint)]
     return ProcessSpec(
@@ -70,7 +75,7 @@ def triton(folder: Path, repository: Path | str) -> ProcessSpec:
 
 
 def _backends(folder: Path, server: Path) -> Path:
-    """The backend folder: the wheel's Python backend with this Python's stub, and our onnxruntime on top of it."""
+    """The backend folder: the wheel's Python backend with this Python's stub, and ours on top of it."""
     backends = folder / "triton" / "backends"
     shutil.rmtree(backends, ignore_errors=True)
     (backends / "python").mkdir(parents=True)
@@ -79,7 +84,8 @@ def _backends(folder: Path, server: Path) -> Path:
     for source in [*backend, stub]:
         shutil.copy2(source, backends / "python" / source.name)
     (backends / "python" / stub.name).chmod(0o755)
-    shutil.copytree(Path(__file__).parent / "backends" / "onnxruntime", backends / "onnxruntime")
+    for name in OWN_BACKENDS:
+        shutil.copytree(Path(__file__).parent / "backends" / name, backends / name)
     return backends
 
 

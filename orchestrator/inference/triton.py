@@ -51,6 +51,7 @@ class TritonInfer:
         self.segment_px = 0
         self.tile_px = 0
         self.reach_px = 0
+        self._images_at_once = 1
         self.versions: dict[str, str] = {}
         self.available: dict[str, list[str]] = {}
         self.names: dict[str, str] = {}
@@ -63,7 +64,9 @@ class TritonInfer:
         try:
             self.segment_px = await self._side_of(protocol.SEGMENTER)
             self.tile_px = await self._side_of(protocol.ENHANCER)
-            self.reach_px = await self._reach()
+            stated = (await self._config_of(protocol.ENHANCER)).parameters[protocol.REACH].string_value
+            self.reach_px = int(stated) if stated.isdecimal() else protocol.UNKNOWN_REACH_PX
+            self._images_at_once = max(1, (await self._config_of(protocol.SEGMENTER)).max_batch_size)
         except BaseException:
             await self.aclose()
             raise
@@ -85,21 +88,18 @@ class TritonInfer:
         self.versions[model] = self.available[model][-1]
         return int(metadata.inputs[0].shape[1])
 
-    async def _reach(self) -> int:
+    async def _config_of(self, model: str) -> Any:
         try:
-            response = await self._client.get_model_config(protocol.ENHANCER, client_timeout=self._timeout_s)
+            return (await self._client.get_model_config(model, client_timeout=self._timeout_s)).config
         except InferenceServerException as error:
-            raise _translate(protocol.ENHANCER, error) from error
-        stated = response.config.parameters[protocol.REACH].string_value
-        return int(stated) if stated.isdecimal() else protocol.UNKNOWN_REACH_PX
+            raise _translate(model, error) from error
 
     async def _ensemble_of(self, pair: VersionPair) -> str | None:
         """The ensemble of exactly these versions, if there is one."""
         try:
             for name in (protocol.PREVIEW, protocol.preview_ensemble(*pair)):
                 if await self._client.is_model_ready(name, client_timeout=self._timeout_s):
-                    response = await self._client.get_model_config(name, client_timeout=self._timeout_s)
-                    steps = response.config.ensemble_scheduling.step
+                    steps = (await self._config_of(name)).ensemble_scheduling.step
                     versions = {step.model_name: str(step.model_version) for step in steps}
                     if pair == (versions.get(protocol.SEGMENTER), versions.get(protocol.ENHANCER)):
                         return name
@@ -164,7 +164,10 @@ class TritonInfer:
 
     async def segment(self, images: Pixels) -> Segmentation:
         """See `Infer.segment`."""
-        results = await self._call(protocol.SEGMENTER, "image", images, checks.SEGMENTER_OUTPUTS)
+        most = self._images_at_once
+        parts = [images[start : start + most] for start in range(0, len(images), most)]
+        calls = [self._call(protocol.SEGMENTER, "image", part, checks.SEGMENTER_OUTPUTS) for part in parts]
+        results = [np.concatenate(outputs) for outputs in zip(*await asyncio.gather(*calls), strict=True)]
         return checks.checked_segmentation(results, len(images), self.segment_px)
 
     async def upscale(self, tile: Pixels) -> Pixels:

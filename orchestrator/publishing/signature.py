@@ -18,7 +18,7 @@ ONNX_TYPES = {
     "TYPE_FP16": "tensor(float16)", "TYPE_FP32": "tensor(float)", "TYPE_BOOL": "tensor(bool)",
 }  # fmt: skip
 ONNX, PLAN = ".onnx", ".plan"
-KINDS = {"onnxruntime": ONNX, "tensorrt": PLAN}  # of the file that a backend reads, whatever its name
+KINDS = {"onnxruntime": ONNX, "openvino": ONNX, "tensorrt": PLAN}  # of the file that a backend reads, whatever its name
 FATAL_ONLY = 4  # ONNX Runtime's log level; what is wrong is in its exception
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 

@@ -16,6 +16,11 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
         r"engine plan file|incompatible device|[Ss]erialization (assertion|error)|deserializ\w+ .*engine",
         "its plan was built by another TensorRT or for another GPU. Build it where it is served",
     ),
+    (r"Model can't be parsed|Unable to read the model", "it is damaged, cut off or something else"),
+    (
+        r"OpenVINO does not support the following ONNX operations: ([\w.]+)",
+        "it uses the operator {0}, which OpenVINO does not have. A server with PROFILE=cpu runs it by ONNX Runtime",
+    ),
     (
         r"[Oo]ut of memory|bad_alloc|[Ff]ailed to allocate|CUDA_ERROR_OUT_OF_MEMORY|BFCArena",
         "the server has no memory for it. Unload a version, or give it a machine or a GPU with more",

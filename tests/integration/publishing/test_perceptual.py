@@ -18,7 +18,7 @@ PERCEPTUAL = CARD + "\npurpose: perceptual\n"
 
 async def test_a_perceptual_enhancer_is_published_for_what_it_is(publisher: Publisher) -> None:
     publisher = replace(publisher, effort=Effort(repeats=0, chain_pictures=1))
-    data = enhancers.good(publisher.infer.tile_px, strength=1.5)
+    data = enhancers.good(publisher.infer.tile_px, strength=2.8)
     tolerances = replace(ENLARGING, slower=1000)
     refused = await publish(publisher, candidate(data, ENHANCER), tolerances)
     assert refused.version is None

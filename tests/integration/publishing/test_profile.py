@@ -99,7 +99,8 @@ async def _plan_server(folder: Path, publisher: Publisher) -> AsyncIterator[Plan
     shutil.copytree(backends / "onnxruntime", backends / "tensorrt")
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     env = spec.env | {"PLANS": str(plans), "PATH": path}
-    process = Process(replace(spec, argv=[*spec.argv, f"--model-config-name={PROFILE}"], env=env))
+    argv = [argument for argument in spec.argv if not argument.startswith("--model-config-name")]
+    process = Process(replace(spec, argv=[*argv, f"--model-config-name={PROFILE}"], env=env))
     url = f"{HOST}:{spec.port}"
     await process.start()
     try:
@@ -163,7 +164,9 @@ async def _is_refused(server: PlanServer) -> None:
 async def _servers_of_two_kinds_are_refused(server: PlanServer) -> None:
     other = server.publisher.services.settings.triton_url
     async with open_control(f"{server.publisher.control.first},{other}") as control:
-        with pytest.raises(Refused, match=r"model\.plan \(tensorrt\) on \S+ and model\.onnx \(onnxruntime\) on "):
+        with pytest.raises(
+            Refused, match=r"model\.plan \(tensorrt\) on \S+ and model\.onnx \((onnxruntime|openvino)\) on "
+        ):
             await publish(replace(server.publisher, control=control), candidate(networks.other()))
 
 

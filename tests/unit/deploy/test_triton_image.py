@@ -103,7 +103,7 @@ def test_without_a_gpu_it_says_so_and_a_cpu_needs_none(tmp_path: Path) -> None:
     assert "model-config-name" not in done.stdout and "--allow-http=false" in done.stdout
     assert "--grpc-http2-max-ping-strikes=0" in done.stdout, "calls may last for minutes"
     assert dict(line.split("=") for line in done.stderr.split()) == RETURN_FREED_MEMORY
-    assert "it must be cpu, gpu or gpu-onnx" in start(env | {"PROFILE": "tpu"}).stderr
+    assert "it must be cpu, cpu-bf16, gpu or gpu-onnx" in start(env | {"PROFILE": "tpu"}).stderr
 
 
 @pytest.mark.parametrize("name", NETWORKS)
