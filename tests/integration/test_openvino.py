@@ -15,9 +15,8 @@ from orchestrator.embedded.ports import HOST
 from orchestrator.embedded.profile import CPU, CPU_BF16, VARIABLE
 from orchestrator.embedded.ready import triton_ready
 from orchestrator.embedded.supervisor import Process
-from orchestrator.inference.protocol import ENHANCER
+from orchestrator.inference.protocol import ENHANCER, Pixels
 from orchestrator.inference.triton import TritonInfer
-from orchestrator.pipeline.images import Pixels
 from orchestrator.publishing.golden import load_golden
 
 ALIKE_DB = 45.0  # bfloat16 has a mantissa of 8 bits

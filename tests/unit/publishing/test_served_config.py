@@ -9,7 +9,7 @@ from orchestrator.publishing.served_config import matches
 
 FOLDER = ROOT / "model_repository" / "iris_unet"
 FILES = {path.name: path.read_bytes() for path in (FOLDER / "config.pbtxt", *(FOLDER / "configs").glob("*.pbtxt"))}
-FILLED_IN = {"config.pbtxt": "model.onnx", "gpu-onnx.pbtxt": "model.onnx", "gpu.pbtxt": "model.plan"}
+FILLED_IN = {name: "model.plan" if name == "gpu.pbtxt" else "model.onnx" for name in FILES}
 
 
 def served(name: str) -> model_config_pb2.ModelConfig:

@@ -14,8 +14,8 @@ ANSWERS = {
     "failed to load 'iris_unet', failed to poll from model repository": "sees no such file",
     "load failed for model 'iris_unet': version 7 is at UNAVAILABLE state: Internal: onnx runtime error 7: Load model "
     "from /models/iris_unet/7/model.onnx failed:Protobuf parsing failed.;": "damaged, cut off or something else",
-    "Internal: Check 'm_model->ParseFromIstream(&model_file)' failed at graph_iterator_proto.cpp:563: FrontEnd API failed "
-    "with GeneralFailure: Model can't be parsed": "damaged, cut off or something else",
+    "Internal: Check 'm_model->ParseFromIstream(&model_file)' failed at graph_iterator_proto.cpp:563: FrontEnd API "
+    "failed with GeneralFailure: Model can't be parsed": "damaged, cut off or something else",
     "Internal: FrontEnd API failed with OpConversionFailure: OpenVINO does not support the following ONNX operations: "
     "ai.onnx.Blur": "uses the operator ai.onnx.Blur, which OpenVINO does not have",
     "Internal: onnx runtime error 1: Load model failed:This is an invalid model. Error in Node: No Op registered for "
