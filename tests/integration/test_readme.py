@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 from PIL import Image
 
+from orchestrator.auth.tokens import JOBS_ALL, MODELS_WRITE
 from orchestrator.config import ROOT
 from orchestrator.embedded.stack import Stack
 
@@ -39,6 +41,11 @@ def clone(tmp_path: Path) -> Path:
     if not (ROOT / ".venv/installed").exists():
         pytest.skip("this is not the environment that make made")
     return tmp_path
+
+
+def scopes_of(token: str) -> set[str]:
+    """What a token allows beyond the use of one's own photos."""
+    return set(jwt.decode(token, options={"verify_signature": False}).get("scope", "").split())
 
 
 INSTALLED = ["-o", ".venv/installed"]  # make is not to install anything from here
@@ -93,9 +100,14 @@ def test_make_up_prints_a_link_that_opens(
             read = process.stdout.readline()
             assert read, said
             said += read
-        link = re.search(r"Page:\s+(http\S+)#token=", said)
+        link = re.search(r"Page:\s+(http\S+)#token=(\S+)", said)
         assert link and ("127.0.0.2" in link[1]) == ("HOST" in line)
         assert "<title>" in httpx.get(link[1], trust_env=False).text
+        token = re.search(r"Token:\s+(\S+)", said)
+        assert token and scopes_of(token[1]) == {MODELS_WRITE, JOBS_ALL} and scopes_of(link[2]) == set()
+        with httpx.Client(headers={"Authorization": f"Bearer {link[2]}"}, trust_env=False) as app:
+            refused = app.put(f"{link[1]}api/v1/models/iris_unet/route", json={"shares": {"1": 100}})
+        assert refused.status_code == 403, "who has the page's link may not choose networks"
     finally:
         stop(process)
         process.stdout.close()
