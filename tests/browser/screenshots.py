@@ -8,9 +8,10 @@ from uuid import uuid4
 from playwright.async_api import Browser, Page, async_playwright
 
 from export.drawing import eyes
+from irisvue import AsyncClient
 from orchestrator.auth.tokens import make_token
 from orchestrator.config import ROOT
-from orchestrator.embedded.stack import Options, open_stack
+from orchestrator.embedded.stack import Options, Stack, open_stack
 from orchestrator.pipeline.images import encode_jpeg
 from tests.browser.conftest import CHROMIUM, QUIET
 from tests.conftest import PHOTOS
@@ -35,6 +36,7 @@ async def main() -> None:
             for name, device in (("page", DESKTOP), ("page-phone", PHONE)):
                 token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
                 await _take(browser, f"{stack.url}/#token={token}", name, device, photos)
+                await _take_share(browser, stack, token, name.replace("page", "share"), device)
             await browser.close()
 
 
@@ -71,6 +73,17 @@ async def _take(browser: Browser, address: str, name: str, device: dict[str, obj
     await page.locator(".card[data-state=completed] .open").first.click()
     await page.wait_for_function("[before, after].every((image) => image.complete && image.naturalWidth)")
     await _shoot(page, f"{name}-viewer")
+    await page.close()
+
+
+async def _take_share(browser: Browser, stack: Stack, token: str, name: str, device: dict[str, object]) -> None:
+    """What anyone sees who opens a link to a result: the newest one of the user."""
+    async with AsyncClient(stack.url, token) as client:
+        job = await anext(client.jobs(status="completed"))
+        share = await client.share(job.job_id)
+    page = await browser.new_page(**device)  # type: ignore[arg-type]
+    await page.goto(share.url)
+    await _shoot(page, name)
     await page.close()
 
 
