@@ -20,7 +20,7 @@ FROM nvcr.io/nvidia/tritonserver:${TRITON}-py3
 # iris_cutout runs orchestrator.pipeline inside Triton, so that there is one implementation. Python finds its packages by the .pth file; a NumPy of
 # the image's own would come before them.
 COPY --from=packages /opt/packages /opt/packages
-RUN python3 -m pip uninstall --yes --quiet numpy \
+RUN PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip uninstall --yes --quiet numpy \
     && python3 -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'irisvue.pth').write_text('/opt/packages')"
 COPY pyproject.toml README.md LICENSE /opt/irisvue/
 COPY orchestrator /opt/irisvue/orchestrator
