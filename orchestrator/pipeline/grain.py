@@ -48,7 +48,8 @@ def match_grain(
     weighted = _coarse(np.square(detail.mean(axis=2))) * weight
     sums, weights = (cv2.GaussianBlur(plane, (0, 0), max(0.7, coarse_sigma_px)) for plane in (weighted, weight))
     strength = cv2.resize(sums / np.maximum(weights, 1e-3), changed.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    gain = np.clip(np.sqrt(MEAN_OF_MEDIAN * strength_wanted / np.maximum(strength, 1e-2)), LEAST_GAIN, MOST_GAIN)
+    gains = np.sqrt(MEAN_OF_MEDIAN * np.maximum(strength_wanted, 0.0) / np.maximum(strength, 1e-2))
+    gain = np.clip(gains, LEAST_GAIN, MOST_GAIN)
     return np.asarray(filled + detail * (gain[..., None] - 1.0), np.float32)
 
 

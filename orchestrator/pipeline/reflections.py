@@ -68,8 +68,9 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
         return Cleaned(photo, share)
     pupil_circle = fit_circle(masks.pupil)
     pupil = _disc(pupil_circle, iris.shape) & iris if pupil_circle else masks.pupil
-    reflections |= _glow(photo, reflections, pupil)
-    rim_px = max(2, round(FADE * circle.radius))
+    marked = reflections
+    reflections = marked | _glow(photo, marked, pupil)
+    rim_px = _rim_px(circle)
     depth = cv2.distanceTransform(np.pad(iris.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     inside_limbus = depth > LIMBUS_RIM * circle.radius
     clear = iris & ~pupil & (_fade_out(reflections, rim_px) == 0)
@@ -85,7 +86,8 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
     if median is not None and above is not None and light is not None and on_iris.any():
         subtracted, translucent = _subtract_light(photo, median, above, light, on_iris, clear, inside_limbus, circle)
     window = _bounding_box(with_rims & iris)
-    kept = np.where(translucent, 1.0 - _fade_out(on_iris & ~translucent, rim_px), 0.0)[..., None]
+    hidden = (marked & pupil) | (on_iris & ~translucent)
+    kept = 1.0 - _fade_out(hidden, rim_px)[..., None]
     unknown = (with_rims & (kept[..., 0] < 1)) | ~iris | pupil
     filled = fill_iris(subtracted, unknown, circle, window).astype(np.float32)
     filled += (subtracted[window] - filled) * kept[window]
@@ -104,6 +106,10 @@ def _bounding_box(mask: Mask) -> Window:
     """The rows and columns between the first and the last of a mask that is not empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _rim_px(circle: Circle) -> int:
+    return max(2, round(FADE * circle.radius))
 
 
 def _fade_out(mask: Mask, rim_px: int) -> NDArray[np.float32]:
@@ -180,7 +186,7 @@ def _subtract_light(
         circle: of the iris.
 
     Returns:
-        The photo with the light subtracted, and the translucent part of the reflections.
+        The photo with the light subtracted, softly around it, too, and the translucent part of the reflections.
     """
     opaque = (light > OPAQUE) & reflections & inside_limbus
     translucent = np.asarray(reflections & (_distance_to(opaque) > OPAQUE_RIM * circle.radius), bool)
@@ -190,7 +196,8 @@ def _subtract_light(
     beyond = np.maximum(_local_mean(above, clear & inside_limbus, sigma_px)[window], 0)
     beyond = beyond * np.exp(depth / (-BORDER * circle.radius))
     mean = _local_mean(above, translucent & inside_limbus, sigma_px)[window]
-    added = np.maximum(mean - beyond, 0) * translucent[window][..., None]
+    soft = _fade_out(translucent, _rim_px(circle))[window][..., None]
+    added = np.maximum(mean - beyond, 0) * soft
     part, subtracted = photo[window], photo.copy()
     added = np.minimum(added, np.maximum(part - DARKEST * median[window], 0))  # no dark fringe where a sky ends
     subtracted[window] = np.clip(part - added + 0.5, 0, 255).astype(np.uint8)

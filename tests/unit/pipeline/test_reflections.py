@@ -2,7 +2,11 @@
 
 import cv2
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 
+from export.drawing import eyes
+from orchestrator.pipeline.geometry import fit_circle
 from orchestrator.pipeline.reflections import find_reflections, remove_reflections
 from orchestrator.pipeline.segment import IrisMasks
 from tests.disc_masks import circle_at, disc_masks, round_outline
@@ -88,3 +92,23 @@ def test_the_frame_around_a_window_goes_with_it() -> None:
     assert photo[frame].mean() > 65 and abs(cleaned[frame].mean() - 45) < 8
     filled = from_window < -4
     assert 0.5 < cleaned[filled].astype(float).std() / clean[filled].astype(float).std() < 1.6, "and there is grain"
+
+
+@pytest.mark.parametrize("seed", [9_870_100, 9_870_101, 9_870_106])
+def test_no_cracks_around_the_pupil_and_no_outlines_of_reflections(seed: int) -> None:
+    """Hardly anything is sharper, by the Laplacian, than in the eye without its reflections."""
+    drawn = eyes.draw(seed, 480, 360, "closeup", mild=True)
+    iris = drawn.iris | drawn.pupil
+    circle = fit_circle(iris)
+    assert circle
+    marked = cv2.dilate(drawn.reflection.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    masks = IrisMasks(iris, drawn.pupil, marked & iris, circle, 1.0, 1.0, round_outline(circle))
+    cleaned = remove_reflections(drawn.image, masks).photo
+    inside = cv2.erode(iris.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    sharper = _sharpness(cleaned) - _sharpness(drawn.clean)
+    assert (sharper[inside] > 25).mean() < 0.0015
+
+
+def _sharpness(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.abs(cv2.Laplacian(grey, cv2.CV_32F))
