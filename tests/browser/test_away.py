@@ -12,7 +12,7 @@ from irisvue import AsyncClient
 from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Stack
 from tests.browser.cable import cable
-from tests.browser.conftest import AUTOMATIC, WAIT_MS, Held
+from tests.browser.conftest import AUTOMATIC, HELD_MS, WAIT_MS, Held
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
@@ -63,5 +63,5 @@ async def test_after_an_hour_in_the_background_the_page_shows_what_is_true(
         assert elsewhere.photo_id in shown and deleted.photo_id not in shown
         await expect(page.locator("#connection")).to_have_attribute("data-state", "open")
         await page.locator(".card .open").first.click()
-        await page.locator("#after").evaluate("image => image.decode()")
+        await expect(page.locator("#after")).not_to_have_js_property("naturalWidth", 0, timeout=HELD_MS)
     await context.close()
