@@ -37,11 +37,15 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("example-expo")
     checked = run(["npm", "run", "--silent", "check"], EXAMPLE)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    argv = ["npm", "run", "--silent", "export", "--", "--output-dir", str(folder)]
+    export("web", folder)
+    return folder
+
+
+def export(platform: str, folder: Path) -> None:
+    argv = ["npm", "run", "--silent", "export", "--", "--platform", platform, "--output-dir", str(folder)]
     env = {"EXPO_PUBLIC_IRISVUE_URL": URL, "EXPO_PUBLIC_IRISVUE_TOKEN": TOKEN, "CI": "1"}
     done = run(argv, EXAMPLE, **env, EXPO_OFFLINE="1", EXPO_NO_TELEMETRY="1")
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
 @pytest.fixture
@@ -107,3 +111,9 @@ async def test_a_link_to_a_job_of_somebody_else_says_so(page: Page) -> None:
     await expect(page.get_by_text("There is nothing here under this id.")).to_be_visible(timeout=HELD_MS)
     await page.get_by_text("Gallery").click()
     await expect(page.get_by_role("heading", name="Your irises")).to_be_visible()
+
+
+def test_the_bundle_for_phones_is_made(tmp_path: Path) -> None:
+    export("android", tmp_path)
+    [bundle] = tmp_path.rglob("*.hbc")
+    assert b"Fill the ring with your iris" in bundle.read_bytes()
