@@ -51,7 +51,6 @@ class TritonInfer:
         self.segment_px = 0
         self.tile_px = 0
         self.reach_px = 0
-        self._images_at_once = 1
         self.versions: dict[str, str] = {}
         self.available: dict[str, list[str]] = {}
         self.names: dict[str, str] = {}
@@ -66,7 +65,6 @@ class TritonInfer:
             self.tile_px = await self._side_of(protocol.ENHANCER)
             stated = (await self._config_of(protocol.ENHANCER)).parameters[protocol.REACH].string_value
             self.reach_px = int(stated) if stated.isdecimal() else protocol.UNKNOWN_REACH_PX
-            self._images_at_once = max(1, (await self._config_of(protocol.SEGMENTER)).max_batch_size)
         except BaseException:
             await self.aclose()
             raise
@@ -164,10 +162,7 @@ class TritonInfer:
 
     async def segment(self, images: Pixels) -> Segmentation:
         """See `Infer.segment`."""
-        most = self._images_at_once
-        parts = [images[start : start + most] for start in range(0, len(images), most)]
-        calls = [self._call(protocol.SEGMENTER, "image", part, checks.SEGMENTER_OUTPUTS) for part in parts]
-        results = [np.concatenate(outputs) for outputs in zip(*await asyncio.gather(*calls), strict=True)]
+        results = await self._call(protocol.SEGMENTER, "image", images, checks.SEGMENTER_OUTPUTS)
         return checks.checked_segmentation(results, len(images), self.segment_px)
 
     async def upscale(self, tile: Pixels) -> Pixels:
