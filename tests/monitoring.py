@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tritonclient.grpc.aio import InferenceServerClient
 
 from orchestrator.config import ROOT
 
@@ -55,3 +56,10 @@ def expressions() -> list[str]:
 def metrics_named() -> set[str]:
     """Every metric in these queries."""
     return {name for expr in expressions() for name in re.findall(r"\b((?:irisvue|nv|process)_[a-z0-9_]+)", expr)}
+
+
+async def batches(client: InferenceServerClient, model: str) -> dict[int, int]:
+    """The number of batches of each size that the server has run, by its own statistics."""
+    statistics = await client.get_inference_statistics(model, as_json=True)
+    stats = statistics["model_stats"][0].get("batch_stats", [])
+    return {int(row["batch_size"]): int(row["compute_infer"]["count"]) for row in stats}

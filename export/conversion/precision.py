@@ -59,7 +59,6 @@ def int8(source: Path, target: Path, images: Images) -> float:
         TooFar: its answers differ too much.
     """
     name = _session(source).get_inputs()[0].name
-    grouped = [n.name for n in onnx.load(source).graph.node if any(a.name == "group" and a.i > 1 for a in n.attribute)]
     prepared, part = target.with_suffix(".prepared"), target.with_suffix(".int8")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -72,12 +71,20 @@ def int8(source: Path, target: Path, images: Images) -> float:
             weight_type=QuantType.QInt8,
             per_channel=True,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=grouped,  # they enlarge the picture itself, which must not be rounded
+            nodes_to_exclude=_at_both_ends(onnx.load(source).graph),
         )
         return _write_if_alike(onnx.load(part), source, target, images[len(images) // 2 :], "int8")
     finally:
         prepared.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
+
+
+def _at_both_ends(graph: onnx.GraphProto) -> list[str]:
+    """The convolutions that see the picture itself or make the answer, by name: rounding there can be seen."""
+    channels = {weights.name: weights.dims[1] for weights in graph.initializer if len(weights.dims) > 1}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    picture = [node for node in convolutions if channels.get(node.input[1], 0) in (1, 3)]
+    return [node.name for node in (*picture, *convolutions[-2:])]
 
 
 def ranges(model: onnx.ModelProto, images: Images) -> dict[str, float]:

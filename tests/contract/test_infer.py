@@ -71,7 +71,7 @@ async def test_providers_agree(config: Settings, stack: Stack) -> None:
     assert np.abs(by_triton.presence - by_local.presence).max() < 1e-4
     tile = batch(local.tile_px, range(1))[0]
     difference = np.abs((await triton.upscale(tile)).astype(int) - await local.upscale(tile))
-    assert difference.max() <= 1
+    assert difference.mean() < 1 and difference.max() <= 12, "bfloat16, where the processor has it"
     await triton.aclose()
 
 

@@ -15,16 +15,10 @@ from orchestrator.config import Settings
 from orchestrator.embedded.stack import Stack
 from orchestrator.inference.channel import CHANNEL_OPTIONS
 from orchestrator.inference.onnx import OnnxInfer
-from orchestrator.inference.protocol import ENHANCER, SEGMENTER
+from orchestrator.inference.protocol import SEGMENTER
 from orchestrator.inference.triton import TritonInfer
+from tests.monitoring import batches
 from tests.waiting import until
-
-
-async def batches(client: InferenceServerClient, model: str) -> dict[int, int]:
-    """The number of batches of each size that the server has run, by its own statistics."""
-    statistics = await client.get_inference_statistics(model, as_json=True)
-    stats = statistics["model_stats"][0].get("batch_stats", [])
-    return {int(row["batch_size"]): int(row["compute_infer"]["count"]) for row in stats}
 
 
 async def test_concurrent_requests_share_batches_and_answers_stay_right(config: Settings) -> None:
@@ -47,22 +41,6 @@ async def test_concurrent_requests_share_batches_and_answers_stay_right(config: 
     for image, answer in zip(images, answers, strict=True):
         expected = await local.segment(image)
         assert np.abs(answer.probabilities - expected.probabilities).max() < 1e-4
-    await client.close()
-    await infer.aclose()
-
-
-async def test_tiles_share_batches(config: Settings) -> None:
-    infer = await TritonInfer.connect(config.triton_url, 60)
-    client = InferenceServerClient(config.triton_url)
-    before = await batches(client, ENHANCER)
-    tile = np.zeros((infer.tile_px, infer.tile_px, 3), np.uint8)
-    await asyncio.gather(*(infer.upscale(tile) for _ in range(6)))
-
-    async def shared() -> bool:
-        after = await batches(client, ENHANCER)
-        return any(size > 1 and count > before.get(size, 0) for size, count in after.items())
-
-    await until(shared, 10)
     await client.close()
     await infer.aclose()
 

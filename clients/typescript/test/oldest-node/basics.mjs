@@ -81,6 +81,7 @@ async function webhooks() {
 async function devices() {
   const device = await client.registerDevice(newKey(), "android");
   await client.removeDevice(device.id);
+  await client.getBrowserKey();
 }
 
 async function errorsAndRetries() {
