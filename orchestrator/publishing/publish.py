@@ -78,7 +78,7 @@ async def _check_complete(publisher: Publisher, signature: Signature) -> None:
 async def _next_version(publisher: Publisher, model: str) -> int:
     async with publisher.services.db() as session:
         known = [row.version for row in await db.rollout.model_versions(session) if row.name == model]
-    return max([0, *known, *await publisher.repository.versions(model)]) + 1
+    return max([await publisher.repository.last_number(model), *known]) + 1
 
 
 async def _add_version(

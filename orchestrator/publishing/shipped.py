@@ -104,7 +104,7 @@ async def _sync_network(
         return [f"{model} {lost} was put back: the database knows it, and the repository had lost it."]
     if sha256(data) in {*ours.values(), *(row.sha256 for row in rows)} or _withdrawn_before_it_had_a_hash(rows, newest):
         return []
-    last = max([0, *present, *(row.version for row in rows)])
+    last = max([await repository.last_number(model), *(row.version for row in rows)])
     version = newest if newest > last else last + 1
     if present and max(present) not in ours:
         await _keep_operators_version(services, model, max(present), version)

@@ -52,6 +52,7 @@ async def test_a_version_is_placed_once_withdrawn_restored_and_removed(repositor
     assert await repository.read("iris_unet", 2, "model.onnx") == b"two"
     await repository.withdraw("iris_unet", 2)
     assert list(await repository.versions("iris_unet")) == [1]
+    assert await repository.last_number("iris_unet") == 2, "so that no other version gets it"
     with pytest.raises(NotFound):
         await repository.withdraw("iris_unet", 2)
     await repository.restore("iris_unet", 2)
@@ -65,6 +66,7 @@ async def test_a_version_is_placed_once_withdrawn_restored_and_removed(repositor
 
 
 async def test_an_ensemble_is_a_model_of_its_own(repository: Repository) -> None:
+    assert await repository.last_number("iris_preview_u2_r1") == 0
     await repository.place_model("iris_preview_u2_r1", b'name: "iris_preview_u2_r1"')
     assert "iris_preview_u2_r1" in await repository.models()
     assert await repository.config("iris_preview_u2_r1") == b'name: "iris_preview_u2_r1"'

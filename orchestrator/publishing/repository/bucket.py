@@ -8,7 +8,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from orchestrator.errors import Conflict, NotFound, StoreUnavailable
-from orchestrator.publishing.repository.protocol import CONFIG, WITHDRAWN
+from orchestrator.publishing.repository.protocol import CONFIG, WITHDRAWN, highest
 
 
 class BucketRepository:
@@ -39,6 +39,10 @@ class BucketRepository:
             if version.isdecimal() and name:
                 files.setdefault(int(version), []).append(name)
         return dict(sorted(files.items()))
+
+    async def last_number(self, model: str) -> int:
+        """See `Repository.last_number`."""
+        return highest(key.removeprefix(f"{model}/").partition("/")[0] for key in await self._keys(f"{model}/"))
 
     async def read(self, model: str, version: int, filename: str) -> bytes:
         """See `Repository.read`."""

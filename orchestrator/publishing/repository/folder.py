@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import Conflict, NotFound, StoreUnavailable
-from orchestrator.publishing.repository.protocol import CONFIG, WITHDRAWN
+from orchestrator.publishing.repository.protocol import CONFIG, WITHDRAWN, highest
 
 
 class FolderRepository:
@@ -34,6 +34,10 @@ class FolderRepository:
         """See `Repository.versions`."""
         folders = [path for path in (self._folder / model).glob("*") if path.name.isdecimal()]
         return {int(path.name): sorted(p.name for p in path.iterdir() if p.is_file()) for path in sorted(folders)}
+
+    async def last_number(self, model: str) -> int:
+        """See `Repository.last_number`."""
+        return highest(path.name for path in (self._folder / model).glob("*"))
 
     async def read(self, model: str, version: int, filename: str) -> bytes:
         """See `Repository.read`."""

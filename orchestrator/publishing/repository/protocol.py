@@ -1,10 +1,16 @@
 """What every model repository can do, and names in it that Triton knows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 CONFIG = "config.pbtxt"
 WITHDRAWN = ".withdrawn-"  # Triton reads only folders whose names are numbers
+
+
+def highest(folders: Iterable[str]) -> int:
+    """Of a model's folders, withdrawn versions' too, the highest number; 0 without one."""
+    numbers = (name.removeprefix(WITHDRAWN) for name in folders)
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 class Repository(Protocol):
@@ -24,6 +30,10 @@ class Repository(Protocol):
 
     async def versions(self, model: str) -> dict[int, list[str]]:
         """The file names in each version's folder, by version, without withdrawn versions."""
+        ...
+
+    async def last_number(self, model: str) -> int:
+        """The highest number that a version has, a withdrawn one too; 0 without any."""
         ...
 
     async def read(self, model: str, version: int, filename: str) -> bytes:
