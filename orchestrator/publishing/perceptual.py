@@ -32,6 +32,7 @@ CONSISTENCY_DB, LEAST_CONSISTENCY_DB = 30.0, 27.0
 HOLE_LEVELS = 110.0
 LIGHTER_LEVELS, CAST_LEVELS = 2.5, 1.0
 SHIFT_PX = 0.25  # of the tile: one pixel of the result
+MOST_OF_DETAIL = 0.9  # of the version in use: how much there is differs that much by what is in a picture
 UNEVEN_LEVELS, SEAM_LEVELS = 1.5, 2.5
 
 
@@ -163,7 +164,8 @@ def _shift(ours: Enlargements, before: Enlargements) -> Criterion:
 
 def _detail(ours: Enlargements, before: Enlargements) -> Criterion:
     new, old = ours.detail, before.detail
-    return Criterion("detail", f"{new:.2f}", f"{old:.2f}", "not less", new >= old, "otherwise: purpose: faithful")
+    wanted, good = f"at least {MOST_OF_DETAIL:.0%}", new >= old * MOST_OF_DETAIL
+    return Criterion("detail", f"{new:.2f}", f"{old:.2f}", wanted, good, "otherwise: purpose: faithful")
 
 
 def _probed(probes: Probes) -> list[Criterion]:
