@@ -1,6 +1,7 @@
 /** Calls everything in the built client, so that a global that this Node lacks is noticed. Run by tests/clients/test_typescript.py. */
 
 import assert from "node:assert/strict";
+import { createECDH, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { WebSocket } from "ws";
 import { Irisvue, IrisvueError, isLast, newKey } from "../../dist/index.js";
@@ -82,6 +83,9 @@ async function devices() {
   const device = await client.registerDevice(newKey(), "android");
   await client.removeDevice(device.id);
   await client.getBrowserKey();
+  const keys = { p256dh: createECDH("prime256v1").generateKeys("base64url"), auth: randomBytes(16).toString("base64url") };
+  const browser = await client.registerBrowser({ endpoint: "https://push.example.com/" + newKey(), keys });
+  await client.removeDevice(browser.id);
 }
 
 async function errorsAndRetries() {
