@@ -68,7 +68,7 @@ async def test_a_server_that_answered_once_is_waited_for() -> None:
     started = time.monotonic()
     with pytest.raises(IrisvueError) as away:
         await client.upload(b"eye")
-    assert "IRISVUE_URL" not in str(away.value) and time.monotonic() - started > 1.7
+    assert "IRISVUE_URL" not in str(away.value) and time.monotonic() - started > 0.4
     await client.aclose()
 
 
