@@ -3,7 +3,6 @@
 import http.client
 import re
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from orchestrator.config import Settings
+from tests.serving import in_a_thread
 
 
 @pytest.fixture(scope="session")
@@ -89,14 +89,8 @@ def s3_with_rights(s3: str, rights: set[str], seen: list[dict[str, str]] | None 
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Gate)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 DENIAL = b"<Code>AccessDenied</Code><Message>Access Denied</Message>"

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.serving import in_a_thread
 
 TODAY = dt.datetime.now(dt.UTC)
 Signed = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
@@ -105,11 +106,5 @@ def tls_receiver(certificate: Path, answer: tuple[int, dict[str, str], bytes]) -
 
 @contextmanager
 def _served(server: _Server) -> Iterator[str]:
-    thread = threading.Thread(target=server.serve_forever, args=[0.05])
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield f"https://localhost:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

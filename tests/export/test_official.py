@@ -1,9 +1,7 @@
 """Published weights: only the right file, of the right network, becomes a candidate; nothing is left of a wrong one."""
 
 import hashlib
-import http.server
 import pickle
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from export.networks import official  # noqa: E402
 from export.networks.enhancers import RRDBNet, SRVGGNetCompact  # noqa: E402
 from export.networks.errors import WrongWeights  # noqa: E402
 from export.networks.official import GENERAL, WEAK_DENOISE, Official  # noqa: E402
+from tests.serving import served
 
 PLUS = "RealESRGAN_x4plus.pth"
 MAKE: dict[str, Callable[[], RRDBNet | SRVGGNetCompact]] = {
@@ -137,16 +136,8 @@ def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     folder = tmp_path / "site"
     folder.mkdir()
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Quiet(*a, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", folder
-        server.shutdown()
-        thread.join()
+    with served(folder) as url:
+        yield url, folder
 
 
 def test_download(site: tuple[str, Path], published: Published, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from orchestrator.db.tables import AuditEntry
 from orchestrator.embedded.stack import Stack
 from orchestrator.privacy import audit_log
 from orchestrator.services import Services
-from tests.integration.test_cli import run
+from tests.commands import run
 from tests.waiting import until
 
 

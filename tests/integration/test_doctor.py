@@ -5,7 +5,7 @@ import json
 import pytest
 
 from orchestrator.embedded.stack import Stack
-from tests.integration.test_cli import run
+from tests.commands import run
 
 
 def test_a_healthy_service(stack: Stack) -> None:

@@ -4,30 +4,25 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from arq.connections import ArqRedis
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from orchestrator import db, health, queue
+from orchestrator import db
 from orchestrator.api.app import create_app
 from orchestrator.api.dependencies import Open
 from orchestrator.auth.tokens import make_token
 from orchestrator.config import Settings
 from orchestrator.db import Session
 from orchestrator.db.tables import Device, User
-from orchestrator.embedded.ports import HOST
 from orchestrator.errors import DatabaseUnavailable
-from orchestrator.progress import events
 from orchestrator.services import Services
-from tests.redis_servers import redis_server
 from tests.waiting import until
 
 Work = Callable[[Services], Awaitable[object]]
@@ -289,64 +284,3 @@ async def test_a_stream_that_can_not_begin_keeps_no_place(config: Settings, serv
         answer = await client.get("/api/v1/processing/events", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert await services.redis.zcard(f"irisvue:streams:{user}") == 0
-
-
-@asynccontextmanager
-async def own_redis(folder: Path) -> AsyncIterator[ArqRedis]:
-    """A Redis for one test, which may set it up badly, with a client as every process opens it."""
-    async with redis_server(folder) as url:
-        redis = await queue.open_queue(Settings.model_validate({"redis_url": url}))
-        try:
-            yield redis
-        finally:
-            await redis.aclose()
-
-
-async def read(redis: ArqRedis) -> None:
-    await redis.get("key")
-
-
-async def write(redis: ArqRedis) -> None:
-    await redis.set("key", "value")
-
-
-async def write_in_a_transaction(redis: ArqRedis) -> None:
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.incr("count")
-        pipe.expire("count", 60)
-        await pipe.execute()
-
-
-async def write_in_a_script(redis: ArqRedis) -> None:
-    await events.publish(redis, uuid4(), 1, events.message(uuid4(), "processing", 1, "x"))
-
-
-REPLICA_OF_NOBODY = ("REPLICAOF", HOST, str(DEAD_PORT))
-WRITES = (write, write_in_a_transaction, write_in_a_script)
-
-
-@pytest.mark.parametrize(
-    ("commands", "work", "words"),
-    [
-        ([("CONFIG", "SET", "maxmemory", "1")], WRITES, "its memory is full (maxmemory)"),
-        ([("CONFIG", "SET", "min-replicas-to-write", "1")], WRITES, "too few replicas follow it"),
-        ([REPLICA_OF_NOBODY], WRITES, "it is a replica and takes no writes"),
-        (
-            [REPLICA_OF_NOBODY, ("CONFIG", "SET", "replica-serve-stale-data", "no")],
-            (read, *WRITES),
-            "it is a replica and takes no writes",
-        ),
-    ],
-    ids=["full memory", "no replicas", "a replica", "a replica without its master"],
-)
-async def test_a_redis_that_takes_no_writes_is_an_outage(
-    tmp_path: Path, commands: list[tuple[str, ...]], work: tuple[Callable[[ArqRedis], Awaitable[None]], ...], words: str
-) -> None:
-    async with own_redis(tmp_path) as redis:
-        for command in commands:
-            await redis.execute_command(*command)  # type: ignore[no-untyped-call]
-        for attempt in work:
-            with pytest.raises(events.UNREACHABLE):
-                await attempt(redis)
-        checks = await health.redis(redis)
-        assert "takes no work" in checks["queue"] and words in checks["queue"]

@@ -21,7 +21,7 @@ from orchestrator.embedded.stack import Stack
 from orchestrator.errors import NotFound
 from orchestrator.privacy import subject_data
 from orchestrator.services import Services
-from tests.integration.test_cli import run
+from tests.commands import run
 
 ALL = {table.name: table for table in Base.metadata.sorted_tables}
 

@@ -9,7 +9,7 @@ from orchestrator.auth.tokens import make_token
 from orchestrator.embedded.stack import Stack
 from orchestrator.pipeline.images import encode_jpeg
 from orchestrator.pipeline.pixels import Pixels
-from tests.integration.test_cli import run
+from tests.commands import run
 from tests.users import bearer, client_of
 from tests.waiting import ended, submitted, uploaded
 

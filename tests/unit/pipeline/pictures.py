@@ -23,6 +23,11 @@ LOSSLESS: dict[str, dict[str, Any]] = {
     "AVIF": {"quality": 98, "subsampling": "4:4:4", "speed": 10},
 }
 
+MAX_PIXELS = 50_000_000
+SIDEWAYS = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+ENDLESS = SIDEWAYS[:14] + b"\xff\xff" + SIDEWAYS[16:]  # promises 65,535 entries
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
+
 
 def coded(image: Image.Image, format_name: str, **options: object) -> bytes:
     out = io.BytesIO()
@@ -108,3 +113,9 @@ def bomb(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pixels = zlib.compress(bytes(9000))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+PNG = coded(two_halves(), "PNG")
+JPEG = coded(two_halves(), "JPEG")
+WEBP = coded(two_halves(), "WEBP")
+SIZE = (96, 64)
