@@ -18,7 +18,7 @@ from export.networks import official  # noqa: E402
 from export.networks.enhancers import RRDBNet, SRVGGNetCompact  # noqa: E402
 from export.networks.errors import WrongWeights  # noqa: E402
 from export.networks.official import GENERAL, WEAK_DENOISE, Official  # noqa: E402
-from tests.serving import served
+from tests.serving import served  # noqa: E402
 
 PLUS = "RealESRGAN_x4plus.pth"
 MAKE: dict[str, Callable[[], RRDBNet | SRVGGNetCompact]] = {
@@ -145,10 +145,10 @@ def test_download(site: tuple[str, Path], published: Published, tmp_path: Path) 
     right = published.path(PLUS).read_bytes()
     files = _published(published.path(PLUS), f"{url}/{PLUS}")
     target = tmp_path / "new" / PLUS
-    for served, words in ((b"an error page", "bytes, expected"), (None, "can't be reached")):
+    for answer, words in ((b"an error page", "bytes, expected"), (None, "can't be reached")):
         (folder / PLUS).unlink(missing_ok=True)
-        if served is not None:
-            (folder / PLUS).write_bytes(served)
+        if answer is not None:
+            (folder / PLUS).write_bytes(answer)
         with pytest.raises(WrongWeights, match=words):
             official.download(target, files)
         assert list(target.parent.iterdir()) == []
