@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from export.cli.options import REPOSITORY
+from export.cli.options import CACHE, REPOSITORY, Cache
 
 app = typer.Typer()
 
@@ -49,3 +49,24 @@ def evaluate_enhancer(
     from export.evaluation import enhancer
 
     enhancer.evaluate_enhancer(photos, out, repository)
+
+
+@app.command("evaluate-nearness")
+def evaluate_nearness(
+    photos: Annotated[Path, typer.Option(help="Folder of photos of eyes.")],
+    truth: Annotated[Path, typer.Option(help="Folder of masks with the same stem (PNG, iris ≥ 160).")],
+    wheel: Annotated[Path | None, typer.Option(help="The wheel with x4plus, brought by hand.")] = None,
+    cache: Cache = CACHE,
+    repository: Path = REPOSITORY,
+) -> None:
+    """Score the enhancer on irises beside Lanczos and x4plus: nearness to x4plus, detail, consistency."""
+    import torch
+
+    from export.evaluation import teacher
+    from export.training import published
+
+    try:
+        teacher.evaluate_nearness(photos, truth, published.networks(cache, wheel)[0].to(torch.bfloat16), repository)
+    except ValueError as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None

@@ -110,12 +110,12 @@ def _made_small(sharp: Pixels, seed: int) -> list[tuple[str, Pixels]]:
 def _enlarged(kind: str, small: Pixels, sharp: Pixels, infer: OnnxInfer) -> Enlarged:
     lanczos = cv2.resize(small, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4)
     everywhere = np.ones(small.shape[:2], bool)
-    ours = asyncio.run(upscale(small, everywhere, infer, 1, _no_report))  # by tiles, as in a job
+    ours = asyncio.run(upscale(small, everywhere, infer, 1, no_report))  # by tiles, as in a job
     return Enlarged(kind, small, sharp, np.asarray(lanczos, np.uint8), ours)
 
 
-async def _no_report(_: float) -> None:
-    pass
+async def no_report(_: float) -> None:
+    """Take no notice of how far the enhancer is."""
 
 
 def _sharp(path: Path) -> Pixels:
