@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from irisvue import AsyncClient
 from orchestrator import db, photos, queue
 from orchestrator.config import Settings
 from orchestrator.db.tables import Job
@@ -52,6 +53,14 @@ async def api(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {stack.token}"}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=30, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture
+async def client(stack: Stack) -> AsyncIterator[AsyncClient]:
+    """A client that has been answered once, and so waits with all its patience for a server that restarts."""
+    async with AsyncClient(stack.url, stack.token) as opened:
+        await opened.request("GET", "/api/v1/models")
+        yield opened
 
 
 @pytest.fixture

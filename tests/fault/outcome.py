@@ -49,10 +49,9 @@ async def until_completed(services: Services, job_id: UUID) -> None:
     await until(look)
 
 
-async def messages_of(stack: Stack, job_id: str) -> list[Message]:
+async def messages_of(client: AsyncClient, job_id: str) -> list[Message]:
     """Everything that a client which reconnects is sent about the job."""
-    async with AsyncClient(stack.url, stack.token) as client:
-        return [dict(event.raw) async for event in client.watch(job_id)]
+    return [dict(event.raw) async for event in client.watch(job_id)]
 
 
 def ends_once(messages: list[Message]) -> bool:

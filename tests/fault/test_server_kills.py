@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from irisvue import AsyncClient
 from orchestrator.embedded.stack import Stack
 from orchestrator.services import Services
 from tests.fault.conftest import StartWorker
@@ -17,12 +18,18 @@ from tests.waiting import ended, submitted, until, uploaded
 
 @pytest.mark.parametrize("fault", ["killed", "emptied"])
 async def test_redis_killed_or_emptied_with_jobs_in_the_queue(
-    stack: Stack, api: httpx.AsyncClient, services: Services, start_worker: StartWorker, eye_jpeg: bytes, fault: str
+    stack: Stack,
+    api: httpx.AsyncClient,
+    client: AsyncClient,
+    services: Services,
+    start_worker: StartWorker,
+    eye_jpeg: bytes,
+    fault: str,
 ) -> None:
     body = {"photo_ids": [await uploaded(api, eye_jpeg)] * 8}
     ids = [job["job_id"] for job in (await api.post("/api/v1/processing/batch", json=body)).json()["jobs"]]
     start_worker(**FAST)
-    watching = [asyncio.create_task(messages_of(stack, job_id)) for job_id in ids]
+    watching = [asyncio.create_task(messages_of(client, job_id)) for job_id in ids]
     await until_status(api, ids[0], "completed")
     if fault == "killed":
         os.kill(stack.processes["redis"].pid, signal.SIGKILL)

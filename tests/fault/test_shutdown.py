@@ -54,7 +54,7 @@ async def test_a_job_that_is_not_finished_in_time_is_handed_back_at_once(
 
 
 async def test_an_api_that_is_terminated_tells_its_streams_to_reconnect(
-    stack: Stack, api: httpx.AsyncClient, start_worker: StartWorker, eye_jpeg: bytes
+    stack: Stack, api: httpx.AsyncClient, client: AsyncClient, start_worker: StartWorker, eye_jpeg: bytes
 ) -> None:
     job_id = await submitted(api, eye_jpeg)
     text = bytearray()
@@ -71,7 +71,7 @@ async def test_an_api_that_is_terminated_tells_its_streams_to_reconnect(
     assert b"retry: " in text and text.endswith(b"\n\n")
     assert closed.value.rcvd and closed.value.rcvd.code == 1012
     start_worker(**FAST)
-    messages = await messages_of(stack, job_id)  # the supervisor has started another API process
+    messages = await messages_of(client, job_id)  # the supervisor has started another API process
     assert stack.processes["api"].pid != before
     assert ends_once(messages) and messages[-1]["status"] == "completed"
 
@@ -105,21 +105,20 @@ def test_a_collector_that_does_not_answer_holds_up_no_end(stack: Stack) -> None:
         assert time.monotonic() - told < LAST_SPANS_S + 5
 
 
-async def run_one(stack: Stack, jpeg: bytes) -> str:
+async def run_one(client: AsyncClient, jpeg: bytes) -> str:
     """Upload, submit and watch a job, reconnecting where the API restarts; the status that it ends with."""
-    async with AsyncClient(stack.url, stack.token) as client:
-        photo = await client.upload(jpeg)
-        job_id = (await client.submit(photo.id)).job_id
-    messages = await messages_of(stack, job_id)
+    photo = await client.upload(jpeg)
+    job_id = (await client.submit(photo.id)).job_id
+    messages = await messages_of(client, job_id)
     assert ends_once(messages)
     return str(messages[-1]["status"])
 
 
 async def test_rolling_restarts_under_load_lose_no_job_and_no_event(
-    stack: Stack, start_worker: StartWorker, eye_jpeg: bytes
+    stack: Stack, client: AsyncClient, start_worker: StartWorker, eye_jpeg: bytes
 ) -> None:
     workers = [start_worker(**FAST, IRISVUE_DRAIN_S="10") for _ in range(2)]
-    load = [asyncio.create_task(run_one(stack, eye_jpeg)) for _ in range(14)]
+    load = [asyncio.create_task(run_one(client, eye_jpeg)) for _ in range(14)]
     for number, part in enumerate(["api", "worker", "triton", "worker"]):
         await asyncio.sleep(1.0)  # the pace of the rollout
         if part == "worker":
