@@ -99,7 +99,7 @@ build: .venv/installed-dev clients/typescript/node_modules/.installed  ## build 
 	@rm -rf build
 	cd clients/typescript && npm pack --silent --pack-destination "$(CURDIR)/dist"
 
-release: .venv/installed-dev clients/typescript/node_modules/.installed  ## make a release on this machine, ready to push; VERSION=0.2.0
+release: .venv/installed-dev clients/typescript/node_modules/.installed  ## make a release on this machine, ready to push; VERSION=X.Y.Z
 	$(BIN)/python -m release prepare "$(VERSION)"
 	rm -rf dist
 	$(MAKE) build

@@ -1,6 +1,6 @@
 """`python -m release prepare VERSION`, then build the packages, then `python -m release finish VERSION`.
 
-`make release VERSION=0.2.0` does all three; `describe` is the part of `finish` that only writes files, and `notes`
+`make release VERSION=X.Y.Z` does all three; `describe` is the part of `finish` that only writes files, and `notes`
 prints the changelog's section. It ends with a commit and an annotated tag on this machine, and pushes nothing:
 `git push --follow-tags` does, and .github/workflows/release.yml builds and scans the images then.
 """

@@ -66,5 +66,5 @@ def write(root: Path, version: str) -> list[str]:
 def parts(version: str) -> tuple[int, ...]:
     """The three numbers. Raises ReleaseError for what is no version."""
     if not re.fullmatch(NUMBER, version):
-        raise ReleaseError(f"{version!r} is no version: three numbers with points, as in 0.2.0.")
+        raise ReleaseError(f"{version!r} is no version: three numbers with points between them.")
     return tuple(int(part) for part in version.split("."))
