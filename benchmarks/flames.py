@@ -122,7 +122,7 @@ def drawn(stacks: Counter[Stack], title: str) -> str:
 async def sampled(data: bytes, runs: int = RUNS) -> tuple[Counter[Stack], float]:
     """The stacks of so many runs, and this process's milliseconds of processor in each."""
 
-    async def report(*_: object) -> None:
+    async def report(*_: object, **__: object) -> None:
         return
 
     cv2.setNumThreads(1)  # as in a worker with a photo for each core

@@ -105,5 +105,5 @@ async def _answer(photo: bytes, infer: Infer, decoder: Decoder, budget: Budget) 
     return Answer(result, time.perf_counter() - started)
 
 
-async def _ignore_progress(step: str, percent: int) -> None:
+async def _ignore_progress(step: str, percent: int, *, result_px: int | None = None) -> None:
     """The page is written when all is done."""

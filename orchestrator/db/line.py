@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from orchestrator.db.job_states import JobStatus
@@ -14,11 +14,20 @@ RECENT = 30
 
 
 @dataclass(frozen=True)
+class JobInHand:
+    """A job that a worker has: its progress, and the seconds since its claim if this is the first attempt."""
+
+    progress: int
+    taken_s: float | None = None
+
+
+@dataclass(frozen=True)
 class RecentJob:
-    """A job that ended at its first attempt: seconds from claim to end, and milliseconds by step if it completed."""
+    """A job that ended at its first attempt: seconds from claim to end; if it completed, its steps and its result."""
 
     seconds: float
     step_ms: dict[str, Any] | None
+    result_px: int
 
 
 async def waiting(session: AsyncSession, limit: int) -> Sequence[Job]:
@@ -27,18 +36,20 @@ async def waiting(session: AsyncSession, limit: int) -> Sequence[Job]:
     return (await session.scalars(query.order_by(Job.created_at).limit(limit))).all()
 
 
-async def progress_in_hand(session: AsyncSession) -> list[int]:
-    """The progress of every job that a worker has in hand."""
-    return list(await session.scalars(select(Job.progress).where(Job.status == JobStatus.PROCESSING)))
+async def in_hand(session: AsyncSession) -> list[JobInHand]:
+    """Every job that a worker has."""
+    taken_s = func.extract("epoch", func.now() - Job.started_at)
+    query = select(Job.progress, case((Job.attempt == 1, taken_s))).where(Job.status == JobStatus.PROCESSING)
+    return [JobInHand(progress, seconds and float(seconds)) for progress, seconds in await session.execute(query)]
 
 
 async def recent(session: AsyncSession) -> list[RecentJob]:
     """The last few jobs that ended at their first attempt."""
     seconds = func.extract("epoch", Job.completed_at - Job.started_at)
     query = (
-        select(seconds, Job.step_ms)
+        select(seconds, Job.step_ms, func.coalesce(Job.result_width * Job.result_height, 0))
         .where(Job.status.in_([JobStatus.COMPLETED, JobStatus.FAILED]), Job.attempt == 1)
         .order_by(Job.completed_at.desc())
         .limit(RECENT)
     )
-    return [RecentJob(float(length), step_ms) for length, step_ms in await session.execute(query)]
+    return [RecentJob(float(length), *others) for length, *others in await session.execute(query)]

@@ -16,7 +16,7 @@ EVERY_PLACE = 100  # places from which on only each tenth of the way is announce
 async def look(services: Services) -> None:
     """Learn the pace, and announce the places in line that have changed."""
     async with services.db() as session:
-        in_hand = await db.line.progress_in_hand(session)
+        in_hand = await db.line.in_hand(session)
         waiting = await db.line.waiting(session, LOOKED_AT)
         pace = estimates.learn(await db.line.recent(session), in_hand)
     if pace:

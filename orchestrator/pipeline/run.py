@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -26,8 +27,13 @@ from orchestrator.pipeline.segment import IrisMasks, segment
 from orchestrator.pipeline.steps import ENHANCING, LOADING, REMOVING, SEGMENTING
 from orchestrator.words.codes import WARNINGS
 
-ReportStep = Callable[[str, int], Awaitable[None]]
-"""Awaited with the step that work is in and the percent that are done; may raise to stop the work."""
+
+class ReportStep(Protocol):
+    """Awaited with the step that work is in and the percent that are done; may raise to stop the work."""
+
+    async def __call__(self, step: str, percent: int, *, result_px: int | None = None) -> None:
+        """`result_px` are the pixels of the result, said once, as soon as they are known."""
+
 
 ShowPreview = Callable[[Pixels], Awaitable[None]]
 """Awaited with the preview, (P, P, 3) uint8, as soon as there is one."""
@@ -108,7 +114,7 @@ async def run(
         del photo  # frees the full-size pixels before the next large photo is let in
     watch.lap(SEGMENTING)
 
-    await report(REMOVING, 40)
+    await report(REMOVING, 40, result_px=crop.picture.size // 3 * SCALE**2)
     cleaned = await asyncio.to_thread(remove_reflections, crop.picture, crop.masks)
     await report(REMOVING, 50)
     score, warnings = assess(crop.picture, crop.masks, cleaned.share)

@@ -23,16 +23,18 @@ class Reporter:
     def __init__(self, services: Services, claim: Claim, pace: Pace | None = None) -> None:
         self._services, self._claim, self._pace = services, claim, pace
         self._step, self._percent = "", -1
-        self._written_at = 0.0
+        self._began_at, self._written_at = time.monotonic(), 0.0
+        self._result_px: int | None = None
         self._lock = asyncio.Lock()  # tiles report from several tasks
         self._spans = tracing.Steps()
 
-    async def __call__(self, step: str, percent: int, **extra: str) -> None:
+    async def __call__(self, step: str, percent: int, *, result_px: int | None = None, **extra: str) -> None:
         """Report `percent` done in `step`, and checkpoints passed since; nothing if the last report was as far.
 
         Raises Fenced.
         """
         self._spans.begin(step)
+        self._result_px = result_px or self._result_px
         async with self._lock:
             for passed in [mark for mark in CHECKPOINTS if self._percent < mark < percent]:
                 await self._report(WORDS[_step_at(passed)], passed, {})
@@ -45,7 +47,8 @@ class Reporter:
         if new_step or time.monotonic() - self._written_at > WRITE_EVERY_S:
             self._written_at = time.monotonic()
             await self._write(words, percent)
-        eta_s = round(self._pace.left_s(percent), 1) if self._pace else None
+        taken_s = time.monotonic() - self._began_at
+        eta_s = round(self._pace.left_s(percent, taken_s, self._result_px), 1) if self._pace else None
         body = events.message(job.id, "processing", percent, words, eta_s=eta_s, **extra)
         await announce.publish(self._services, job, body)
 

@@ -70,7 +70,7 @@ async def _run_shadow(context: Context, claim: Claim, primary: PrimaryRun, name:
         log.warning("shadow not recorded", job_id=str(claim.job.id), error=type(error).__name__)
 
 
-async def _ignore_progress(step: str, percent: int) -> None:
+async def _ignore_progress(step: str, percent: int, *, result_px: int | None = None) -> None:
     """Shadows have no watchers."""
 
 

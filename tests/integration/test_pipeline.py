@@ -70,14 +70,16 @@ async def test_tiles_leave_no_seam() -> None:
 
 async def test_a_large_iris_is_shrunk_with_a_warning() -> None:
     reports: list[tuple[str, int]] = []
+    sizes: list[int] = []
 
-    async def report(step: str, progress: int) -> None:
-        reports.append((step, progress))
+    async def report(step: str, percent: int, *, result_px: int | None = None) -> None:
+        reports.append((step, percent))
+        sizes.extend([result_px] if result_px else [])
 
     data = encode_jpeg(eyes.draw(492, 640, 480, "closeup", mild=True).image)
     async with Decoder(1, 2**31, 10**8) as decoder:
         result = await run(data, local(), decoder, replace(BUDGET, max_result_px=256), report)
-    assert (result.width, result.height) == (256, 256)
+    assert (result.width, result.height) == (256, 256) and sizes == [256**2]
     assert any("reduced" in words for words in result.warnings)
     assert decode(result.jpeg, 10**9).shape == (256, 256, 3)
     assert [progress for _, progress in reports] == sorted(progress for _, progress in reports)
@@ -88,8 +90,8 @@ async def test_report_may_stop_the_run() -> None:
     class Stop(Exception):
         pass
 
-    async def report(step: str, progress: int) -> None:
-        if progress > 60:
+    async def report(step: str, percent: int, *, result_px: int | None = None) -> None:
+        if percent > 60:
             raise Stop
 
     async with Decoder(1, 2**31, 10**8) as decoder:
