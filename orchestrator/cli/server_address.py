@@ -64,7 +64,8 @@ def require_server(options: ServerOptions) -> RunningServer:
     server = find_server(options)
     if server is None:
         raise SetupError(
-            f"No Irisvue runs on {options.data}. Start one (irisvue up), or name one: --server URL --token T."
+            f"No Irisvue runs on {options.data.resolve()}. Start one (irisvue up), or name one: --data FOLDER, or "
+            "--server URL --token T."
         )
     return server
 

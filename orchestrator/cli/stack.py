@@ -119,8 +119,11 @@ def _introduce(stack: Stack) -> None:
     for name, value in lines.items():
         console.print(f"{name + ':':<7}{value}", soft_wrap=True, highlight=False)
     console.print(
-        "Open the page and take a photo of an eye. Ctrl-C stops everything. Logs are in the data folder under logs/.",
+        f"Open the page, choose a photo of an eye (none at hand: {SAMPLE}) and press Process all. "
+        "Ctrl-C stops everything. Logs are in the data folder under logs/.",
         soft_wrap=True,
+        highlight=False,
+        markup=False,
     )
 
 
@@ -140,7 +143,10 @@ def token(
         secret = typed_settings().jwt_secret
     key = secret.get_secret_value() if secret else read_secret(data, "jwt")
     if key is None:
-        fail(f"no secret: set IRISVUE_JWT_SECRET, or start `irisvue up --data {data}` once.")
+        fail(
+            f"no secret in {data.resolve()}. Run this in the folder where `irisvue up` runs, name its data folder with "
+            "--data, or set IRISVUE_JWT_SECRET."
+        )
     typer.echo(make_token(user or uuid4(), key, scope=scope))
 
 

@@ -94,7 +94,7 @@ def settings_of(folder: Path) -> Settings:
     try:
         env: dict[str, str] = json.loads((folder / "secrets" / "settings.json").read_text())
     except (OSError, ValueError):
-        raise SetupError(f"No `irisvue up` has run on {folder}. Name its folder with --data.") from None
+        raise SetupError(f"No `irisvue up` has run on {folder.resolve()}. Name its folder with --data.") from None
     return Settings.model_validate({key.removeprefix("IRISVUE_").lower(): value for key, value in env.items()})
 
 

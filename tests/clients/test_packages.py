@@ -11,7 +11,6 @@ import zipfile
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from orchestrator.auth.tokens import make_token
@@ -95,16 +94,16 @@ def test_the_npm_package_has_types(npm_project: Path, module: str, resolution: s
 @pytest.mark.timeout(180)
 def test_the_quick_start_of_the_npm_package_runs(npm_project: Path, stack: Stack, eye_jpeg: bytes) -> None:
     readme = (npm_project / "node_modules/irisvue-client/README.md").read_text()
-    first = re.search(r"```ts\n(.*?)```", readme, re.S)
+    first = re.search(r"`(\w+\.mjs)`.*?```js\n(.*?)```", readme, re.S)
     assert first
-    (npm_project / "quickstart.mjs").write_text(first[1].replace(": number", "").replace(": string", ""))
+    (npm_project / first[1]).write_text(first[2])
     (npm_project / "eye.jpg").write_bytes(eye_jpeg)
     token = make_token(uuid4(), stack.env["IRISVUE_JWT_SECRET"])
-    done = run(["node", "quickstart.mjs"], npm_project, IRISVUE_URL=stack.url, IRISVUE_TOKEN=token)
+    assert f"\nnode {first[1]}\n" in readme
+    done = run(["node", first[1]], npm_project, IRISVUE_URL=stack.url, IRISVUE_TOKEN=token)
     assert done.returncode == 0, done.stdout + done.stderr
-    *progress, result_url = done.stdout.splitlines()
-    assert progress[-1] == "100 Complete!"
-    assert httpx.get(result_url, trust_env=False).content.startswith(b"\xff\xd8")
+    assert done.stdout.splitlines()[-2:] == ["100 Complete!", "iris.jpg is written"]
+    assert (npm_project / "iris.jpg").read_bytes().startswith(b"\xff\xd8")
 
 
 SOURCES = ["pyproject.toml", "README.md", "LICENSE", "orchestrator", "export", "irisvue", "model_repository"]

@@ -18,6 +18,16 @@ def test_token_without_a_secret(tmp_path: Path) -> None:
     assert done.returncode == 1 and "IRISVUE_JWT_SECRET" in done.stderr
 
 
+def test_a_command_outside_the_folder_of_up_names_the_folder_that_it_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IRISVUE_JWT_SECRET", raising=False)
+    for words in ("token", "jobs", "models list"):
+        said = " ".join(in_process(*words.split()).output.split())
+        assert str(tmp_path / "irisvue-data") in said and "--data" in said
+
+
 WRONG_USES = {
     "process": "Missing argument 'photos'",
     "process none.jpg": "There is no file none.jpg",

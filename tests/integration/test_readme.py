@@ -20,17 +20,34 @@ from orchestrator.embedded.stack import Stack
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_five_calls_work_when_pasted(stack: Stack, tmp_path: Path) -> None:
+def paste_the_five_calls(folder: Path, api: str, token: str) -> "subprocess.CompletedProcess[str]":
     block = next(b for b in re.findall(r"```sh\n(.*?)```", README, re.S) if "PHOTO_ID" in b)
-    (tmp_path / "orchestrator").symlink_to(ROOT / "orchestrator")
-    env = os.environ | {"API": stack.url, "TOKEN": stack.token, "no_proxy": "*"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-    )
+    (folder / "orchestrator").symlink_to(ROOT / "orchestrator")
+    env = os.environ | {"API": api, "TOKEN": token, "no_proxy": "*"}
+    argv = ["bash", "-euo", "pipefail", "-c", block]
+    return subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+def test_the_five_calls_work_when_pasted(stack: Stack, tmp_path: Path) -> None:
+    done = paste_the_five_calls(tmp_path, stack.url, stack.token)
     assert done.returncode == 0, done.stderr
     assert "event: completed" in done.stdout and '"quality_score"' in done.stdout
     with Image.open(tmp_path / "result.jpg") as picture:
         assert picture.format == "JPEG"
+
+
+@pytest.mark.parametrize("wrong", ["address", "token"])
+def test_the_first_of_the_five_calls_says_why_it_fails(stack: Stack, tmp_path: Path, wrong: str) -> None:
+    api, token = ("http://127.0.0.1:9", stack.token) if wrong == "address" else (stack.url, "none")
+    done = paste_the_five_calls(tmp_path, api, token)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert ("Failed to connect to 127.0.0.1 port 9" if wrong == "address" else "'status': 401") in done.stderr
+
+
+def test_the_page_has_the_button_that_the_guides_name() -> None:
+    words = re.findall(r"press \*([^*]+)\*", README + (ROOT / "docs/index.md").read_text())
+    page = (ROOT / "orchestrator/web/index.html").read_text()
+    assert len(words) == 2 and all(f">{word}</button>" in page for word in words)
 
 
 @pytest.fixture
