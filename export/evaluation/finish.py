@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from export.evaluation.grain import grain_ratios, share_like_its_ring
 from export.evaluation.metrics import rank_correlation
 from orchestrator.pipeline.crop import Crop, crop_iris
-from orchestrator.pipeline.enhance import INSET
+from orchestrator.pipeline.outline import INSET
 from orchestrator.pipeline.outline_fit import fit_curves
 from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.quality import assess
@@ -66,12 +66,12 @@ def finish_of(photo: Pixels, masks: IrisMasks) -> Finish:
 
 def _level(grey: NDArray[np.uint8], crop: Crop, depth: float) -> NDArray[np.float32]:
     """Grey levels along a line inside the picture's edge, which is itself a little inside the outline."""
-    line = crop.masks.outline.inset((INSET + depth) * crop.masks.circle.radius).points.astype(np.float32)
+    line = crop.masks.clean_outline.inset((INSET + depth) * crop.masks.circle.radius).points.astype(np.float32)
     return np.asarray(cv2.remap(grey, line[:, :1], line[:, 1:], cv2.INTER_LINEAR), np.float32)
 
 
 def _wobble(size: tuple[int, ...], masks: IrisMasks) -> float:
-    points, height, width = masks.outline.points, size[0], size[1]
+    points, height, width = masks.clean_outline.points, size[0], size[1]
     frame = -0.5, -0.5, width - 0.5, height - 0.5
     beyond = fit_curves(points, points.mean(axis=0), masks.circle, frame)(points)
     left, top, right, bottom = frame

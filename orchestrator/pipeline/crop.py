@@ -44,9 +44,9 @@ def crop_iris(photo: Pixels, masks: IrisMasks, max_side_px: int) -> Crop:
         size = (max_side_px, max_side_px)
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
-    outline = masks.outline.moved(left, top, scale)
+    outline = masks.clean_outline.moved(left, top, scale)
     iris = outline.mask(*picture.shape[:2])
     pupil, reflection = ((plane > 0) & iris for plane in planes)
     circle = replace(circle, x=(circle.x - left) * scale, y=(circle.y - top) * scale, radius=circle.radius * scale)
-    cropped = replace(masks, iris=iris, pupil=pupil, reflection=reflection, circle=circle, outline=outline)
+    cropped = replace(masks, iris=iris, pupil=pupil, reflection=reflection, circle=circle, clean_outline=outline)
     return Crop(np.asarray(picture, np.uint8), cropped, scale < 1.0)

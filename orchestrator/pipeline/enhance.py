@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from orchestrator.inference.protocol import SCALE, Infer
-from orchestrator.pipeline.outline import Outline
+from orchestrator.pipeline.outline import INSET, Outline
 from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.tiling import Tile, cut_tile, paste_tile, tiles, with_rim
 
 CLAHE_CLIP, CLAHE_GRID = 1.4, 4
 GLOW_REMOVED = 0.85  # share of the glow in the pupil
-PUPIL_RIM, INSET = 0.025, 0.02  # of the iris radius
+PUPIL_RIM = 0.025  # of the iris radius
 VISIBLE_BEYOND_PX = 2  # of the soft outline, which is a pixel wide before ×4
 STRIP_PX = 128
 

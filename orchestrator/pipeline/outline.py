@@ -11,6 +11,7 @@ from orchestrator.pipeline.pixels import Mask
 
 Points = NDArray[np.float64]
 
+INSET = 0.02  # iris radii between an outline and the edge of the picture
 FRACTION_BITS = 6  # of a pixel, in the points that OpenCV fills between
 FILLED_BEYOND_PX = 0.5  # OpenCV also fills the pixels that the line touches
 SOFT_SIGMA_PX = 1.2  # of the edge: from a tenth to nine tenths in 3 pixels

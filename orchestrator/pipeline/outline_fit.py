@@ -1,6 +1,7 @@
 """The outline of an iris from the segmenter's map: the limbus where it is free, a smooth curve where a lid cuts it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from orchestrator.pipeline.curves import Lid, Limbus, Points, Values
 from orchestrator.pipeline.geometry import Circle, Square, largest_piece
 from orchestrator.pipeline.outline import Outline
-from orchestrator.pipeline.pixels import Mask
+from orchestrator.pipeline.pixels import Mask, Pixels
+from orchestrator.pipeline.rim import depths_of_rims
 
 ProbabilityMap = NDArray[np.float32]
 Frame = tuple[float, float, float, float]  # left, top, right, bottom
@@ -26,30 +28,49 @@ MIN_AGREEMENT = 0.93  # intersection over union of the curves and the map
 MEDIAN_POINTS, SMOOTH_SIGMA_POINTS = 13, 4  # where the curves don't explain the map
 
 
-def outline_on_photo(disc: ProbabilityMap, circle: Circle, square: Square, height: int, width: int) -> Outline:
-    """The outline on the grid of a photo of (height, width), from a look at a square of it; see `fit_outline`."""
+def outlines_on_photo(
+    disc: ProbabilityMap, circle: Circle, square: Square, photo: Pixels, inset: float = 0.0
+) -> tuple[Outline, Outline]:
+    """The iris' outline on a photo's grid, from a look at a square of it, and that of what may be shown of it.
+
+    What may be shown has neither sclera nor lid at its rim: it lies further inside where the rim is deeper than
+    `inset`, in iris radii, the depth at which the picture ends anyway. See `fit_outline` and `depths_of_rims`.
+    """
+    height, width = photo.shape[:2]
     left, top = int(np.floor(square.x)), int(np.floor(square.y))
     scale = len(disc) / max(round(square.side), 1)
     frame = -left * scale - 0.5, -top * scale - 0.5, (width - left) * scale - 0.5, (height - top) * scale - 0.5
-    outline = fit_outline(disc, circle, frame)
-    return outline.moved(-left * scale, -top * scale, 1 / scale)
+    middle, points = trace(disc, circle)
+
+    def on_photo(outline: Outline) -> Outline:
+        return outline.moved(-left * scale, -top * scale, 1 / scale)
+
+    outline = fit_outline(middle, points, circle, frame, disc.shape)
+    where, inside = on_photo(Outline(points)).points, on_photo(Outline(middle[None])).points[0]
+    pale, pink = depths_of_rims(photo, where, inside, circle.radius / scale)
+    everywhere = max(pale - inset, 0.0)
+    smaller = replace(circle, radius=circle.radius * (1 - everywhere))
+    inner = _moved_in(points, middle, np.maximum(pink - inset, everywhere) * circle.radius)
+    clean = fit_outline(middle, inner, smaller, frame, disc.shape)
+    return on_photo(outline), on_photo(clean)
 
 
-def fit_outline(disc: ProbabilityMap, circle: Circle, frame: Frame) -> Outline:
-    """The outline on the map's grid.
+def fit_outline(middle: Values, points: Points, circle: Circle, frame: Frame, shape: tuple[int, ...]) -> Outline:
+    """The outline on a map's grid, from points (ANGLES, 2) on it.
 
-    Where curves can't explain the map (an eye that is no iris and lids: the network was misled) it is the map's own
-    outline, smoothed.
+    Where curves can't explain the points (an eye that is no iris and lids: the network was misled) it follows them,
+    smoothed.
 
     Args:
-        disc: (S, S), 0–1: iris or pupil; more than one half somewhere.
-        circle: fitted to it.
+        middle: (2,), inside.
+        points: where rays from the middle leave the iris.
+        circle: fitted to them.
         frame: of the photo, on the map's grid; what is beyond is no iris.
+        shape: of the map, (S, S).
     """
-    middle, points = _trace(disc, circle)
     beyond = fit_curves(points, middle, circle, frame)
     fitted = _around(middle, lambda where: np.maximum(beyond(where), _beyond_frame(where, frame)), circle.radius)
-    if _agreement(fitted, Outline(points), disc.shape) >= MIN_AGREEMENT:
+    if _agreement(fitted, Outline(points), shape) >= MIN_AGREEMENT:
         return fitted
     return Outline(np.clip(_smoothed(points, middle), frame[:2], frame[2:]))
 
@@ -72,7 +93,7 @@ def largest_piece_of(probabilities: ProbabilityMap) -> ProbabilityMap:
     return np.where(piece, np.maximum(probabilities, 0.51), np.where(nearby, probabilities, 0)).astype(np.float32)
 
 
-def _trace(disc: ProbabilityMap, circle: Circle) -> tuple[Values, Points]:
+def trace(disc: ProbabilityMap, circle: Circle) -> tuple[Values, Points]:
     """The middle (2,) of the largest piece, and where rays from there leave it, (ANGLES, 2)."""
     soft = largest_piece_of(disc)
     ys, xs = np.nonzero(soft > 0.5)
@@ -92,6 +113,12 @@ def _trace(disc: ProbabilityMap, circle: Circle) -> tuple[Values, Points]:
 def _directions(count: int) -> Points:
     angle = np.arange(count) * (2 * np.pi / count)
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def _moved_in(points: Points, middle: Values, distance: Values) -> Points:
+    """The points nearer to the middle, each by its distance."""
+    offset = middle - points
+    return np.asarray(points + offset * (distance / np.maximum(np.hypot(offset[:, 0], offset[:, 1]), 1e-6))[:, None])
 
 
 def _beyond_frame(points: Points, frame: Frame) -> Values:

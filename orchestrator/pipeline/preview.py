@@ -9,7 +9,8 @@ from orchestrator.inference.protocol import IRIS, PUPIL, Infer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black
 from orchestrator.pipeline.geometry import Circle, Square, around, fit_circle, largest_piece
-from orchestrator.pipeline.outline_fit import outline_on_photo
+from orchestrator.pipeline.outline import INSET
+from orchestrator.pipeline.outline_fit import outlines_on_photo
 from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.search import MIN_PRESENCE
@@ -61,13 +62,13 @@ def cut_out(
     circle = fit_circle(largest_piece(disc > 0.5))
     if circle is None or presence < MIN_PRESENCE or circle.mask_share < MIN_MASK_SHARE:
         raise NoIrisFound
-    outline = outline_on_photo(disc, circle, Square(0, 0, len(image)), *image.shape[:2])
+    outline, clean = outlines_on_photo(disc, circle, Square(0, 0, len(image)), image, INSET)
     iris = outline.mask(*image.shape[:2])
     pupil = largest_piece(probabilities[..., PUPIL] > 0.5) & iris
-    masks = IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence, presence, outline)
+    masks = IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence, presence, clean)
     crop = crop_iris(image, masks, side_px)
     cleaned = remove_reflections(crop.picture, crop.masks).photo
     finished = equalise(darken_pupil(cleaned, crop.masks.pupil, crop.masks.circle.radius))
     large = np.asarray(cv2.resize(finished, (side_px, side_px), interpolation=cv2.INTER_CUBIC), np.uint8)
     scale = side_px / len(finished)
-    return on_black(large, crop.masks.outline.moved(0, 0, scale), crop.masks.circle.radius * scale)
+    return on_black(large, crop.masks.clean_outline.moved(0, 0, scale), crop.masks.circle.radius * scale)

@@ -162,11 +162,11 @@ async def _enhance(
     darkened = await asyncio.to_thread(darken_pupil, cleaned, masks.pupil, masks.circle.radius)
     equalised = await asyncio.to_thread(equalise, darkened)
     report_tiles = partial(_report_tiles, report)
-    region = visible(masks.outline, masks.circle.radius, equalised.shape)
+    region = visible(masks.clean_outline, masks.circle.radius, equalised.shape)
     large = await upscale(equalised, region, infer, budget.tiles_in_flight, report_tiles)
     if detail == "natural":
         large = await asyncio.to_thread(natural, large, equalised)
-    outline = masks.outline.moved(0, 0, SCALE)
+    outline = masks.clean_outline.moved(0, 0, SCALE)
     return await asyncio.to_thread(on_black, large, outline, masks.circle.radius * SCALE)
 
 

@@ -10,8 +10,8 @@ from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.geometry import Circle, largest_piece
 from orchestrator.pipeline.hypotheses import read_outline
-from orchestrator.pipeline.outline import Outline
-from orchestrator.pipeline.outline_fit import largest_piece_of, outline_on_photo
+from orchestrator.pipeline.outline import INSET, Outline
+from orchestrator.pipeline.outline_fit import largest_piece_of, outlines_on_photo
 from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.refusal import reason
 from orchestrator.pipeline.search import (
@@ -39,7 +39,7 @@ MIN_REFLECTION = 0.2  # of the reflection map: recall and precision nearest to 0
 class IrisMasks:
     """An iris on the photo's grid: `iris` (with its pupil), `pupil` and `reflection` are (H, W) bool.
 
-    `outline` is the line around `iris`, to a fraction of a pixel.
+    `clean_outline` is the line around what the picture shows, to a fraction of a pixel: `iris` without sclera or lid.
     `circle` is the entire iris as if no lid covered it. `presence`, 0–1, says how likely it is an open human eye;
     `confidence`, 0–1, also how far the outline can be trusted (its ROC is in model_repository/iris_unet/MODEL.md).
     `other_eye` is where another eye is that is as good, 0–1 of the photo's width and height.
@@ -51,7 +51,7 @@ class IrisMasks:
     circle: Circle
     presence: float
     confidence: float
-    outline: Outline
+    clean_outline: Outline
     turn: int = 0
     other_eye: Point | None = None
 
@@ -116,7 +116,7 @@ async def _masks_of(photo: Pixels, candidate: Candidate, confidence: float) -> I
     look, square, circle = candidate.look, candidate.square, candidate.circle_on_photo
     reflection_map = (look.reflection + (0.5 - MIN_REFLECTION)).astype(np.float32)
     height, width = photo.shape[:2]
-    outline = await asyncio.to_thread(outline_on_photo, look.disc, candidate.circle, square, height, width)
+    outline, clean = await asyncio.to_thread(outlines_on_photo, look.disc, candidate.circle, square, photo, INSET)
     iris = await asyncio.to_thread(outline.mask, height, width)
     maps = largest_piece_of(look.pupil), reflection_map
     pupil, reflection = [await asyncio.to_thread(square.paste, values, height, width) for values in maps]
@@ -124,7 +124,7 @@ async def _masks_of(photo: Pixels, candidate: Candidate, confidence: float) -> I
         raise IrisTooSmall
     pupil &= iris
     reflection &= iris
-    return IrisMasks(iris, pupil, reflection, circle, look.presence, confidence, outline, candidate.turn)
+    return IrisMasks(iris, pupil, reflection, circle, look.presence, confidence, clean, candidate.turn)
 
 
 def _is_small(candidate: Candidate) -> bool:

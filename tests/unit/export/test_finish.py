@@ -37,7 +37,7 @@ def test_a_wavering_outline_is_far_from_its_curves() -> None:
     angle = np.arange(720) * (2 * np.pi / 720)
     radius = 150 * (1 + 0.015 * np.sin(9 * angle))
     wavering = Outline(200 + radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]))
-    smooth, wobbly = finish_of(eye(0), MASKS), finish_of(eye(0), replace(MASKS, outline=wavering))
+    smooth, wobbly = finish_of(eye(0), MASKS), finish_of(eye(0), replace(MASKS, clean_outline=wavering))
     assert smooth.wobble < MAX_WOBBLE < 0.01 < wobbly.wobble
     summary = summary_of([(smooth, 0.9), (wobbly, None)])
     assert "1 of 2" in summary[0] and summary_of([]) == []

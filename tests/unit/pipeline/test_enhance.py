@@ -37,7 +37,7 @@ async def test_many_tiles_at_once_do_not_disturb_each_other() -> None:
 def test_black_outside_the_iris_and_unchanged_inside(side: int, share: float) -> None:
     masks = disc_masks(side, side * share)
     white = np.full((4 * side, 4 * side, 3), 255, np.uint8)
-    finished = on_black(white, masks.outline.moved(0, 0, 4), 4 * masks.circle.radius)
+    finished = on_black(white, masks.clean_outline.moved(0, 0, 4), 4 * masks.circle.radius)
     ys, xs = np.ogrid[0 : 4 * side, 0 : 4 * side]
     distance = np.hypot(xs - 2 * side, ys - 2 * side) / 4
     assert (finished[distance > masks.circle.radius + 2] == 0).all()

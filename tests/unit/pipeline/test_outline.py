@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.geometry import Square
 from orchestrator.pipeline.outline import Outline
-from orchestrator.pipeline.outline_fit import fit_outline, outline_on_photo
+from orchestrator.pipeline.outline_fit import fit_outline, outlines_on_photo, trace
+from orchestrator.pipeline.pixels import Pixels
 from tests.disc_masks import circle_at, disc_masks, round_outline
 
 SIDE, RADIUS = 256, 70.0
@@ -26,6 +27,14 @@ def grid() -> tuple[Distances, Distances]:
     return xs - 128, ys - 128
 
 
+def fitted(disc: NDArray[np.float32]) -> Outline:
+    return fit_outline(*trace(disc, CIRCLE), CIRCLE, NO_EDGE, disc.shape)
+
+
+def grey(height: int, width: int) -> Pixels:
+    return np.full((height, width, 3), 128, np.uint8)
+
+
 def worst_share(outline: Outline, *outside: Distances) -> float:
     """The largest distance of the outline from the true curves, in radii; `outside` at the outline's points."""
     return float(np.abs(np.maximum.reduce(outside)).max() / RADIUS)
@@ -37,7 +46,7 @@ def test_limbus_and_lid_are_found_through_wobble_and_lashes() -> None:
     lashes = 3 - np.abs((x + 8) % 32 - 16) - np.maximum(y + 25, 0)
     lid = -30 + 0.002 * x * x - y
     disc = soft_map(np.hypot(x, y) - RADIUS + wobble, lid + wobble, lashes)
-    points = fit_outline(disc, CIRCLE, NO_EDGE).points - 128
+    points = fitted(disc).points - 128
     limbus_there = np.hypot(*points.T) - RADIUS
     lid_there = -30 + 0.002 * points[:, 0] ** 2 - points[:, 1]
     near_corner = (np.abs(limbus_there) < 3) & (np.abs(lid_there) < 3)
@@ -50,14 +59,14 @@ def test_a_spill_over_the_limbus_is_cut_and_an_oval_kept() -> None:
     oval = np.hypot(x / 0.95, y) - RADIUS
     spill = np.maximum(np.abs(y) - 9, x - 80)
     disc = soft_map(np.minimum(oval, np.maximum(spill, -x)))
-    points = fit_outline(disc, CIRCLE, NO_EDGE).points - 128
+    points = fitted(disc).points - 128
     assert worst_share(Outline(points), np.hypot(points[:, 0] / 0.95, points[:, 1]) - RADIUS) < 0.01
 
 
 def test_two_lids_that_meet_in_a_corner_are_both_found() -> None:
     x, y = grid()
     upper, lower = -y - 0.6 * (x + 70), y - 0.4 * (x + 70)
-    points = fit_outline(soft_map(np.hypot(x, y) - RADIUS, upper, lower), CIRCLE, NO_EDGE).points - 128
+    points = fitted(soft_map(np.hypot(x, y) - RADIUS, upper, lower)).points - 128
     px, py = points.T
     true = np.maximum.reduce([np.hypot(px, py) - RADIUS, -py - 0.6 * (px + 70), py - 0.4 * (px + 70)])
     assert np.quantile(np.abs(true), 0.95) < 0.015 * RADIUS
@@ -70,7 +79,7 @@ def test_a_lid_that_is_no_parabola_has_no_corner() -> None:
         return -55 + np.where(x > 0, 38 * np.clip(x / 62, 0, 1) ** 3, 6 * (x / 62) ** 2)
 
     x, y = grid()
-    points = fit_outline(soft_map(np.hypot(x, y) - RADIUS, lid(x) - y), CIRCLE, NO_EDGE).points - 128
+    points = fitted(soft_map(np.hypot(x, y) - RADIUS, lid(x) - y)).points - 128
     px, py = points.T
     limbus_there, lid_there = np.hypot(px, py) - RADIUS, lid(px) - py
     assert worst_share(Outline(points), limbus_there, lid_there) < 0.08
@@ -84,7 +93,7 @@ def test_where_curves_explain_nothing_the_map_is_followed() -> None:
     """A five-pointed shape is no iris; its outline is still smooth and the map's own."""
     x, y = grid()
     disc = soft_map(np.hypot(x, y) - RADIUS * (0.8 + 0.2 * np.cos(5 * np.arctan2(y, x))))
-    mask = fit_outline(disc, CIRCLE, NO_EDGE).mask(SIDE, SIDE)
+    mask = fitted(disc).mask(SIDE, SIDE)
     seen = disc > 0.5
     assert (mask & seen).sum() / (mask | seen).sum() > 0.95
 
@@ -94,7 +103,7 @@ def test_nothing_beyond_the_photo_is_iris(smoothed: bool) -> None:
     """The network sees an iris go on beyond the photo's edge, where there is only padding."""
     x, y = grid()
     points = RADIUS * (1 + 0.3 * np.cos(5 * np.arctan2(y, x))) if smoothed else RADIUS
-    outline = outline_on_photo(soft_map(np.hypot(x, y) - points), CIRCLE, Square(-100, -200, 512), 400, 400)
+    outline, _ = outlines_on_photo(soft_map(np.hypot(x, y) - points), CIRCLE, Square(-100, -200, 512), grey(400, 400))
     assert outline.points.min() >= -0.5 - 1e-6 and outline.points.max() <= 399.5 + 1e-6
     mask = outline.mask(400, 400)
     assert mask[0, 100:200].all(), "it reaches to the photo's edge"
@@ -102,7 +111,8 @@ def test_nothing_beyond_the_photo_is_iris(smoothed: bool) -> None:
 
 def test_the_outline_lies_on_the_photo_where_the_look_saw_it() -> None:
     x, y = grid()
-    outline = outline_on_photo(soft_map(np.hypot(x, y) - RADIUS), CIRCLE, Square(300.0, 200.0, 1024.0), 1400, 1600)
+    disc = soft_map(np.hypot(x, y) - RADIUS)
+    outline, _ = outlines_on_photo(disc, CIRCLE, Square(300.0, 200.0, 1024.0), grey(1400, 1600))
     middle, radius = outline.points.mean(axis=0), np.hypot(*(outline.points - outline.points.mean(axis=0)).T)
     assert np.allclose(middle, (300 + 128.5 * 4 - 0.5, 200 + 128.5 * 4 - 0.5), atol=0.3)
     assert np.allclose(radius, RADIUS * 4, atol=0.5)
@@ -129,4 +139,4 @@ def test_the_crop_takes_its_outline_along() -> None:
         cropped = crop_iris(photo, masks, side).masks
         scale = cropped.circle.radius / 150
         assert np.isclose(cropped.iris.sum(), np.pi * (150 * scale) ** 2, rtol=0.02)
-        assert np.allclose(cropped.outline.points.mean(axis=0), (cropped.circle.x, cropped.circle.y), atol=0.6)
+        assert np.allclose(cropped.clean_outline.points.mean(axis=0), (cropped.circle.x, cropped.circle.y), atol=0.6)
