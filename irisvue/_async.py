@@ -10,8 +10,9 @@ from typing import Any, Literal, Self
 from irisvue._bars import Step, progress_bar
 from irisvue._connection import Verify
 from irisvue._errors import IrisvueError, JobFailed
+from irisvue._given import Token
 from irisvue._sources import Counted, OnProgress, Source, bytes_of, name_of
-from irisvue._transport import Options, Token, Transport
+from irisvue._transport import Options, Transport
 from irisvue._values import Event, Job, Photo, Share
 
 Point = tuple[float, float]

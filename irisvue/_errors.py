@@ -16,8 +16,8 @@ class IrisvueError(Exception):
     Attributes:
         detail: a sentence for people, the same as str().
         status: the HTTP status; 0 where no answer came.
-        code: the API's word for it, such as too_large; network where no answer came, or certificate or proxy where that
-            is why.
+        code: the API's word for it, such as too_large; network where no answer came, or certificate, proxy or address
+            where that is why.
         retry_after: for how many seconds the server asks to wait.
         request_id: the name that the server's log has for the request.
     """
@@ -61,7 +61,10 @@ class IrisvueError(Exception):
 
 
 class AuthError(IrisvueError):
-    """The token is missing, unreadable or has run out (401), or does not allow this (403)."""
+    """The token is missing, unreadable or has run out (401), or does not allow this (403).
+
+    `status` is 0 where the token is empty or can't be sent; nothing has been sent then.
+    """
 
 
 class RateLimited(IrisvueError):

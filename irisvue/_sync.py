@@ -15,8 +15,8 @@ from anyio.from_thread import BlockingPortal
 from irisvue._async import SILENT_S, WEEK_S, AsyncClient, Detail, Eyes, Point
 from irisvue._bars import Step
 from irisvue._connection import Verify
+from irisvue._given import Token
 from irisvue._sources import OnProgress, Source
-from irisvue._transport import Token
 from irisvue._values import Event, Job, Photo, Share
 
 T = TypeVar("T")

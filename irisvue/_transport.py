@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,10 +14,9 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 
 from irisvue._connection import Verify, no_answer, open_http
 from irisvue._errors import IrisvueError
+from irisvue._given import Token, address_of, token_source
 
 T = TypeVar("T")
-Token = str | Callable[[], str]
-DEFAULT_URL = "http://127.0.0.1:8000"
 PAUSES_S = (0.25, 0.5, 1, 2, 4, 8)
 FIRST_PATIENCE_S = 1.5  # a server that has never answered is more likely misspelt than restarting
 CONNECT_S = 10.0
@@ -40,14 +38,9 @@ class Transport:
     """Connections to one server, with one caller's token. Every method raises IrisvueError."""
 
     def __init__(self, url: str | None, token: Token | None, options: Options) -> None:
-        named = os.environ.get("IRISVUE_URL")
-        self.url = (url or named or DEFAULT_URL).rstrip("/")
-        self._whence = (
-            "" if url else f"IRISVUE_URL is {'its address' if named else 'not set'}; Client(url) names another."
-        )
-        source = os.environ.get("IRISVUE_TOKEN", "") if token is None else token
-        self._token: Callable[[], str] = source if callable(source) else lambda: source
-        self._renewable = callable(source)
+        self.url, self._whence = address_of(url)
+        self._token = token_source(token)
+        self._renewable = callable(token)
         self._options = options
         self._answered = False
         connect_s = min(CONNECT_S, options.timeout_s)

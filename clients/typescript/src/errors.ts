@@ -8,7 +8,7 @@ export class IrisvueError extends Error {
     readonly status: number,
     /**
      * The API's error code, such as `too_large`. If there was no answer: `network`, `timeout`, or `cors` where the server
-     * can be reached but does not let this page's origin read its answers.
+     * can be reached but does not let this page's origin read its answers. `address`: `baseUrl` is none, and nothing was sent.
      */
     readonly code: string,
     /** How many seconds the server asks you to wait. */
@@ -21,7 +21,7 @@ export class IrisvueError extends Error {
 
   /** Whether the same request may succeed if sent again later. */
   get retryable(): boolean {
-    if (this.status === 0) return this.code !== "cors";
+    if (this.status === 0) return this.code !== "cors" && this.code !== "address";
     return this.status === 408 || this.status === 429 || this.status >= 500;
   }
 }
@@ -43,15 +43,17 @@ export function errorOf(status: number, body: string, headers?: { get(name: stri
   return new IrisvueError(detail, status, code, pause, headers?.get("X-Request-ID") ?? null);
 }
 
-/** The error for a request without an answer. */
-export function noAnswer(): IrisvueError {
-  return new IrisvueError("The server can't be reached. Check your connection.", 0, "network");
+/** The error for a request without an answer. Who runs a program in Node can mend its address, so `url` is named there. */
+export function noAnswer(url?: string): IrisvueError {
+  const program = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node && typeof document === "undefined";
+  if (!program || !url) return new IrisvueError("The server can't be reached. Check your connection.", 0, "network");
+  return new IrisvueError(`${new URL(url).origin} can't be reached. Is the server running, and is this its address?`, 0, "network");
 }
 
 /** The error for a request without an answer: whether the server is away, or only closed to this page. */
 export async function unreachable(baseUrl: string): Promise<IrisvueError> {
   const here = globalThis.location?.origin;
-  if (typeof document === "undefined" || !here || here === "null" || baseUrl === here) return noAnswer();
+  if (typeof document === "undefined" || !here || here === "null" || baseUrl === here) return noAnswer(baseUrl);
   // Browsers say nothing about refused origins. But a request whose answer nobody reads is refused to none.
   const answers = async (mode: RequestMode): Promise<boolean> => {
     try {

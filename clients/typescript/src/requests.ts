@@ -35,7 +35,7 @@ export class Requests {
   readonly #options: ClientOptions;
 
   constructor(options: ClientOptions) {
-    this.baseUrl = options.baseUrl.replace(/\/+$/, "");
+    this.baseUrl = addressOf(options.baseUrl);
     this.#options = options;
   }
 
@@ -55,7 +55,9 @@ export class Requests {
   /** The headers that say who asks, and in which language. */
   protected async auth(): Promise<Record<string, string>> {
     const { token, language } = this.#options;
-    const bearer = typeof token === "function" ? await token() : token;
+    const bearer = String(typeof token === "function" ? await token() : token).trim();
+    const strange = /[^ -~]/u.exec(bearer)?.[0];
+    if (strange) throw new IrisvueError(`This is no token: it has ${JSON.stringify(strange)} in it. Copy it again, whole.`, 401, "unauthorized");
     return { Authorization: `Bearer ${bearer}`, ...(language ? { "Accept-Language": language } : {}) };
   }
 
@@ -88,7 +90,7 @@ export class Requests {
   /** What lies at a signed address; it carries its own right, so the token is not sent. */
   protected async fetchSigned(url: string, options: CallOptions): Promise<Blob> {
     const get = async (signal: AbortSignal): Promise<Blob> => {
-      const response = await received(fetch(url, { signal }));
+      const response = await received(fetch(url, { signal }), url);
       if (!response.ok) throw errorOf(response.status, await response.text(), response.headers);
       return received(response.blob());
     };
@@ -144,12 +146,20 @@ export class Requests {
 }
 
 /** The connection may break while an answer is on its way, too. */
-async function received<T>(answer: Promise<T>): Promise<T> {
+async function received<T>(answer: Promise<T>, url?: string): Promise<T> {
   try {
     return await answer;
   } catch {
-    throw noAnswer();
+    throw noAnswer(url);
   }
+}
+
+/** The address of the API, without a slash at its end. On a page it may also be a path of the page's own origin. */
+function addressOf(given: string): string {
+  const address = given.trim();
+  const path = globalThis.location !== undefined && /^(\/|$)/.test(address);
+  if (path || /^https?:\/\/[^/]/i.test(address)) return address.replace(/\/+$/, "");
+  throw new IrisvueError(`${address || '""'} is no address: it begins with http:// or https://`, 0, "address");
 }
 
 /** A new idempotency key, for something that should happen only once. */

@@ -141,7 +141,7 @@ async function transmitBlind({ url, api, ...init }: Sending, options: UploadOpti
   } catch (error) {
     if (options.signal?.aborted) throw cancelled();
     if (error instanceof IrisvueError) throw error;
-    throw api && !stop.signal.aborted ? await unreachable(api) : noAnswer();
+    throw api && !stop.signal.aborted ? await unreachable(api) : noAnswer(api ?? url);
   } finally {
     stopWatching();
     options.signal?.removeEventListener("abort", abort);

@@ -70,6 +70,22 @@ describe("a signed upload", () => {
   });
 });
 
+test.each(["127.0.0.1:8000", "localhost:8000", "iris.example.com", "/api", ""])("an address without http:// is said to be none: %s", (baseUrl) => {
+  const words = `${baseUrl || '""'} is no address: it begins with http:// or https://`;
+  expect(() => new Irisvue({ baseUrl, token })).toThrow(expect.objectContaining({ message: words, code: "address", retryable: false }));
+});
+
+test("blanks around the address and the token are no mistake", async () => {
+  expect((await new Irisvue({ baseUrl: ` ${url}/\n`, token: `${token}\n` }).listJobs()).jobs).toBeDefined();
+});
+
+test.each([["abc\ndef", "\\n"], ["abc…", "…"]])("what is no token is not sent: %j", async (wrong, letter) => {
+  const nobody = new Irisvue({ baseUrl: "http://127.0.0.1:9", token: wrong });
+  const refused = { status: 401, code: "unauthorized", message: `This is no token: it has "${letter}" in it. Copy it again, whole.` };
+  await expect(nobody.listJobs()).rejects.toMatchObject(refused);
+  await expect(nobody.uploadPhoto(new Uint8Array(3))).rejects.toMatchObject(refused);
+});
+
 describe("every call", () => {
   test("is repeated while the server is busy, with one key", async () => {
     let left = 2;

@@ -105,6 +105,9 @@ describe("over a broken connection", () => {
     stop.abort();
     expect(await watching).toEqual([]);
     await expect(nobody.listJobs()).rejects.toMatchObject({ status: 0, code: "network", retryable: true });
+    const words = "http://127.0.0.1:9 can't be reached. Is the server running, and is this its address?";
+    await expect(nobody.listJobs({}, { retries: 0 })).rejects.toThrow(words);
+    await expect(nobody.uploadPhoto(await eye(), { retries: 0 })).rejects.toThrow(words);
   });
 });
 

@@ -10,7 +10,7 @@ export class IrisvueError extends Error {
     status, 
     /**
      * The API's error code, such as `too_large`. If there was no answer: `network`, `timeout`, or `cors` where the server
-     * can be reached but does not let this page's origin read its answers.
+     * can be reached but does not let this page's origin read its answers. `address`: `baseUrl` is none, and nothing was sent.
      */
     code, 
     /** How many seconds the server asks you to wait. */
@@ -26,7 +26,7 @@ export class IrisvueError extends Error {
     /** Whether the same request may succeed if sent again later. */
     get retryable() {
         if (this.status === 0)
-            return this.code !== "cors";
+            return this.code !== "cors" && this.code !== "address";
         return this.status === 408 || this.status === 429 || this.status >= 500;
     }
 }
@@ -49,15 +49,18 @@ export function errorOf(status, body, headers) {
     const pause = after !== null && Number.isFinite(wait) ? wait : null;
     return new IrisvueError(detail, status, code, pause, headers?.get("X-Request-ID") ?? null);
 }
-/** The error for a request without an answer. */
-export function noAnswer() {
-    return new IrisvueError("The server can't be reached. Check your connection.", 0, "network");
+/** The error for a request without an answer. Who runs a program in Node can mend its address, so `url` is named there. */
+export function noAnswer(url) {
+    const program = globalThis.process?.versions?.node && typeof document === "undefined";
+    if (!program || !url)
+        return new IrisvueError("The server can't be reached. Check your connection.", 0, "network");
+    return new IrisvueError(`${new URL(url).origin} can't be reached. Is the server running, and is this its address?`, 0, "network");
 }
 /** The error for a request without an answer: whether the server is away, or only closed to this page. */
 export async function unreachable(baseUrl) {
     const here = globalThis.location?.origin;
     if (typeof document === "undefined" || !here || here === "null" || baseUrl === here)
-        return noAnswer();
+        return noAnswer(baseUrl);
     // Browsers say nothing about refused origins. But a request whose answer nobody reads is refused to none.
     const answers = async (mode) => {
         try {

@@ -8,7 +8,7 @@ export class Requests {
     baseUrl;
     #options;
     constructor(options) {
-        this.baseUrl = options.baseUrl.replace(/\/+$/, "");
+        this.baseUrl = addressOf(options.baseUrl);
         this.#options = options;
     }
     /** An authorised request to any path of the API; sent once, and once more with a new token after a 401. */
@@ -27,7 +27,10 @@ export class Requests {
     /** The headers that say who asks, and in which language. */
     async auth() {
         const { token, language } = this.#options;
-        const bearer = typeof token === "function" ? await token() : token;
+        const bearer = String(typeof token === "function" ? await token() : token).trim();
+        const strange = /[^ -~]/u.exec(bearer)?.[0];
+        if (strange)
+            throw new IrisvueError(`This is no token: it has ${JSON.stringify(strange)} in it. Copy it again, whole.`, 401, "unauthorized");
         return { Authorization: `Bearer ${bearer}`, ...(language ? { "Accept-Language": language } : {}) };
     }
     async get(path, options = {}) {
@@ -59,7 +62,7 @@ export class Requests {
     /** What lies at a signed address; it carries its own right, so the token is not sent. */
     async fetchSigned(url, options) {
         const get = async (signal) => {
-            const response = await received(fetch(url, { signal }));
+            const response = await received(fetch(url, { signal }), url);
             if (!response.ok)
                 throw errorOf(response.status, await response.text(), response.headers);
             return received(response.blob());
@@ -120,13 +123,21 @@ export class Requests {
     }
 }
 /** The connection may break while an answer is on its way, too. */
-async function received(answer) {
+async function received(answer, url) {
     try {
         return await answer;
     }
     catch {
-        throw noAnswer();
+        throw noAnswer(url);
     }
+}
+/** The address of the API, without a slash at its end. On a page it may also be a path of the page's own origin. */
+function addressOf(given) {
+    const address = given.trim();
+    const path = globalThis.location !== undefined && /^(\/|$)/.test(address);
+    if (path || /^https?:\/\/[^/]/i.test(address))
+        return address.replace(/\/+$/, "");
+    throw new IrisvueError(`${address || '""'} is no address: it begins with http:// or https://`, 0, "address");
 }
 /** A new idempotency key, for something that should happen only once. */
 export function newKey() {

@@ -101,7 +101,7 @@ async function transmitBlind({ url, api, ...init }, options) {
             throw cancelled();
         if (error instanceof IrisvueError)
             throw error;
-        throw api && !stop.signal.aborted ? await unreachable(api) : noAnswer();
+        throw api && !stop.signal.aborted ? await unreachable(api) : noAnswer(api ?? url);
     }
     finally {
         stopWatching();

@@ -48,6 +48,7 @@ def test_an_error_in_such_a_script_is_seen(tmp_path: Path) -> None:
 
 async def test_a_server_that_was_never_there_is_given_up_in_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IRISVUE_URL", raising=False)
+    monkeypatch.setenv("IRISVUE_TOKEN", "x")
     started = time.monotonic()
     with (
         Client() as client,
