@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from orchestrator.pipeline.geometry import Circle, fit_circle
 from orchestrator.pipeline.grain import match_grain, medians_by_radius
 from orchestrator.pipeline.inpainting import PUPIL_MAX, Window, fill_iris, fill_pupil
+from orchestrator.pipeline.lashes import remove_lashes
 from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.segment import IrisMasks
 
@@ -55,12 +56,13 @@ def find_reflections(photo: Pixels, masks: IrisMasks) -> Mask:
 
 
 def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
-    """Find the reflections in the iris, subtract their light or fill them.
+    """Find the reflections in the iris, subtract their light or fill them; single lashes go first (`remove_lashes`).
 
     Args:
         photo: (H, W, 3) uint8 sRGB, best cropped to the iris.
         masks: on the photo's grid.
     """
+    photo = remove_lashes(photo, masks)
     iris, circle = masks.iris, masks.circle
     reflections = find_reflections(photo, masks)
     share = float(reflections.sum() / max(int(iris.sum()), 1))
