@@ -28,7 +28,8 @@ def remove_lashes(photo: Pixels, masks: IrisMasks) -> Pixels:
     around = max(3, 2 * margin)
     box = np.s_[max(top - around, 0) : top + height + around, max(left - around, 0) : left + width + around]
     cleaned = photo.copy()
-    cleaned[box] = cv2.inpaint(np.ascontiguousarray(photo[box]), hole[box], around, cv2.INPAINT_TELEA)
+    filled = cv2.inpaint(np.ascontiguousarray(photo[box]), hole[box], around, cv2.INPAINT_TELEA)
+    cleaned[box] = np.where(masks.iris[box][..., None], filled, photo[box])
     return cleaned
 
 
