@@ -1,11 +1,11 @@
 """Jobs: added, claimed, held, ended, recovered. Every change of state is a conditional UPDATE."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, and_, cast, func, null, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, case, cast, func, null, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -138,6 +138,12 @@ async def due_retries(session: AsyncSession, limit: int = 100) -> Sequence[Job]:
     return (await session.scalars(statement)).all()
 
 
+def _at_least(announced: Mapping[UUID, int]) -> ColumnElement[int]:
+    """Each job's progress, or what its watchers were told where that is more: rows are written less often."""
+    least = case(dict(announced), value=Job.id, else_=0) if announced else 0
+    return func.greatest(Job.progress, least)
+
+
 async def end(session: AsyncSession, job_id: UUID, attempt: int, status: JobStatus, **values: Any) -> Job | None:
     """The final write, fenced by the attempt; None if this attempt no longer holds the job."""
     statement = (
@@ -155,12 +161,23 @@ async def ended_by(session: AsyncSession, job_id: UUID, attempt: int, status: Jo
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def cancel(session: AsyncSession, job_ids: Sequence[UUID]) -> Sequence[Job]:
-    """Cancel those of these jobs that have not ended, even if a worker holds them; returns the jobs that this ended."""
+async def cancel(
+    session: AsyncSession, job_ids: Sequence[UUID], announced: Mapping[UUID, int] | None = None
+) -> Sequence[Job]:
+    """Cancel those of these jobs that have not ended, even if a worker holds them; returns the jobs that this ended.
+
+    `announced` is the progress that watchers were told last: no row ends with less.
+    """
     statement = (
         update(Job)
         .where(Job.id.in_(job_ids), Job.status.in_(states_before(JobStatus.CANCELLED)))
-        .values(status=JobStatus.CANCELLED, lease_until=None, completed_at=func.now(), current_step="Cancelled")
+        .values(
+            status=JobStatus.CANCELLED,
+            lease_until=None,
+            completed_at=func.now(),
+            current_step="Cancelled",
+            progress=_at_least(announced or {}),
+        )
         .returning(Job)
     )
     return (await session.scalars(statement)).all()
@@ -180,13 +197,13 @@ async def take_back_expired(session: AsyncSession, limit: int = 100) -> Sequence
 
 
 async def end_exhausted(
-    session: AsyncSession, job_ids: Sequence[UUID], max_attempts: int, **values: Any
+    session: AsyncSession, job_ids: Sequence[UUID], max_attempts: int, announced: Mapping[UUID, int], **values: Any
 ) -> Sequence[Job]:
-    """Fail those of these pending jobs that have used up their attempts."""
+    """Fail those of these pending jobs that have used up their attempts; `announced` as in `cancel`."""
     statement = (
         update(Job)
         .where(Job.id.in_(job_ids), Job.status == JobStatus.PENDING, Job.attempt >= max_attempts)
-        .values(status=JobStatus.FAILED, completed_at=func.now(), **values)
+        .values(status=JobStatus.FAILED, completed_at=func.now(), progress=_at_least(announced), **values)
         .returning(Job)
     )
     return (await session.scalars(statement)).all()

@@ -44,6 +44,18 @@ async def current_message(services: Services, job: Job) -> dict[str, Any]:
     return events.message(job.id, job.status, job.progress, job.current_step, **extra)
 
 
+async def announced_progress(services: Services, job_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """The progress that the watchers of these jobs were told last; nothing of jobs without events."""
+    progress: dict[UUID, int] = {}
+    try:
+        for job_id in job_ids:
+            if newest := await events.latest(services.redis, events.job_stream(job_id)):
+                progress[job_id] = int(newest.body["progress"])
+    except (RedisError, OSError) as error:
+        log.warning("announced progress not known", error=type(error).__name__)
+    return progress
+
+
 async def publish(services: Services, job: Job, message: dict[str, Any]) -> bool:
     """Publish an event once; False if Redis can't be reached. No job fails because its watchers miss an event."""
     try:

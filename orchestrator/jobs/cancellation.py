@@ -30,8 +30,9 @@ async def cancel(services: Services, user: UUID, job_id: UUID) -> Job:
 
 async def cancel_all(services: Services, job_ids: Sequence[UUID]) -> Sequence[Job]:
     """Cancel those of these jobs that have not ended, and return them. Workers stop within a tile."""
+    announced = await announce.announced_progress(services, job_ids)
     async with services.db.begin() as session:
-        cancelled = await db.jobs.cancel(session, job_ids)
+        cancelled = await db.jobs.cancel(session, job_ids, announced)
         for job in cancelled:
             await ending.record(session, services.settings, job)
     await announce_cancelled(services, cancelled)

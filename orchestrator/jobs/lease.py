@@ -80,8 +80,11 @@ async def complete(
 
 
 @final_write
-async def fail(services: Services, claim: Claim, error: IrisvueError) -> bool:
-    """End the job as failed, or make it pending for a later attempt. Returns whether this ended it."""
+async def fail(services: Services, claim: Claim, error: IrisvueError, progress: int | None = None) -> bool:
+    """End the job as failed, or make it pending for a later attempt. Returns whether this ended it.
+
+    `progress` is how far the attempt has come, which its row may not say yet.
+    """
     settings = services.settings
     if error.retryable:
         async with db.autocommit(services.db) as session:
@@ -96,7 +99,7 @@ async def fail(services: Services, claim: Claim, error: IrisvueError) -> bool:
         if retried:
             JOBS_RETRIED.labels(error.error_type).inc()
             return False
-    columns: dict[str, Any] = dict(failure_columns(error))
+    columns: dict[str, Any] = failure_columns(error) | ({} if progress is None else {"progress": progress})
     return await _end(services, claim, JobStatus.FAILED, **columns) is not None
 
 

@@ -37,8 +37,9 @@ async def give_up_on(services: Services, lost: Sequence[Job]) -> set[UUID]:
     exhausted = [job.id for job in lost if job.attempt >= max_attempts]
     if not exhausted:
         return set()
+    announced, failure = await announce.announced_progress(services, exhausted), failure_columns(ProcessingFailed())
     async with services.db.begin() as session:
-        ended = await db.jobs.end_exhausted(session, exhausted, max_attempts, **failure_columns(ProcessingFailed()))
+        ended = await db.jobs.end_exhausted(session, exhausted, max_attempts, announced, **failure)
         for job in ended:
             await ending.record(session, services.settings, job)
     for job in ended:

@@ -61,10 +61,11 @@ async def attempt(context: Context, claim: Claim) -> PrimaryRun | None:
     """
     services, job = context.services, claim.job
     infer = context.infer.pinned(claim.versions, background=job.priority == "background")
-    started = time.perf_counter()
+    started, report = time.perf_counter(), Reporter(services, claim)
     try:
         async with asyncio.timeout(services.settings.job_timeout_s), kept_lease(services, claim):
-            with closing(Reporter(services, claim, await estimates.current(services))) as report:
+            with closing(report):
+                report.pace = await estimates.current(services)
                 photo = await services.storage.get(claim.photo.object_key)
                 show_preview = partial(results.save_preview, services, claim, report) if job.preview else None
                 result = await run(
@@ -80,7 +81,7 @@ async def attempt(context: Context, claim: Claim) -> PrimaryRun | None:
     except Fenced:
         await _release(services, claim)
     except Exception as error:
-        await _fail(context, claim, error)
+        await _fail(context, claim, error, report.percent)
     return None
 
 
@@ -106,7 +107,7 @@ async def _release(services: Services, claim: Claim) -> None:
         await cancellation.remove_objects_without_owner(services, claim.job)
 
 
-async def _fail(context: Context, claim: Claim, error: Exception) -> None:
+async def _fail(context: Context, claim: Claim, error: Exception, progress: int) -> None:
     """End the job as failed, or have it retried."""
     services, job_id = context.services, claim.job.id
     failure = DatabaseUnavailable() if isinstance(error, db.UNAVAILABLE) else classify(error)
@@ -115,5 +116,5 @@ async def _fail(context: Context, claim: Claim, error: Exception) -> None:
     expected = failure.error_type == "quality_issue"
     log.info("attempt failed", job_id=str(job_id), attempt=claim.attempt, code=failure.code, exc_info=not expected)
     with _or_left_to_the_sweeper(claim):
-        await asyncio.shield(lease.fail(services, claim, failure))
+        await asyncio.shield(lease.fail(services, claim, failure, progress))
         await cancellation.remove_objects_without_owner(services, claim.job)

@@ -20,8 +20,9 @@ WRITE_EVERY_S = 0.5
 class Reporter:
     """The pipeline's `report`: publishes every step forward, and notices when the claim is no longer valid."""
 
-    def __init__(self, services: Services, claim: Claim, pace: Pace | None = None) -> None:
-        self._services, self._claim, self._pace = services, claim, pace
+    def __init__(self, services: Services, claim: Claim) -> None:
+        self._services, self._claim = services, claim
+        self.pace: Pace | None = None
         self._step, self._percent = "", -1
         self._began_at, self._written_at = time.monotonic(), 0.0
         self._result_px: int | None = None
@@ -48,7 +49,7 @@ class Reporter:
             self._written_at = time.monotonic()
             await self._write(words, percent)
         taken_s = time.monotonic() - self._began_at
-        eta_s = round(self._pace.left_s(percent, taken_s, self._result_px), 1) if self._pace else None
+        eta_s = round(self.pace.left_s(percent, taken_s, self._result_px), 1) if self.pace else None
         body = events.message(job.id, "processing", percent, words, eta_s=eta_s, **extra)
         await announce.publish(self._services, job, body)
 
@@ -62,6 +63,11 @@ class Reporter:
             return
         if not held:
             raise Fenced
+
+    @property
+    def percent(self) -> int:
+        """How far the attempt has come."""
+        return max(self._percent, 0)
 
     def close(self) -> None:
         """End the span of the last step."""
