@@ -10,7 +10,7 @@ SEED ?= 1
 PROCESSES ?= 2
 LOCK := --universal --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo up test test-fast test-containers clients examples docs build release screenshots test-export bench fuzz soak audit check format lock clean
+.PHONY: help demo up test test-fast test-containers clients examples docs build wheel release screenshots test-export bench fuzz soak audit check format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -94,10 +94,13 @@ lock:  ## resolve the lock files again: one machine, development, images (needs 
 	printf 'numpy\nopencv-python-headless\n' | uv pip compile - $(LOCK) -c requirements-server.lock -o deploy/triton/requirements.lock
 	echo "setuptools>=77" | uv pip compile - $(LOCK) -c requirements-dev.lock -o deploy/image/build.lock
 
-build: .venv/installed-dev clients/typescript/node_modules/.installed  ## build a wheel and an npm tarball into dist/
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+build: wheel clients/typescript/node_modules/.installed  ## build a wheel and an npm tarball into dist/ (a minute the first time)
+	@echo "dist/$$(cd clients/typescript && npm pack --silent --pack-destination "$(CURDIR)/dist")"
+
+wheel: .venv/installed-dev
+	@said=$$($(BIN)/python -m build --wheel --no-isolation --outdir dist . 2>&1) || { echo "$$said"; exit 1; }
 	@rm -rf build
-	cd clients/typescript && npm pack --silent --pack-destination "$(CURDIR)/dist"
+	@ls dist/irisvue-*.whl
 
 release: .venv/installed-dev clients/typescript/node_modules/.installed  ## make a release on this machine, ready to push; VERSION=X.Y.Z
 	$(BIN)/python -m release prepare "$(VERSION)"

