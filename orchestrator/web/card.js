@@ -57,7 +57,8 @@ export class Card {
     const about = [moment && timeOf(moment), this.name].filter(Boolean).join(" · ");
     this.find(".about").textContent = about;
     this.find(".open").disabled = this.state !== "completed" && !document.body.classList.contains("selecting");
-    this.find(".open").setAttribute("aria-label", `${this.find(".step").textContent}${about ? `, ${about}` : ""}`);
+    const opens = this.state === "completed" ? `${t("Open")}: ` : "";
+    this.find(".open").setAttribute("aria-label", `${opens}${this.find(".step").textContent}${about ? `, ${about}` : ""}`);
   }
 
   /** Show an event of the job's stream, or the job as the API returns it. */

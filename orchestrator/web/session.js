@@ -19,7 +19,8 @@ function keepTokenOfLink() {
 
 /** Ask for a token; resolves when the user has entered one. */
 export function signIn(words) {
-  if (words) explanation.textContent = words;
+  explanation.textContent = words ?? "";
+  explanation.hidden = !words;
   signingIn ??= new Promise((resolve) => {
     dialog.oncancel = (event) => event.preventDefault();
     dialog.onclose = () => {

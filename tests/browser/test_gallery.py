@@ -1,6 +1,7 @@
 """The gallery: one order in every tab and on every device, and many pictures at once."""
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from irisvue import AsyncClient
 from orchestrator.embedded.stack import Stack
-from tests.browser.conftest import HELD_MS, WAIT_MS, Held
+from tests.browser.conftest import AUTOMATIC, HELD_MS, WAIT_MS, Held
 from tests.browser.test_viewer import PHONE
 
 pytestmark = pytest.mark.timeout(180)
@@ -101,4 +102,24 @@ async def test_many_are_processed_and_deleted(chromium: Browser, address: str, p
     await expect(page.locator("#confirm-words")).to_contain_text("Delete 2 photos")
     await page.click("#confirm-yes")
     await expect(page.locator(".card")).to_have_count(1)
+    await page.close()
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "Open"), ("de", "Öffnen"), ("fr", "Ouvrir")])
+async def test_a_finished_card_shows_that_it_opens(
+    chromium: Browser, address: str, photo: Path, language: str, word: str
+) -> None:
+    page = await chromium.new_page(locale=language)
+    await page.add_init_script(AUTOMATIC)
+    await page.goto(address)
+    await page.set_input_files("#files", photo)
+    sign, card = page.locator(".card .opens"), page.locator(".card .open")
+    await expect(sign).to_be_hidden()
+    await expect(page.locator(".card[data-state=completed]")).to_have_count(1, timeout=WAIT_MS)
+    await expect(sign).to_be_visible()
+    await expect(card).to_have_attribute("aria-label", re.compile(f"^{word}: "))
+    box = await sign.bounding_box()
+    assert box and min(box["width"], box["height"]) >= 44
+    await sign.click()
+    await expect(page.locator("#viewer")).to_be_visible()
     await page.close()
