@@ -28,7 +28,8 @@ def main(names: list[str]) -> int:
     for name in names or MEASURES:
         with console.status(f"{name} ..."):
             results[name] = asyncio.run(MEASURES[name]())
-        results["machine"], results["date"] = machine(), datetime.now(UTC).date().isoformat()
+        results["machine"] = machine()
+        results.setdefault("dates", {})[name] = datetime.now(UTC).date().isoformat()
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
         console.print(name, json.dumps(results[name]), soft_wrap=True, highlight=False)
     console.print(f"Written: {RESULTS}, {write(results, ROOT / 'docs')}", soft_wrap=True, highlight=False)
