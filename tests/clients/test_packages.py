@@ -131,7 +131,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiled = folder / "orchestrator/embedded/backends/__pycache__"
     compiled.mkdir()
     (compiled / "batches.cpython-311.pyc").write_bytes(b"of another Python")
-    argv = ["make", f"BIN={Path(sys.executable).parent}", "-o", ".venv/installed-dev", "wheel"]
+    argv = ["make", "--no-print-directory", f"BIN={Path(sys.executable).parent}", "-o", ".venv/installed-dev", "wheel"]
     built = run(argv, folder)
     [path] = (folder / "dist").iterdir()
     assert (built.returncode, built.stdout, built.stderr) == (0, f"dist/{path.name}\n", "")
@@ -141,7 +141,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_wheel_that_can_not_be_built_says_why(tmp_path: Path) -> None:
     shutil.copy2(ROOT / "Makefile", tmp_path / "Makefile")
     (tmp_path / "pyproject.toml").write_text("no TOML")
-    argv = ["make", f"BIN={Path(sys.executable).parent}", "-o", ".venv/installed-dev", "wheel"]
+    argv = ["make", "--no-print-directory", f"BIN={Path(sys.executable).parent}", "-o", ".venv/installed-dev", "wheel"]
     done = run(argv, tmp_path)
     assert done.returncode != 0 and "pyproject.toml" in done.stdout
 

@@ -106,7 +106,7 @@ async def _has_run_as_shadow(publisher: Publisher, version: str) -> bool:
         ("irisvue models promote none 1", "There is no model none"),
         ("irisvue models shadows iris_unet 99", "Try: irisvue models shadow iris_unet 99"),
         ("irisvue models unload iris_unet 1", "iris_preview names iris_unet 1"),
-        ("irisvue models list --data nowhere", "No `irisvue up` has run on nowhere"),
+        ("irisvue models list --data nowhere", "nowhere. Name its folder with --data."),
     ],
 )
 async def test_a_wrong_command_says_what_to_do(own_stack: Stack, tmp_path: Path, line: str, words: str) -> None:
