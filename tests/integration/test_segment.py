@@ -35,9 +35,9 @@ def iou(mask: np.ndarray, truth: np.ndarray) -> float:
 
 
 async def test_drawn_eyes_are_segmented() -> None:
-    """Of thirty held-out pictures, as bad as phones make them, nearly all are found, with good outlines."""
+    """Of twenty held-out pictures, as bad as phones make them, nearly all are found, with good outlines."""
     scores, refused = [], 0
-    for seed in range(9_900_000, 9_900_030):
+    for seed in range(9_900_000, 9_900_020):
         drawn = eyes.draw(seed, 320, 320, "closeup")
         if not drawn.is_eye:
             continue
@@ -46,12 +46,12 @@ async def test_drawn_eyes_are_segmented() -> None:
         except QualityIssue:
             refused += 1
     assert np.mean(scores) > 0.93
-    assert refused <= 3
+    assert refused <= 2
 
 
 async def test_drawn_traps_and_shut_eyes_are_refused() -> None:
     accepted = 0
-    for seed in range(9_910_000, 9_910_016):
+    for seed in range(9_910_000, 9_910_010):
         drawn = eyes.draw(seed, 320, 320, "trap" if seed % 2 else "shut")
         try:
             await segment(drawn.image, local())

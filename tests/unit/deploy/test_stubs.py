@@ -39,9 +39,10 @@ for kind in (".png", ".jpg"):
 """
 # None of these calls LAPACK or reads video.
 KNOWN = """
-absdiff addWeighted applyColorMap blur calcHist connectedComponentsWithStats copyMakeBorder createCLAHE cvtColor dilate
-distanceTransform drawContours erode fillPoly filter2D findContours getStructuringElement imdecode imencode imread
-imwrite inpaint mean merge multiply putText remap resize setNumThreads transform warpAffine warpPolar
+absdiff addWeighted applyColorMap blur boundingRect calcHist connectedComponentsWithStats copyMakeBorder createCLAHE
+cvtColor dilate distanceTransform drawContours erode fillPoly filter2D findContours getStructuringElement imdecode
+imencode imread imwrite inpaint mean merge minAreaRect morphologyEx multiply putText remap resize setNumThreads
+subtract transform warpAffine warpPolar
 """.split()
 
 
