@@ -17,7 +17,7 @@ from tests.browser.conftest import CHROMIUM, QUIET
 from tests.conftest import PHOTOS
 
 OUT = ROOT / "docs" / "pictures"
-SEEDS = 358, 210, 299, 294
+SEEDS = 358, 410, 414, 401
 DESKTOP: dict[str, object] = {"bypass_csp": True, "viewport": {"width": 1200, "height": 800}, "color_scheme": "dark"}
 PHONE: dict[str, object] = {
     "bypass_csp": True,
