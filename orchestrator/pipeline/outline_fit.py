@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from orchestrator.pipeline.curves import Lid, Limbus, Points, Values
 from orchestrator.pipeline.geometry import Circle, Square, largest_piece
-from orchestrator.pipeline.outline import Outline
+from orchestrator.pipeline.outline import INSET, Outline
 from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.rim import depths_of_rims
 
@@ -28,13 +28,11 @@ MIN_AGREEMENT = 0.93  # intersection over union of the curves and the map
 MEDIAN_POINTS, SMOOTH_SIGMA_POINTS = 13, 4  # where the curves don't explain the map
 
 
-def outlines_on_photo(
-    disc: ProbabilityMap, circle: Circle, square: Square, photo: Pixels, inset: float = 0.0
-) -> tuple[Outline, Outline]:
+def outlines_on_photo(disc: ProbabilityMap, circle: Circle, square: Square, photo: Pixels) -> tuple[Outline, Outline]:
     """The iris' outline on a photo's grid, from a look at a square of it, and that of what may be shown of it.
 
     What may be shown has neither sclera nor lid at its rim: it lies further inside where the rim is deeper than
-    `inset`, in iris radii, the depth at which the picture ends anyway. See `fit_outline` and `depths_of_rims`.
+    `INSET`, the depth at which the picture ends anyway. See `fit_outline` and `depths_of_rims`.
     """
     height, width = photo.shape[:2]
     left, top = int(np.floor(square.x)), int(np.floor(square.y))
@@ -48,9 +46,9 @@ def outlines_on_photo(
     outline = fit_outline(middle, points, circle, frame, disc.shape)
     where, inside = on_photo(Outline(points)).points, on_photo(Outline(middle[None])).points[0]
     pale, pink = depths_of_rims(photo, where, inside, circle.radius / scale)
-    everywhere = max(pale - inset, 0.0)
+    everywhere = max(pale - INSET, 0.0)
     smaller = replace(circle, radius=circle.radius * (1 - everywhere))
-    inner = _moved_in(points, middle, np.maximum(pink - inset, everywhere) * circle.radius)
+    inner = _moved_in(points, middle, np.maximum(pink - INSET, everywhere) * circle.radius)
     clean = fit_outline(middle, inner, smaller, frame, disc.shape)
     return on_photo(outline), on_photo(clean)
 

@@ -9,7 +9,6 @@ from orchestrator.inference.protocol import IRIS, PUPIL, Infer
 from orchestrator.pipeline.crop import crop_iris
 from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black
 from orchestrator.pipeline.geometry import Circle, Square, around, fit_circle, largest_piece
-from orchestrator.pipeline.outline import INSET
 from orchestrator.pipeline.outline_fit import outlines_on_photo
 from orchestrator.pipeline.pixels import Pixels
 from orchestrator.pipeline.reflections import remove_reflections
@@ -62,7 +61,7 @@ def cut_out(
     circle = fit_circle(largest_piece(disc > 0.5))
     if circle is None or presence < MIN_PRESENCE or circle.mask_share < MIN_MASK_SHARE:
         raise NoIrisFound
-    outline, clean = outlines_on_photo(disc, circle, Square(0, 0, len(image)), image, INSET)
+    outline, clean = outlines_on_photo(disc, circle, Square(0, 0, len(image)), image)
     iris = outline.mask(*image.shape[:2])
     pupil = largest_piece(probabilities[..., PUPIL] > 0.5) & iris
     masks = IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence, presence, clean)

@@ -10,7 +10,7 @@ from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.candidate import Candidate
 from orchestrator.pipeline.geometry import Circle, largest_piece
 from orchestrator.pipeline.hypotheses import read_outline
-from orchestrator.pipeline.outline import INSET, Outline
+from orchestrator.pipeline.outline import Outline
 from orchestrator.pipeline.outline_fit import largest_piece_of, outlines_on_photo
 from orchestrator.pipeline.pixels import Mask, Pixels
 from orchestrator.pipeline.refusal import reason
@@ -116,7 +116,7 @@ async def _masks_of(photo: Pixels, candidate: Candidate, confidence: float) -> I
     look, square, circle = candidate.look, candidate.square, candidate.circle_on_photo
     reflection_map = (look.reflection + (0.5 - MIN_REFLECTION)).astype(np.float32)
     height, width = photo.shape[:2]
-    outline, clean = await asyncio.to_thread(outlines_on_photo, look.disc, candidate.circle, square, photo, INSET)
+    outline, clean = await asyncio.to_thread(outlines_on_photo, look.disc, candidate.circle, square, photo)
     iris = await asyncio.to_thread(outline.mask, height, width)
     maps = largest_piece_of(look.pupil), reflection_map
     pupil, reflection = [await asyncio.to_thread(square.paste, values, height, width) for values in maps]

@@ -20,8 +20,8 @@ WRITE_EVERY_S = 0.5
 class Reporter:
     """The pipeline's `report`: publishes every step forward, and notices when the claim is no longer valid."""
 
-    def __init__(self, services: Services, claim: Claim) -> None:
-        self._services, self._claim = services, claim
+    def __init__(self, services: Services, claim: Claim, write_every_s: float = WRITE_EVERY_S) -> None:
+        self._services, self._claim, self._write_every_s = services, claim, write_every_s
         self.pace: Pace | None = None
         self._step, self._percent = "", -1
         self._began_at, self._written_at = time.monotonic(), 0.0
@@ -45,7 +45,7 @@ class Reporter:
     async def _report(self, words: str, percent: int, extra: dict[str, str]) -> None:
         job, new_step = self._claim.job, words != self._step
         self._step, self._percent = words, percent
-        if new_step or time.monotonic() - self._written_at > WRITE_EVERY_S:
+        if new_step or time.monotonic() - self._written_at > self._write_every_s:
             self._written_at = time.monotonic()
             await self._write(words, percent)
         taken_s = time.monotonic() - self._began_at

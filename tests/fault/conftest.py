@@ -86,12 +86,13 @@ def start_worker(stack: Stack, tmp_path: Path) -> Iterator[StartWorker]:
 
 @dataclass
 class Faulty:
-    """A real provider whose first `times` segmentations fail in one way."""
+    """A real provider of which, after the first `good`, `times` segmentations fail in one way."""
 
     real: Infer
     error: Exception | None = None
     nan: bool = False
     times: int = 10**9
+    good: int = 0
     provider: str = "faulty"
     versions: dict[str, str] = field(default_factory=dict)
     available: dict[str, list[str]] = field(default_factory=dict)
@@ -111,7 +112,7 @@ class Faulty:
     async def segment(self, images: Pixels) -> Segmentation:
         self.calls += 1
         segmentation = await self.real.segment(images)
-        if self.calls > self.times:
+        if not self.good < self.calls <= self.good + self.times:
             return segmentation
         if self.error:
             raise self.error

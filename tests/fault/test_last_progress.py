@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from orchestrator.db.job_states import JobStatus
 from orchestrator.db.tables import Job
 from orchestrator.errors import NoIrisFound
@@ -14,15 +12,8 @@ from orchestrator.pipeline.decoder import Decoder
 from orchestrator.pipeline.steps import SEGMENTING
 from orchestrator.progress import events
 from orchestrator.services import Services
-from orchestrator.worker import reporter
 from orchestrator.worker.reporter import Reporter
-from tests.fault.conftest import attempt, row
-
-
-@pytest.fixture(autouse=True)
-def rows_that_lag(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row is written where a step begins, and not again in that step."""
-    monkeypatch.setattr(reporter, "WRITE_EVERY_S", 1e9)
+from tests.fault.conftest import Faulty, attempt, row
 
 
 def having(services: Services, **values: Any) -> Services:
@@ -38,16 +29,9 @@ async def check_the_end(services: Services, job: Job, status: JobStatus) -> None
     assert ended.progress == progress[-1], "who asks later hears the same"
 
 
-async def test_an_attempt_that_fails(
-    services: Services, local: OnnxInfer, decoder: Decoder, pending: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def run(photo: bytes, infer: Any, decoder: Any, budget: Any, report: Reporter, *_: Any) -> None:
-        await report(SEGMENTING, 10)
-        await report(SEGMENTING, 20)
-        raise NoIrisFound
-
-    monkeypatch.setattr("orchestrator.worker.attempt.run", run)
-    await attempt(services, local, decoder, pending)
+async def test_an_attempt_that_fails(services: Services, local: OnnxInfer, decoder: Decoder, pending: Job) -> None:
+    """After the first look, which is announced within half a second of the step's begin and so is not in the row."""
+    await attempt(services, Faulty(local, NoIrisFound(), good=1), decoder, pending)
     await check_the_end(services, pending, JobStatus.FAILED)
 
 
@@ -55,7 +39,7 @@ async def half_way(services: Services, job: Job) -> None:
     """A worker has begun, and has announced more than it has written."""
     claim = await lease.claim(services, job.id, {})
     assert claim
-    report = Reporter(services, claim)
+    report = Reporter(services, claim, write_every_s=1e9)
     await report(SEGMENTING, 10)
     await report(SEGMENTING, 20)
     assert (await row(services, job.id)).progress < 20

@@ -32,7 +32,7 @@ def outlines(photo: Pixels) -> tuple[Outline, Outline]:
     disc = np.clip(0.5 - (DISTANCE - 1) * RADIUS / 8, 0, 1).astype(np.float32)
     disc = np.asarray(cv2.resize(disc, (256, 256), interpolation=cv2.INTER_AREA), np.float32)
     circle = circle_at((MIDDLE - 0.5) / 2, (MIDDLE - 0.5) / 2, RADIUS / 2)
-    return outlines_on_photo(disc, circle, Square(0, 0, SIDE), photo, INSET)
+    return outlines_on_photo(disc, circle, Square(0, 0, SIDE), photo)
 
 
 def depth(outline: Outline) -> NDArray[np.float64]:
