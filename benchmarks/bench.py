@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -36,12 +37,15 @@ UNLIMITED = {
 }
 
 
+class NotMeasured(Exception):
+    """Something that a measure needs is not installed; the message says what."""
+
+
 @dataclass(frozen=True)
-class Bench:
-    """A live stack, its services and an HTTP client of one user."""
+class Client:
+    """A live stack, and an HTTP client of one user of it."""
 
     stack: Stack
-    services: Services
     http: httpx.AsyncClient
     user: UUID
 
@@ -63,11 +67,39 @@ class Bench:
         job: dict[str, Any] = (await self.http.get(f"/api/v1/processing/jobs/{job_id}")).json()
         return job
 
-    async def ended(self, job_id: str) -> dict[str, Any]:
+    async def ended(self, job_id: str, every_s: float = 0.05) -> dict[str, Any]:
         """Wait until the job has ended; returns it."""
         while (job := await self.job(job_id))["status"] not in ("completed", "failed", "cancelled"):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(every_s)
         return job
+
+    async def submits(self, photo: str, rate: int, seconds: float) -> list[float]:
+        """Milliseconds of each submit; they go out at a steady rate (1/s), however slow the answers are."""
+        ages_ms: list[float] = []
+
+        async def submit() -> None:
+            started = time.perf_counter()
+            answer = await self.http.post("/api/v1/processing/submit", json={"photo_id": photo})
+            assert answer.status_code == 202
+            ages_ms.append((time.perf_counter() - started) * 1000)
+
+        tasks, begun = [], time.perf_counter()
+        for n in range(int(rate * seconds)):
+            await asyncio.sleep(max(begun + n / rate - time.perf_counter(), 0))
+            tasks.append(asyncio.create_task(submit()))
+        await asyncio.gather(*tasks)
+        return ages_ms
+
+    def process(self, part: str) -> psutil.Process:
+        """The process of one part of the stack."""
+        return psutil.Process(self.stack.processes[part].pid)
+
+
+@dataclass(frozen=True)
+class Bench(Client):
+    """Our stack with its services, and an HTTP client."""
+
+    services: Services
 
     async def transactions(self) -> int:
         """How many transactions the database has ended so far."""
@@ -75,9 +107,14 @@ class Bench:
             query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
             return int((await session.execute(text(query))).scalar_one())
 
-    def process(self, part: str) -> psutil.Process:
-        """The process of one part of the stack."""
-        return psutil.Process(self.stack.processes[part].pid)
+
+@asynccontextmanager
+async def http_client(url: str, token: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Enough connections for many requests at once."""
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False, limits=limits) as http:
+        yield http
 
 
 @asynccontextmanager
@@ -88,17 +125,13 @@ async def bench(workers: int, inference: str = "local") -> AsyncIterator[Bench]:
         options = Options(Path(folder), workers=workers, inference=inference)  # type: ignore[arg-type]
         async with open_stack(options) as stack, open_services(settings_of(stack.folder)) as services:
             user = uuid4()
-            headers = {"Authorization": f"Bearer {make_token(user, stack.env['IRISVUE_JWT_SECRET'])}"}
-            limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-            async with httpx.AsyncClient(
-                base_url=stack.url, headers=headers, timeout=60, trust_env=False, limits=limits
-            ) as http:
-                yield Bench(stack, services, http, user)
+            async with http_client(stack.url, make_token(user, stack.env["IRISVUE_JWT_SECRET"])) as http:
+                yield Bench(stack, http, user, services)
 
 
-def eye(width: int = 480, height: int = 360) -> bytes:
+def eye(width: int = 480, height: int = 360, seed: int = 492) -> bytes:
     """A drawn close-up as JPEG."""
-    return encode_jpeg(eyes.draw(492, width, height, "closeup", mild=True).image)
+    return encode_jpeg(eyes.draw(seed, width, height, "closeup", mild=True).image)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -29,25 +29,9 @@ async def submit_latency(seconds: float = 8.0) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     async with bench(workers=0) as b:
         photo = await b.photo(eye())
-
-        async def submit(ages_ms: list[float]) -> None:
-            started = time.perf_counter()
-            answer = await b.http.post("/api/v1/processing/submit", json={"photo_id": photo})
-            assert answer.status_code == 202
-            ages_ms.append((time.perf_counter() - started) * 1000)
-
-        await asyncio.gather(*(submit([]) for _ in range(50)))  # to warm up connections and caches
+        await asyncio.gather(*(b.submit(photo) for _ in range(50)))  # to warm up connections and caches
         for rate in (20, 50, 100):
-            runs = []
-            for _ in range(RUNS):
-                ages: list[float] = []
-                tasks, begun = [], time.perf_counter()
-                for n in range(int(rate * seconds)):
-                    await asyncio.sleep(max(begun + n / rate - time.perf_counter(), 0))
-                    tasks.append(asyncio.create_task(submit(ages)))
-                await asyncio.gather(*tasks)
-                runs.append(summary(ages))
-            figures[str(rate)] = medians(runs)
+            figures[str(rate)] = medians([summary(await b.submits(photo, rate, seconds)) for _ in range(RUNS)])
     return figures
 
 

@@ -120,9 +120,9 @@ async def _start_servers(
         triton_server.check_libpython()
     repository = options.repository.resolve() if options.repository else own_repository(folder)
     report("Starting PostgreSQL", 0)
-    postgres = await _start_postgres(folder, processes)
+    postgres = await start_postgres(folder, processes)
     report("Starting Redis", 0.2)
-    redis = await _start_redis(folder, processes)
+    redis = await start_redis(folder, processes)
     env = _settings(options, folder, url) | {
         "IRISVUE_DATABASE_URL": postgres,
         "IRISVUE_REDIS_URL": redis,
@@ -163,7 +163,7 @@ def _only_this_machine_calls(options: Options) -> bool:
     return is_loopback(options.host) and (not public.hostname or is_loopback(public.hostname))
 
 
-async def _start_postgres(folder: Path, processes: Processes) -> str:
+async def start_postgres(folder: Path, processes: Processes) -> str:
     """Start PostgreSQL; returns the address of the database, as SQLAlchemy writes it."""
     from orchestrator.embedded import ready
 
@@ -176,7 +176,7 @@ def _postgres_dsn(folder: Path, spec: ProcessSpec) -> str:
     return f"postgresql://postgres:{secret(folder, 'postgres')}@{HOST}:{spec.port}"
 
 
-async def _start_redis(folder: Path, processes: Processes) -> str:
+async def start_redis(folder: Path, processes: Processes) -> str:
     """Start Redis; returns its address."""
     from orchestrator.embedded import ready
 

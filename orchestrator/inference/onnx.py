@@ -36,12 +36,16 @@ def reach_in(repository: Path) -> int:
 
 
 class OnnxInfer:
-    """ONNX Runtime sessions over the model repository that Triton serves; one call at a time, on all cores."""
+    """ONNX Runtime sessions over the model repository that Triton serves; one call at a time, on all cores.
+
+    `threads` are for a process that has only a part of the cores.
+    """
 
     provider = "local"
 
-    def __init__(self, repository: Path) -> None:
+    def __init__(self, repository: Path, threads: int | None = None) -> None:
         self._repository = repository
+        self._threads = session_threads() if threads is None else threads
         self._sessions: dict[tuple[str, str], onnxruntime.InferenceSession] = {}
         self._turn = asyncio.Lock()
         self.on_busy: Callable[[], None] = lambda: None
@@ -58,7 +62,7 @@ class OnnxInfer:
             if not path.exists():
                 raise VersionGone(f"{name} has no version {version}.")
             options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = session_threads()
+            options.intra_op_num_threads = self._threads
             options.log_severity_level = 3
             try:
                 session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
