@@ -9,12 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import measures, models, waits
-from benchmarks.bench import machine
+from benchmarks import beside_baseline, measures, models, waits
+from benchmarks.bench import NotMeasured, machine
 from benchmarks.report import write
 from orchestrator.config import ROOT
 
-MEASURES = measures.MEASURES | models.MEASURES | {"waits_s": waits.waits_by_class}
+MEASURES = measures.MEASURES | models.MEASURES | {"waits_s": waits.waits_by_class} | beside_baseline.MEASURES
 RESULTS = Path(__file__).parent / "results.json"
 
 
@@ -26,8 +26,12 @@ def main(names: list[str]) -> int:
         return 2
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in names or MEASURES:
-        with console.status(f"{name} ..."):
-            results[name] = asyncio.run(MEASURES[name]())
+        try:
+            with console.status(f"{name} ..."):
+                results[name] = asyncio.run(MEASURES[name]())
+        except NotMeasured as reason:
+            console.print(f"{name} is left out. {reason}", style="yellow", soft_wrap=True)
+            continue
         results["machine"] = machine()
         results.setdefault("dates", {})[name] = datetime.now(UTC).date().isoformat()
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")

@@ -17,6 +17,16 @@ and its clients on that one machine. {dates} Machines are noisy: compare only fi
 | what | measured | promised | |
 |---|---|---|---|
 """
+BESIDE = """
+## Beside the usual design
+
+The design that one writes down at first for such a service (`benchmarks/baseline/`), and ours: in turns on the same
+machine, with the same networks, photos and clients; medians of three rounds. Where the last column is below 1, ours is
+the worse one.
+
+| | usual design | ours | times better |
+|---|---|---|---|
+"""
 NOTES = Path(__file__).parent / "notes.md"
 
 
@@ -72,9 +82,24 @@ def write(results: dict[str, Any], folder: Path) -> Path:
     pictures.mkdir(parents=True, exist_ok=True)
     _plot(results, pictures / "performance.png")
     page += "\n![plots of the table above](pictures/performance.png)\n"
+    page += _beside(results)
     page += "\n" + NOTES.read_text() if NOTES.exists() else ""
     (folder / "performance.md").write_text(page)
     return folder / "performance.md"
+
+
+def _beside(results: dict[str, Any]) -> str:
+    """The section on the usual design; empty where it was not measured."""
+    measured = {name: at for name, at in results.items() if name.startswith("beside_baseline")}
+    if not measured:
+        return ""
+    lines = [
+        f"| {what} | {row['baseline']:,.4g} | {row['ours']:,.4g} | {row['times better']:g} |"
+        for at in measured.values()
+        for what, row in at["figures"].items()
+    ]
+    loads = ", ".join(f"{at['load before']:g} (`{name}`)" for name, at in measured.items())
+    return BESIDE + "\n".join(lines) + f"\n\nThe machine's load just before, of one minute: {loads}.\n"
 
 
 def _dates(measured: dict[str, str]) -> str:
