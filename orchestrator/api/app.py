@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from orchestrator import __version__
 from orchestrator.api import (
@@ -36,6 +37,7 @@ from orchestrator.api.origins import Origins
 from orchestrator.api.request_ids import RequestIds
 from orchestrator.api.schemas.common import Problem, problems
 from orchestrator.api.schemas.streams import ProgressMessage
+from orchestrator.api.streams import SERVER_SEND
 from orchestrator.config import Settings, settings
 from orchestrator.errors import IrisvueError
 from orchestrator.observability.logs import configure_logging
@@ -53,6 +55,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 class App(FastAPI):
     """FastAPI whose OpenAPI document also holds the schemas of errors and of progress messages."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer. What the server itself sends with is kept for streams (streams.py)."""
+        scope[SERVER_SEND] = send
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            del scope[SERVER_SEND]  # uvicorn's has the scope, so that only a garbage collection would free them
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""

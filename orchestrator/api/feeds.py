@@ -1,8 +1,8 @@
 """Feeds: what a watcher gets, by SSE or WebSocket. Where things stand now, then every event, for a limited time."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from orchestrator.errors import NotFound
 from orchestrator.jobs.announce import current_message
 from orchestrator.progress import events
 from orchestrator.progress.events import DELETED, LAST_STATES, UNREACHABLE, Event, event, job_stream, order, user_stream
-from orchestrator.progress.hub import Mark, Watch, follow, push
+from orchestrator.progress.hub import Mark, Watch, follow
 from orchestrator.services import Services
 from orchestrator.words import catalogue
 
@@ -23,6 +23,7 @@ SEND_TIMEOUT_S = 10  # a client that does not read is dropped
 class Feed:
     """The events of a job or of a user, and None when a heartbeat is due. Raises Draining when this process stops.
 
+    `at_once` may send an event that the feed's reader waits for, in place of it; False where it can't without waiting.
     `seen_to_the_end`: the client has had the job's last event already; what comes is only that event once more.
     """
 
@@ -37,10 +38,12 @@ class Feed:
     ) -> None:
         # The job's row is not kept: a process holds thousands of idle feeds.
         self._services, self._stream, self._after, self._first, self._job_id = services, stream, after, first, job_id
-        self._deadline = asyncio.get_running_loop().time() + services.settings.stream_seconds
+        self._silent_since = time.monotonic()
+        self._deadline = self._silent_since + services.settings.stream_seconds
         self.seen_to_the_end = seen_to_the_end
         self._language = catalogue.current.get()
         self._unfinished: dict[str, Event] = {}  # where each job stands that has not ended, the latest last
+        self.at_once: Callable[[Event], bool] | None = None
         self._watch: Watch | None = None
         self._interrupted = False
         self._events = self._all()
@@ -64,16 +67,16 @@ class Feed:
         """Make the events end soon."""
         self._interrupted = True
         if self._watch is not None:
-            push(self._watch, mark)
+            self._watch.push(mark)
 
     def _opened(self, watch: Watch) -> None:
         self._watch = watch
         if self._interrupted:
-            push(watch, Mark.DISCONNECTED)
+            watch.push(Mark.DISCONNECTED)
 
     def _heartbeat_s(self) -> float:
-        remaining = self._deadline - asyncio.get_running_loop().time()
-        return max(min(self._services.settings.heartbeat_s, remaining), 0.001)
+        heartbeat_at = self._silent_since + self._services.settings.heartbeat_s
+        return max(min(heartbeat_at, self._deadline) - time.monotonic(), 0.001)
 
     async def _all(self) -> AsyncGenerator[Event | None, None]:
         for first in self._first:
@@ -90,17 +93,30 @@ class Feed:
             heartbeat_s=self._heartbeat_s,
             missed=self._missed,
             opened=self._opened,
+            at_once=self._is_sent,
         )
         async with aclosing(source):
             async for next_event in source:
-                if next_event is None and asyncio.get_running_loop().time() >= self._deadline:
+                if next_event is None and time.monotonic() >= self._deadline:
                     if goes_on := await self._goes_on():
                         yield goes_on.in_language(self._language)
                     return
-                yield self._noted(next_event) if next_event else None
+                if next_event:
+                    yield self._noted(next_event)
+                elif time.monotonic() - self._silent_since >= self._services.settings.heartbeat_s:
+                    self._silent_since = time.monotonic()
+                    yield None
+
+    def _is_sent(self, next_event: Event) -> bool:
+        """Send an event at once, if that is possible."""
+        sent = self.at_once is not None and self.at_once(next_event.in_language(self._language))
+        if sent:
+            self._noted(next_event)
+        return sent
 
     def _noted(self, next_event: Event) -> Event:
         """Remember where its job stands, until the job has ended; the event in the client's language."""
+        self._silent_since = time.monotonic()
         job_id = next_event.body["job_id"]
         self._unfinished.pop(job_id, None)
         if next_event.kind not in (*LAST_STATES, DELETED):

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -16,7 +17,9 @@ from orchestrator.api.places import hold_place
 from orchestrator.api.schemas.common import problems
 from orchestrator.api.schemas.streams import EVENT_SCHEMA, TicketRequest, TicketResponse
 from orchestrator.auth import tickets
+from orchestrator.observability.logs import log
 from orchestrator.privacy import audit_log
+from orchestrator.progress.events import Event
 from orchestrator.progress.hub import Draining, Mark
 
 router = APIRouter(tags=["progress"])
@@ -24,6 +27,8 @@ RECONNECT_MS = (200, 2000)  # spread, so that the clients of a process that stop
 # Proxies must neither collect events nor compress them, which would hold them back as well. Some pass on an answer only
 # when it has a body, so there is a first byte before there is an event.
 HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+SERVER_SEND = "irisvue.send"
+"""Where the scope has the server's own `send`: what middleware puts around it is for the headers, and takes time."""
 FIRST = b": connected\n\n"
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)]
 LastEventIdInQuery = Annotated[
@@ -63,6 +68,7 @@ class EventStream(Response):
         try:
             async with self._place:
                 await _send_part(send, FIRST)
+                self._feed.at_once = partial(_is_sent, scope.get(SERVER_SEND, send))
                 async for event in self._feed:
                     await _send_part(send, event.sse if event else self._heartbeat())
             await _send_part(send, b"", more_body=False)
@@ -85,6 +91,23 @@ class EventStream(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self._feed.interrupt(Mark.DISCONNECTED)
+
+
+def _is_sent(send: Send, event: Event) -> bool:
+    """Send an event at once; False where `send` would have to wait, or fails, so that the stream's task sends it.
+
+    Where uvicorn's `send` waits, it waits for the client to read what was sent before, and has sent nothing yet.
+    """
+    sending = send({"type": "http.response.body", "body": event.sse, "more_body": True}).__await__()
+    try:
+        next(sending)
+    except StopIteration:
+        return True
+    except Exception as error:
+        log.warning("event not sent at once", error=type(error).__name__)
+        return False
+    sending.close()
+    return False
 
 
 async def _send_part(send: Send, data: bytes, more_body: bool = True) -> None:

@@ -81,7 +81,7 @@ class Event:
         body: dict[str, Any] = json.loads(self.text)
         return body
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """progress, completed, failed or cancelled; or deleted, on a user's stream."""
         if self.body.get("type") == DELETED:

@@ -2,6 +2,8 @@
 
 A watcher subscribes first, replays second, and drops by id what it has already seen: nothing is missed or repeated. No
 watcher waits for another: where one does not read, its queue is emptied and marked with a gap, so that it replays.
+
+An event goes to all watchers that wait for it in one pass, and wakes no task of theirs (`Watch.push`).
 """
 
 import asyncio
@@ -39,7 +41,48 @@ class Mark(Enum):
     DISCONNECTED = "the client has disconnected"
 
 
-Watch = asyncio.Queue[Event | Mark]
+class Watch:
+    """What one watcher has yet to get, at most CLIENT_QUEUE events and marks. One task may wait for it.
+
+    A process holds thousands that are idle, and an asyncio.Queue is 3 kB even when it is empty.
+    """
+
+    def __init__(self) -> None:
+        self.items: list[Event | Mark] = []
+        self.at_once: Callable[[Event], bool] | None = None
+        """Sends an event without waiting; False where it can't, and has sent nothing."""
+        self._waiting: asyncio.Future[None] | None = None
+
+    def push(self, item: Event | Mark) -> None:
+        """Send an event at once where the watcher waits for it, or else append it for the watcher's task.
+
+        A full queue is emptied first, and an event that finds it full becomes the mark for a gap.
+        """
+        waits = self._waiting is not None and not self.items
+        if waits and self.at_once and isinstance(item, Event) and self.at_once(item):
+            return
+        if len(self.items) >= CLIENT_QUEUE:
+            self.items.clear()
+            item = item if isinstance(item, Mark) else Mark.REPLAY
+        self.items.append(item)
+        self._wake()
+
+    async def next(self, wait_s: float) -> Event | Mark | None:
+        """The first item, when there is one; None where none has come for `wait_s` seconds."""
+        if not self.items:
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            timer = loop.call_later(wait_s, self._wake)
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
+                self._waiting = None
+        return self.items.pop(0) if self.items else None
+
+    def _wake(self) -> None:
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 class Draining(Exception):
@@ -97,12 +140,12 @@ class Hub:
     @contextmanager
     def watch(self, stream: str) -> Iterator[Watch]:
         """A queue that gets the stream's events from now on."""
-        queue: Watch = asyncio.Queue(CLIENT_QUEUE)
-        self._watches.setdefault(stream, set()).add(queue)
+        watch = Watch()
+        self._watches.setdefault(stream, set()).add(watch)
         try:
-            yield queue
+            yield watch
         finally:
-            self._watches[stream].discard(queue)
+            self._watches[stream].discard(watch)
             if not self._watches[stream]:
                 del self._watches[stream]
 
@@ -121,29 +164,12 @@ class Hub:
         DELIVERY_SECONDS.observe(max(time.time() - event.order[0] / 1000, 0.0))  # an id begins with Redis's time in ms
         of_job = [] if event.kind == DELETED else [job_stream(event.body["job_id"])]
         for stream in (*of_job, user_stream(user)):
-            for queue in self._watches.get(stream, ()):
-                push(queue, event)
+            for watch in tuple(self._watches.get(stream, ())):
+                watch.push(event)
 
     def _push_all(self, mark: Mark) -> None:
-        for queue in [q for watches in self._watches.values() for q in watches]:
-            push(queue, mark)
-
-
-def push(queue: Watch, item: Event | Mark) -> None:
-    """Append. A full queue is emptied first, and an event that finds it full becomes the mark for a gap."""
-    if queue.full():
-        while not queue.empty():
-            queue.get_nowait()
-        item = item if isinstance(item, Mark) else Mark.REPLAY
-    queue.put_nowait(item)
-
-
-async def _next(queue: Watch, wait_s: float) -> Event | Mark | None:
-    try:
-        async with asyncio.timeout(wait_s):
-            return await queue.get()
-    except TimeoutError:
-        return None
+        for watch in [w for watches in self._watches.values() for w in watches]:
+            watch.push(mark)
 
 
 async def follow(
@@ -155,11 +181,13 @@ async def follow(
     heartbeat_s: Callable[[], float] = lambda: 15.0,
     missed: Callable[[], Awaitable[Event | None]] | None = None,
     opened: Callable[[Watch], None] = lambda watch: None,
+    at_once: Callable[[Event], bool] = lambda event: False,
 ) -> AsyncGenerator[Event | None, None]:
     """The stream's events after the id `after`, kept ones first; a job's stream ends with its last event.
 
     Yields None whenever nothing has happened for `heartbeat_s()` seconds. After a gap, `missed` may return a last event
-    that never reached Redis. `opened` gets the queue, so that its owner can put a Mark into it.
+    that never reached Redis. `opened` gets the queue, so that its owner can put a Mark into it. `at_once` may send an
+    event that is new and not the last one, in place of its being yielded (see Watch).
 
     Raises:
         Draining: this process is about to stop.
@@ -173,10 +201,19 @@ async def follow(
         seen = event.order
         return True
 
+    def is_sent(event: Event) -> bool:
+        nonlocal seen
+        if event.order > seen:
+            if (one_job and event.kind in LAST_STATES) or not at_once(event):
+                return False
+            seen = event.order
+        return True
+
     while not hub.draining:
         await hub.ready()
-        with hub.watch(stream) as queue:
-            opened(queue)
+        with hub.watch(stream) as watch:
+            opened(watch)
+            watch.at_once = is_sent
             kept = [event for event in await _replay(redis, stream, seen) if is_new(event)]
             if gap and missed and not any(e.kind in LAST_STATES for e in kept) and (last := await missed()):
                 kept.append(last)
@@ -184,7 +221,7 @@ async def follow(
                 yield event
                 if one_job and event.kind in LAST_STATES:
                     return
-            while (live := await _next(queue, heartbeat_s())) is not Mark.REPLAY:
+            while (live := await watch.next(heartbeat_s())) is not Mark.REPLAY:
                 if live is Mark.DISCONNECTED:
                     return
                 if live is Mark.DRAIN:

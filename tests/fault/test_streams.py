@@ -1,6 +1,7 @@
 """Clients that misbehave: frozen ones are dropped, slow bodies are refused, and other clients do not notice."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -19,14 +20,20 @@ from tests.api_process import api_process
 from tests.waiting import until
 
 
+def opened(url: str, path: str, token: str) -> socket.socket:
+    """A connection with a small buffer, whose stream nobody reads yet."""
+    address = urlsplit(url)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((address.hostname, address.port))
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    return connection
+
+
 async def test_a_frozen_client_is_dropped_and_delays_no_other(stack: Stack, services: Services, pending: Job) -> None:
     token = make_token(pending.user_id, stack.env["IRISVUE_JWT_SECRET"])
     path = f"/api/v1/processing/jobs/{pending.id}/events"
-    address = urlsplit(stack.url)
-    frozen = socket.socket()
-    frozen.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    frozen.connect((address.hostname, address.port))
-    frozen.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    frozen = opened(stack.url, path, token)
     api = psutil.Process(stack.processes["api"].pid)
     port = frozen.getsockname()[1]
 
@@ -54,6 +61,34 @@ async def test_a_frozen_client_is_dropped_and_delays_no_other(stack: Stack, serv
 
             await until(dropped, 60)
     frozen.close()
+
+
+def ids_until(connection: socket.socket, last: str) -> list[str]:
+    """The ids of all events that arrive, to the id `last`."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
+    connection.settimeout(30)
+    text = b""
+    while f"id: {last}\n".encode() not in text[-100_000:]:
+        data = connection.recv(2**20)
+        assert data, "the connection is still open"
+        text += data
+    return re.findall(r"^id: (\S+)$", text.decode(), re.MULTILINE)
+
+
+async def test_a_client_that_reads_late_gets_every_event_once(stack: Stack, services: Services, pending: Job) -> None:
+    """What it is sent at once, what waits for it and what it has to replay follow one another without a seam."""
+    token = make_token(pending.user_id, stack.env["IRISVUE_JWT_SECRET"])
+
+    async def published(count: int, filler: str) -> list[str]:
+        bodies = [events.message(pending.id, "processing", n % 100, filler) for n in range(count)]
+        return [await events.publish(services.redis, pending.user_id, 1, body) for body in bodies]
+
+    with opened(stack.url, f"/api/v1/processing/jobs/{pending.id}/events", token) as late:
+        await asyncio.to_thread(late.recv, 100)  # the stream is open
+        ids = await published(390, "x" * 20_000)  # more than its buffers and its queue hold
+        assert await asyncio.to_thread(ids_until, late, ids[-1]) == ids
+        ids = await published(20, "x")
+        assert await asyncio.to_thread(ids_until, late, ids[-1]) == ids
 
 
 @pytest.fixture
