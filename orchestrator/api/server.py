@@ -70,19 +70,34 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listen(host: str, port: int, shared: bool) -> socket.socket:
+    """A listening socket. A `shared` port may have several. Raises OSError where the port is taken."""
+    v6 = ":" in host
+    family = socket.AF_INET6 if v6 else socket.AF_INET
+    listener = socket.create_server(
+        (host, port),
+        family=family,
+        backlog=BACKLOG,
+        reuse_port=shared,
+        dualstack_ipv6=v6 and socket.has_dualstack_ipv6(),
+    )
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_TIMEOUT_MS)
-    listener.bind((host, port))
-    listener.listen(BACKLOG)
     return listener
 
 
-def serve(settings: Settings, host: str, port: int, certificate: Path | None = None, key: Path | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; over https where there is a certificate with its key (PEM files)."""
+def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    shared: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT; over https where there is a certificate with its key (PEM files).
+
+    A `shared` port is one that other API processes may listen on as well: the kernel spreads connections over them.
+    """
     config = uvicorn.Config(
         create_app(settings),
         http=_Http,
@@ -97,4 +112,4 @@ def serve(settings: Settings, host: str, port: int, certificate: Path | None = N
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    _Server(config).run(sockets=[_listen(host, port)])
+    _Server(config).run(sockets=[listen(host, port, shared)])

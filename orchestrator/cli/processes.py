@@ -42,6 +42,10 @@ def api(
     port: int = 8000,
     certificate: Annotated[Path | None, typer.Option(help="PEM file for https; needs --key.", exists=True)] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.", exists=True)] = None,
+    share_port: Annotated[
+        bool,
+        typer.Option("--share-port", help="Other API processes may listen on this port too; Linux spreads clients."),
+    ] = False,
 ) -> None:
     """Run one API process (settings from IRISVUE_*)."""
     from orchestrator.api.server import serve
@@ -53,7 +57,7 @@ def api(
     with exit_on_setup_error():
         asyncio.run(reach(settings))
     with tracing(settings, "api"):
-        serve(settings, host, port, certificate, key)
+        serve(settings, host, port, certificate, key, share_port)
 
 
 @app.command(rich_help_panel=PANEL)
