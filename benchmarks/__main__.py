@@ -9,12 +9,13 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import beside_baseline, measures, models, waits
+from benchmarks import beside_baseline, deliveries, measures, models, waits
 from benchmarks.bench import NotMeasured, machine
 from benchmarks.report import write
 from orchestrator.config import ROOT
 
-MEASURES = measures.MEASURES | models.MEASURES | {"waits_s": waits.waits_by_class} | beside_baseline.MEASURES
+OURS = measures.MEASURES | deliveries.MEASURES | models.MEASURES | {"waits_s": waits.waits_by_class}
+MEASURES = OURS | beside_baseline.MEASURES
 RESULTS = Path(__file__).parent / "results.json"
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from benchmarks.eta import eta
 from orchestrator import db, photos
 from orchestrator.inference.protocol import ENHANCER, SEGMENTER
 from orchestrator.inference.triton import TritonInfer
-from orchestrator.progress import events
 
 RUNS = 3
 
@@ -54,7 +52,8 @@ async def pick_up(count: int = 40) -> dict[str, float]:
     return summary(ages)
 
 
-async def _jobs(b: Bench, count: int) -> list[str]:
+async def jobs_of_one_user(b: Bench, count: int) -> list[str]:
+    """The ids of so many jobs, which no worker takes."""
     photo = await photos.add_photo(b.services, b.user, eye())
     async with b.services.db.begin() as session:
         return [
@@ -63,37 +62,12 @@ async def _jobs(b: Bench, count: int) -> list[str]:
         ]
 
 
-async def delivery(events_a_second: int = 100, seconds: float = 5.0) -> dict[str, Any]:
-    """Milliseconds from writing an event to reading it, with one watcher per job, and with all watchers on one job."""
-    figures: dict[str, Any] = {}
-    for watchers, jobs_watched in ((1, 1), (100, 100), (1000, 1000), (1000, 1)):
-        runs = []
-        for _ in range(RUNS):
-            async with bench(workers=0) as b:
-                ids = await _jobs(b, jobs_watched)
-                paths = [f"/api/v1/processing/jobs/{i}/events" for i in ids] * (watchers // jobs_watched)
-                client = Watchers(b.stack, b.token, paths)
-                assert await client.ask("open") == watchers
-                rate = events_a_second if jobs_watched > 1 else 10
-                begun = time.perf_counter()
-                for n in range(int(rate * seconds)):
-                    await asyncio.sleep(max(begun + n / rate - time.perf_counter(), 0))
-                    job_id = random.choice(ids)  # noqa: S311
-                    body = events.message(UUID(job_id), "processing", 50, str(time.time_ns()))
-                    await events.publish(b.services.redis, b.user, 1, body)
-                await asyncio.sleep(0.5)
-                runs.append(summary(await client.ask("report")))
-                await client.close()
-        figures[f"{watchers} watchers, {jobs_watched} jobs"] = medians(runs)
-    return figures
-
-
 async def streams(counts: tuple[int, ...] = (100, 1000, 5000, 10_000), idle_s: float = 16.0) -> dict[str, Any]:
     """Idle open streams: memory of each, processor time and database transactions while nothing happens."""
     figures: dict[str, Any] = {}
     for count in counts:
         async with bench(workers=0) as b:
-            ids = await _jobs(b, min(count, 1000))
+            ids = await jobs_of_one_user(b, min(count, 1000))
             paths = [f"/api/v1/processing/jobs/{ids[n % len(ids)]}/events" for n in range(count)]
             warm = Watchers(b.stack, b.token, paths[:20])
             await warm.ask("open")
@@ -242,7 +216,6 @@ MEASURES: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
     "submit_ms": submit_latency,
     "pick_up_ms": pick_up,
     "eta": eta,
-    "delivery_ms": delivery,
     "streams": streams,
     "recovery_s": recovery,
     "throughput": throughput,

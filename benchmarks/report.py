@@ -50,6 +50,10 @@ def _rows(results: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
         kept = (ms["p50"] <= 5 and ms["p99"] <= 25) if promised else None
         words = f"p50 {ms['p50']} ms, p99 {ms['p99']} ms"
         rows.append((f"event written → read, {watchers}", words, "p50 ≤ 5 ms, p99 ≤ 25 ms" if promised else "", kept))
+    for watchers, ms in results.get("fan_out", {}).items():
+        most_ms = {"1000": 50, "2000": 100}[watchers.partition(" ")[0]]
+        words = f"p50 {ms['p50']} ms, p99 {ms['p99']} ms; at most {ms['deliveries_a_second']:,.0f} deliveries/s"
+        rows.append((f"one job's event → {watchers}", words, f"p99 ≤ {most_ms} ms", ms["p99"] <= most_ms))
     for count, at in results.get("streams", {}).items():
         words = (
             f"{at['kB_each']} kB each, {at['core_share']:.1%} of a core, {at['transactions_a_second']} transactions/s"

@@ -1,39 +1,64 @@
 """A process that opens many progress streams, reads them and reports how old each event was.
 
 `python -m benchmarks.watchers` reads one JSON line {host, port, paths, token} and then commands. `open` answers with
-the number of streams when all are open; `report` with the ages (ms) of the events read since the last report; `ends`,
-once the server has ended, with how many streams ended in which way. `close` ends the process.
+the number of streams when all are open; `report` with the ages (ms) of the events read since the last report; `last`
+with the time (s) of the last read; `ends`, once the server has ended, with how many streams ended in which way. `close`
+ends the process.
 """
 
 import asyncio
 import json
+import re
 import resource
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
+import uvloop
+
+STEP = re.compile(rb'"step": "([0-9]+)"')
 ages_ms: list[float] = []
 ends: Counter[str] = Counter()
+last_read_s = 0.0
 
 
-async def watch(target: dict[str, Any], path: str, opened: asyncio.Semaphore) -> None:
-    """Read one stream to its end; the step of each event holds the time of its writing (nanoseconds)."""
-    reader, writer = await asyncio.open_connection(target["host"], target["port"], limit=4096)
-    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {target['token']}\r\n\r\n"
-    writer.write(head.encode())
-    while (await reader.readline()).strip():
-        pass
-    opened.release()
-    has_retry, tail = False, b""
-    with suppress(ConnectionError):
-        while line := await reader.readline():
-            if line.startswith(b"data: ") and (step := json.loads(line[6:])["step"]).isdigit():
-                ages_ms.append((time.time_ns() - int(step)) / 1e6)
-            has_retry, tail = has_retry or line.startswith(b"retry: "), (tail + line)[-5:]
-    complete = tail == b"0\r\n\r\n"  # HTTP's own mark that the response is complete
-    ends[("complete" if complete else "cut off") + (", with retry" if has_retry else ", without retry")] += 1
+class Stream(asyncio.Protocol):
+    """Reads one stream to its end; the step of each event holds the time of its writing (nanoseconds).
+
+    Callbacks, because a task a stream would take longer to wake than the server takes to send.
+    """
+
+    def __init__(self, request: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        self.opened, self.ended = loop.create_future(), loop.create_future()
+        self._request, self._rest, self._tail, self._has_retry = request, b"", b"", False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Ask for the stream."""
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Note how old each event is."""
+        global last_read_s
+        now, lines = time.time_ns(), (self._rest + data).split(b"\n")
+        self._rest, self._tail = lines.pop(), (self._tail + data[-5:])[-5:]
+        for line in lines:
+            if line.startswith(b"data: ") and (step := STEP.search(line)):
+                ages_ms.append((now - int(step[1])) / 1e6)
+                last_read_s = now / 1e9
+            elif line == b"\r" and not self.opened.done():
+                self.opened.set_result(None)  # the empty line after the headers
+            elif line.startswith(b"retry: "):
+                self._has_retry = True
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Note how the stream has ended."""
+        complete = self._tail == b"0\r\n\r\n"  # HTTP's own mark that the response is complete
+        retry = ", with retry" if self._has_retry else ", without retry"
+        ends[("complete" if complete else "cut off") + retry] += 1
+        if not self.ended.done():
+            self.ended.set_result(None)
 
 
 async def main() -> None:
@@ -41,13 +66,15 @@ async def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     loop = asyncio.get_running_loop()
-    target = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
-    turn, opened, watching = asyncio.Semaphore(100), asyncio.Semaphore(0), []
+    target: dict[str, Any] = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
+    turn, watching = asyncio.Semaphore(100), list[Stream]()
 
     async def begin(path: str) -> None:
         async with turn:
-            watching.append(asyncio.create_task(watch(target, path, opened)))
-            await asyncio.wait_for(opened.acquire(), 60)
+            request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {target['token']}\r\n\r\n".encode()
+            _, stream = await loop.create_connection(lambda: Stream(request), target["host"], target["port"])
+            watching.append(stream)
+            await asyncio.wait_for(stream.opened, 60)
 
     while command := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
         if command == "open":
@@ -56,15 +83,14 @@ async def main() -> None:
         elif command == "report":
             print(json.dumps(ages_ms), flush=True)
             ages_ms.clear()
+        elif command == "last":
+            print(json.dumps(last_read_s), flush=True)
         elif command == "ends":
-            await asyncio.wait(watching, timeout=30)
+            await asyncio.wait([stream.ended for stream in watching], timeout=30)
             print(json.dumps(ends), flush=True)
         else:
             break
-    for task in watching:
-        task.cancel()
-    await asyncio.gather(*watching, return_exceptions=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
