@@ -79,15 +79,18 @@ def _row(key: str, runs: dict[str, list[Figures]]) -> Figures:
 
 
 async def submits() -> dict[str, Any]:
-    """Milliseconds of submits at a steady rate, while no worker runs."""
+    """Milliseconds of submits at a steady rate, and of processor for each, while no worker runs."""
 
     async def measure(client: Client) -> Figures:
         photo = await client.photo(eye())
         await asyncio.gather(*(client.submit(photo) for _ in range(50)))  # to warm up connections and caches
+        busy_s = _processor_s(client)
         ages_ms = await client.submits(photo, RATE, SUBMITS_S)
+        busy_s = _processor_s(client) - busy_s
         return {
             f"submit at {RATE}/s, p50 ms": percentile(ages_ms, 0.5),
             f"submit at {RATE}/s, p99 ms": percentile(ages_ms, 0.99),
+            "processor a submit, ms": busy_s / len(ages_ms) * 1000,
         }
 
     return await in_turns(0, measure)
