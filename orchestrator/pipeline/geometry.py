@@ -78,6 +78,24 @@ class Circle:
     outline_share: float
     mask_share: float
 
+    def scaled(self, scale: float) -> "Circle":
+        """The circle in a picture enlarged by `scale`."""
+        return replace(self, x=self.x * scale, y=self.y * scale, radius=self.radius * scale)
+
+    def moved(self, x: float, y: float) -> "Circle":
+        """The circle, so far to the right and down."""
+        return replace(self, x=self.x + x, y=self.y + y)
+
+    def disc(self, height: int, width: int) -> Mask:
+        """(height, width) bool: what is inside."""
+        out = np.zeros((height, width), bool)
+        top, left = (max(int(np.floor(middle - self.radius)), 0) for middle in (self.y, self.x))
+        bottom, right = (max(int(np.ceil(middle + self.radius)) + 1, 0) for middle in (self.y, self.x))
+        part = out[top:bottom, left:right]
+        ys, xs = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
+        part[:] = np.hypot(xs - self.x, ys - self.y) <= self.radius
+        return out
+
     def is_about(self, other: "Circle") -> bool:
         """Whether both are likely to be circles of one iris."""
         larger = max(self.radius, other.radius)
@@ -110,6 +128,11 @@ def largest_piece(mask: Mask) -> Mask:
     piece = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
     outlines, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return np.asarray(cv2.drawContours(piece, outlines, -1, 1, cv2.FILLED), bool)
+
+
+def intersection_over_union(one: Mask, other: Mask) -> float:
+    """How much two masks have in common, 0–1."""
+    return int(np.count_nonzero(one & other)) / max(int(np.count_nonzero(one | other)), 1)
 
 
 def fit_circle(mask: Mask) -> Circle | None:
