@@ -13,7 +13,7 @@ from orchestrator.pipeline.pixels import Mask, Pixels
 COLOUR_RADII, COLOUR_ANGLES, MIN_ANGLES = 128, 256, 8  # of the unrolled iris; clear ones that a median needs
 DETAIL_SIGMA, LOCAL_SIGMA = 0.02, 0.04  # iris radii: what is finer is detail; over which its strength is averaged
 COARSE = 4  # strengths are computed at a quarter of the size
-LEAST_GAIN, MOST_GAIN = 0.4, 1.8
+LEAST_GAIN, MOST_GAIN = 0.1, 1.8
 MEAN_OF_MEDIAN = 1.4  # squared detail is skewed: its mean on clear irises is above its median
 
 

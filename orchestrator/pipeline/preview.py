@@ -11,6 +11,7 @@ from orchestrator.pipeline.enhance import darken_pupil, equalise, on_black
 from orchestrator.pipeline.geometry import Circle, Square, around, fit_circle, largest_piece
 from orchestrator.pipeline.outline_fit import outlines_on_photo
 from orchestrator.pipeline.pixels import Pixels
+from orchestrator.pipeline.pupil import fit_pupil
 from orchestrator.pipeline.reflections import remove_reflections
 from orchestrator.pipeline.search import MIN_PRESENCE
 from orchestrator.pipeline.segment import MIN_MASK_SHARE, IrisMasks
@@ -63,8 +64,10 @@ def cut_out(
         raise NoIrisFound
     outline, clean = outlines_on_photo(disc, circle, Square(0, 0, len(image)), image)
     iris = outline.mask(*image.shape[:2])
-    pupil = largest_piece(probabilities[..., PUPIL] > 0.5) & iris
-    masks = IrisMasks(iris, pupil, (reflection > 0.5) & iris, circle, presence, presence, clean)
+    marked = (reflection > 0.5) & iris
+    pupil_circle = fit_pupil(probabilities[..., PUPIL], iris & ~marked, circle)
+    pupil = pupil_circle.disc(*iris.shape) & iris if pupil_circle else np.zeros_like(iris)
+    masks = IrisMasks(iris, pupil, marked, circle, presence, presence, clean)
     crop = crop_iris(image, masks, side_px)
     cleaned = remove_reflections(crop.picture, crop.masks).photo
     finished = equalise(darken_pupil(cleaned, crop.masks.pupil, crop.masks.circle.radius))

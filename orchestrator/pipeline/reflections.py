@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.pipeline.geometry import Circle, fit_circle
+from orchestrator.pipeline.geometry import Circle
 from orchestrator.pipeline.grain import match_grain, medians_by_radius
 from orchestrator.pipeline.inpainting import PUPIL_MAX, Window, fill_iris, fill_pupil
 from orchestrator.pipeline.lashes import remove_lashes
@@ -24,9 +24,11 @@ OPAQUE = 70.0  # grey levels of added light that leave nothing of the fibres
 DARKEST = 0.7  # of the median colour: what subtracting light may leave
 HALO_LEAST, HALO_SPREADS = 4.0, 1.5  # grey levels, and spreads of the clear iris, that a halo differs by
 NORMAL_MAD = 1.48  # standard deviations in a median absolute deviation, of normally distributed values
+FIBRES = 1.5  # spreads of the clear iris that its fibres vary by
 GLOW = 8.0  # grey levels above the pupil's darker part
 # In iris radii:
 TRANSLUCENT_SIGMA, OPAQUE_SIGMA = 0.05, 0.015  # over which added light is averaged, to subtract it and to find lamps
+LIGHT_SIGMAS = (TRANSLUCENT_SIGMA, 0.02, 0.008)  # what light varies by from one to the next, and fibres hardly do
 HALO = 0.08  # around a reflection as the network marks it, where its light may go on
 OPAQUE_RIM = 0.06  # around an opaque part that counts as opaque, too
 LIMBUS_RIM = 0.06  # inside the outline, where the sclera may show through
@@ -68,8 +70,7 @@ def remove_reflections(photo: Pixels, masks: IrisMasks) -> Cleaned:
     share = float(reflections.sum() / max(int(iris.sum()), 1))
     if not reflections.any():
         return Cleaned(photo, share)
-    pupil_circle = fit_circle(masks.pupil)
-    pupil = _disc(pupil_circle, iris.shape) & iris if pupil_circle else masks.pupil
+    pupil = masks.pupil
     marked = reflections
     reflections = marked | _glow(photo, marked, pupil)
     rim_px = _rim_px(circle)
@@ -132,11 +133,6 @@ def _large_scale(above: NDArray[np.float32], circle: Circle) -> NDArray[np.float
     return np.asarray(cv2.GaussianBlur(grey, (0, 0), max(0.7, OPAQUE_SIGMA * circle.radius)), np.float32)
 
 
-def _disc(circle: Circle, shape: tuple[int, ...]) -> Mask:
-    ys, xs = np.ogrid[0 : shape[0], 0 : shape[1]]
-    return np.asarray(np.hypot(xs - circle.x, ys - circle.y) <= circle.radius, bool)
-
-
 def _glow(photo: Pixels, reflections: Mask, pupil: Mask) -> Mask:
     """What lamps reflected in the pupil make lighter around them; without them a pupil is equally dark everywhere."""
     clear = pupil & ~reflections
@@ -197,13 +193,25 @@ def _subtract_light(
     depth = cv2.distanceTransform(reflections.astype(np.uint8), cv2.DIST_L2, 5)[window][..., None]
     beyond = np.maximum(_local_mean(above, clear & inside_limbus, sigma_px)[window], 0)
     beyond = beyond * np.exp(depth / (-BORDER * circle.radius))
-    mean = _local_mean(above, translucent & inside_limbus, sigma_px)[window]
+    mean = _light_of(above, translucent & inside_limbus, clear & inside_limbus, circle)[window]
     soft = _fade_out(translucent, _rim_px(circle))[window][..., None]
     added = np.maximum(mean - beyond, 0) * soft
     part, subtracted = photo[window], photo.copy()
     added = np.minimum(added, np.maximum(part - DARKEST * median[window], 0))  # no dark fringe where a sky ends
     subtracted[window] = np.clip(part - added + 0.5, 0, 255).astype(np.uint8)
     return subtracted, translucent
+
+
+def _light_of(above: NDArray[np.float32], translucent: Mask, clear: Mask, circle: Circle) -> NDArray[np.float32]:
+    """(H, W, 3): the light that a reflection adds; fine only where it varies more than the clear iris does."""
+    means = [_local_mean(above, translucent, sigma * circle.radius) for sigma in LIGHT_SIGMAS]
+    usual = [_local_mean(above, clear, sigma * circle.radius) for sigma in LIGHT_SIGMAS]
+    light = means[0]
+    for n in range(1, len(LIGHT_SIGMAS)):
+        band = means[n] - means[n - 1]
+        most = FIBRES * NORMAL_MAD * np.median(np.abs((usual[n] - usual[n - 1])[clear]), axis=0) if clear.any() else 255
+        light = light + band - np.clip(band, -most, most)
+    return np.asarray(light, np.float32)
 
 
 def _local_mean(values: NDArray[np.float32], mask: Mask, sigma_px: float) -> NDArray[np.float32]:

@@ -8,11 +8,12 @@ import numpy as np
 from orchestrator.errors import IrisTooSmall
 from orchestrator.inference.protocol import Infer
 from orchestrator.pipeline.candidate import Candidate
-from orchestrator.pipeline.geometry import Circle, largest_piece
+from orchestrator.pipeline.geometry import Circle, largest_piece, on_photo
 from orchestrator.pipeline.hypotheses import read_outline
 from orchestrator.pipeline.outline import Outline
-from orchestrator.pipeline.outline_fit import largest_piece_of, outlines_on_photo
+from orchestrator.pipeline.outline_fit import outlines_on_photo
 from orchestrator.pipeline.pixels import Mask, Pixels
+from orchestrator.pipeline.pupil import fit_pupil
 from orchestrator.pipeline.refusal import reason
 from orchestrator.pipeline.search import (
     LAST_IF_LIKELY,
@@ -38,6 +39,8 @@ MIN_REFLECTION = 0.2  # of the reflection map: recall and precision nearest to 0
 @dataclass(frozen=True)
 class IrisMasks:
     """An iris on the photo's grid: `iris` (with its pupil), `pupil` and `reflection` are (H, W) bool.
+
+    `pupil` is empty where it can't be told from the iris.
 
     `clean_outline` is the line around what the picture shows, to a fraction of a pixel: `iris` without sclera or lid.
     `circle` is the entire iris as if no lid covered it. `presence`, 0–1, says how likely it is an open human eye;
@@ -118,11 +121,15 @@ async def _masks_of(photo: Pixels, candidate: Candidate, confidence: float) -> I
     height, width = photo.shape[:2]
     outline, clean = await asyncio.to_thread(outlines_on_photo, look.disc, candidate.circle, square, photo)
     iris = await asyncio.to_thread(outline.mask, height, width)
-    maps = largest_piece_of(look.pupil), reflection_map
-    pupil, reflection = [await asyncio.to_thread(square.paste, values, height, width) for values in maps]
+    reflection = await asyncio.to_thread(square.paste, reflection_map, height, width)
+    clear = largest_piece(look.disc > 0.5) & (reflection_map <= 0.5)
+    pupil_circle = await asyncio.to_thread(fit_pupil, look.pupil, clear, candidate.circle)
+    pupil = np.zeros_like(iris)
+    if pupil_circle:
+        half = (square.side / len(look.disc) - 1) / 2  # from the corner of a pixel of the map to its middle
+        pupil = on_photo(pupil_circle, square, len(look.disc)).moved(half, half).disc(height, width) & iris
     if circle.radius < MIN_RADIUS_PX or np.sqrt(np.count_nonzero(iris) / np.pi) < MIN_VISIBLE_RADIUS_PX:
         raise IrisTooSmall
-    pupil &= iris
     reflection &= iris
     return IrisMasks(iris, pupil, reflection, circle, look.presence, confidence, clean, candidate.turn)
 
