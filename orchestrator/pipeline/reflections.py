@@ -24,6 +24,7 @@ OPAQUE = 70.0  # grey levels of added light that leave nothing of the fibres
 DARKEST = 0.7  # of the median colour: what subtracting light may leave
 HALO_LEAST, HALO_SPREADS = 4.0, 1.5  # grey levels, and spreads of the clear iris, that a halo differs by
 NORMAL_MAD = 1.48  # standard deviations in a median absolute deviation, of normally distributed values
+MOST_SHRINK = 4  # for a mean over a neighbourhood
 FIBRES = 1.5  # spreads of the clear iris that its fibres vary by
 GLOW = 8.0  # grey levels above the pupil's darker part
 # In iris radii:
@@ -215,12 +216,13 @@ def _light_of(above: NDArray[np.float32], translucent: Mask, clear: Mask, circle
 
 
 def _local_mean(values: NDArray[np.float32], mask: Mask, sigma_px: float) -> NDArray[np.float32]:
-    """(H, W, 3): the Gaussian mean around each pixel of the values in the mask, computed at a quarter of the size."""
+    """(H, W, 3): the Gaussian mean around each pixel of the values in the mask, computed at a smaller size."""
     height, width = mask.shape
-    size = max(1, width // 4), max(1, height // 4)
+    shrink = min(max(int(sigma_px), 1), MOST_SHRINK)
+    size = max(1, width // shrink), max(1, height // shrink)
     weight = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     weighted = cv2.resize(values * mask[..., None], size, interpolation=cv2.INTER_AREA)
-    sigma = max(0.7, sigma_px / 4)
+    sigma = max(0.7, sigma_px / shrink)
     mean_weight = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-4)[..., None]
     mean = cv2.GaussianBlur(weighted, (0, 0), sigma) / mean_weight
     return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
