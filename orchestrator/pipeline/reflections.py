@@ -24,7 +24,7 @@ OPAQUE = 70.0  # grey levels of added light that leave nothing of the fibres
 DARKEST = 0.7  # of the median colour: what subtracting light may leave
 HALO_LEAST, HALO_SPREADS = 4.0, 1.5  # grey levels, and spreads of the clear iris, that a halo differs by
 NORMAL_MAD = 1.48  # standard deviations in a median absolute deviation, of normally distributed values
-MOST_SHRINK = 4  # for a mean over a neighbourhood
+MOST_SHRINK, LEAST_NEAR = 4, 1e-4  # for a mean over a neighbourhood; share of it that is enough
 FIBRES = 1.5  # spreads of the clear iris that its fibres vary by
 GLOW = 8.0  # grey levels above the pupil's darker part
 # In iris radii:
@@ -205,24 +205,34 @@ def _subtract_light(
 
 def _light_of(above: NDArray[np.float32], translucent: Mask, clear: Mask, circle: Circle) -> NDArray[np.float32]:
     """(H, W, 3): the light that a reflection adds; fine only where it varies more than the clear iris does."""
-    means = [_local_mean(above, translucent, sigma * circle.radius) for sigma in LIGHT_SIGMAS]
-    usual = [_local_mean(above, clear, sigma * circle.radius) for sigma in LIGHT_SIGMAS]
-    light = means[0]
-    for n in range(1, len(LIGHT_SIGMAS)):
-        band = means[n] - means[n - 1]
-        most = FIBRES * NORMAL_MAD * np.median(np.abs((usual[n] - usual[n - 1])[clear]), axis=0) if clear.any() else 255
+    coarse, *finer = (sigma * circle.radius for sigma in LIGHT_SIGMAS)
+    mean, usual = (_local_mean(above, mask, coarse) for mask in (translucent, clear))
+    light = mean
+    for sigma_px in finer:
+        fine_mean, fine_usual = (
+            _local_mean(above, mask, sigma_px, known) for mask, known in ((translucent, mean), (clear, usual))
+        )
+        band, bands_of_fibres = fine_mean - mean, (fine_usual - usual)[clear]
+        most = FIBRES * NORMAL_MAD * np.median(np.abs(bands_of_fibres), axis=0) if clear.any() else 255
         light = light + band - np.clip(band, -most, most)
+        mean, usual = fine_mean, fine_usual
     return np.asarray(light, np.float32)
 
 
-def _local_mean(values: NDArray[np.float32], mask: Mask, sigma_px: float) -> NDArray[np.float32]:
-    """(H, W, 3): the Gaussian mean around each pixel of the values in the mask, computed at a smaller size."""
+def _local_mean(
+    values: NDArray[np.float32], mask: Mask, sigma_px: float, elsewhere: NDArray[np.float32] | float = 0.0
+) -> NDArray[np.float32]:
+    """(H, W, 3): the Gaussian mean around each pixel of the values in the mask, computed at a smaller size.
+
+    Where none of the mask is near, it goes over into `elsewhere`.
+    """
     height, width = mask.shape
     shrink = min(max(int(sigma_px), 1), MOST_SHRINK)
     size = max(1, width // shrink), max(1, height // shrink)
     weight = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     weighted = cv2.resize(values * mask[..., None], size, interpolation=cv2.INTER_AREA)
     sigma = max(0.7, sigma_px / shrink)
-    mean_weight = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-4)[..., None]
-    mean = cv2.GaussianBlur(weighted, (0, 0), sigma) / mean_weight
-    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    near = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+    mean = cv2.GaussianBlur(weighted, (0, 0), sigma) / np.maximum(near, LEAST_NEAR)
+    far = cv2.resize(1 - np.minimum(near / LEAST_NEAR, 1), (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR) + far * elsewhere, np.float32)
