@@ -1,5 +1,6 @@
 """The commands that draw pictures."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -8,7 +9,12 @@ import typer
 
 from export.cli.options import CACHE, Cache
 from export.drawing import eyes as drawn_eyes
+from export.drawing import refused as drawn_refused
 from export.golden import draw_golden
+from orchestrator.config import ROOT
+from orchestrator.errors import QualityIssue
+from orchestrator.inference.onnx import OnnxInfer
+from orchestrator.pipeline.segment import segment
 
 app = typer.Typer()
 
@@ -31,6 +37,19 @@ def sample(
     image = drawn_eyes.draw(seed, width, height, "closeup", mild=True).image
     cv2.imwrite(str(out), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     typer.echo(str(out))
+
+
+@app.command()
+def refused(out: Path = Path("docs/pictures/refused.jpg")) -> None:
+    """Draw the photos that the documentation shows as ones that are refused, and say what each is refused for."""
+    infer = OnnxInfer(ROOT / "model_repository")
+    for code, draw in drawn_refused.REFUSED.items():
+        try:
+            asyncio.run(segment(draw(), infer))
+            typer.echo(f"{code}: found")
+        except QualityIssue as refusal:
+            typer.echo(f"{code}: {refusal.code}")
+    cv2.imwrite(str(out), drawn_refused.sheet()[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 @app.command()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from export.drawing import camera, light, phone, scene, traps
 from export.drawing.fields import Field, Rng
+from export.drawing.lids import Lids
 
 Kind = Literal["closeup", "crop", "far", "shut", "trap", "phone"]
 KIND_SHARES: dict[Kind, float] = {"closeup": 0.30, "crop": 0.31, "far": 0.12, "shut": 0.11, "trap": 0.16}  # the usual
@@ -52,8 +53,18 @@ class Drawn:
     radius: float
 
 
-def draw(seed: int, width: int, height: int, kind: Kind | None = None, mild: bool = False) -> Drawn:
-    """Draw picture number `seed` at any size from 32 px; `mild` gives a well lit, sharp one, as for a demo."""
+def draw(
+    seed: int,
+    width: int,
+    height: int,
+    kind: Kind | None = None,
+    mild: bool = False,
+    mild_lids: Lids = scene.MILD_LIDS,
+) -> Drawn:
+    """Draw picture number `seed` at any size from 32 px; `mild` gives a well lit, sharp one, as for a demo.
+
+    `mild_lids` are those of a mild one.
+    """
     rng = np.random.default_rng(seed)
     chosen: Kind = kind or rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values()))
     radius, centre = _placement(rng, chosen, width, height)
@@ -68,7 +79,7 @@ def draw(seed: int, width: int, height: int, kind: Kind | None = None, mild: boo
         shut = rng.random() < PHONE_SHUT
         return _photographed(phone.phone_scene(rng, u, v, radius, shut), centre, radius, shut)
     shut = chosen == "shut"
-    return _photographed(scene.random_scene(rng, u, v, radius, shut, mild), centre, radius, shut)
+    return _photographed(scene.random_scene(rng, u, v, radius, shut, mild, mild_lids), centre, radius, shut)
 
 
 def _placement(rng: Rng, kind: Kind, width: int, height: int) -> tuple[float, tuple[float, float]]:

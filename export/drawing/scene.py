@@ -57,9 +57,9 @@ class Scene:
     camera: Camera
 
 
-def random_scene(rng: Rng, u: Field, v: Field, radius: float, shut: bool, mild: bool) -> Scene:
+def random_scene(rng: Rng, u: Field, v: Field, radius: float, shut: bool, mild: bool, mild_lids: Lids) -> Scene:
     """An eye whose iris has the radius 1 in `u`, `v`, and `radius` in pixels. The order of the draws is the picture."""
-    position = _position(rng, u, v, shut, mild)
+    position = _position(rng, u, v, shut, mild_lids if mild else None)
     opening = np.zeros_like(u) if shut else lid_opening(position, 1.2 / radius)
     drawn_iris = draw_iris(rng, u / np.float32(position.foreshortening), v, radius)
     eyeball = _eyeball(rng, position, drawn_iris, radius, mild)
@@ -115,13 +115,13 @@ def with_reflections(scene: Scene) -> Field:
     return np.asarray(1.0 - (1.0 - scene.eyeball) * (1.0 - scene.reflections), np.float32)
 
 
-def _position(rng: Rng, u: Field, v: Field, shut: bool, mild: bool) -> Position:
+def _position(rng: Rng, u: Field, v: Field, shut: bool, mild_lids: Lids | None) -> Position:
     """Lids and gaze: the iris stays at the origin, so a gaze moves the lids."""
     lids = random_lids(rng, shut)
     gaze = rng.normal(0, [0.28, 0.10]) if rng.random() < 0.65 else rng.normal(0, [0.7, 0.2])
     gaze = np.clip(gaze, [-lids.half_width + 1.0, -GAZE], [lids.half_width - 1.0, GAZE])
-    if mild:
-        gaze, lids = gaze * 0.2, MILD_LIDS
+    if mild_lids:
+        gaze, lids = gaze * 0.2, mild_lids
     lid_u, lid_v = u + np.float32(gaze[0]), v + np.float32(gaze[1])
     top, bottom = lids.curves(lid_u)
     foreshortening = float(np.sqrt(max(1.0 - (gaze[0] / 3.2) ** 2, 0.5)))
