@@ -64,7 +64,7 @@ async def test_postgres_killed_while_jobs_run(
 async def test_triton_killed_or_frozen_while_jobs_run(
     stack: Stack, api: httpx.AsyncClient, start_worker: StartWorker, eye_jpeg: bytes, fault: str
 ) -> None:
-    start_worker(**FAST, IRISVUE_MODEL_TIMEOUT_S="2")
+    start_worker(**FAST, IRISVUE_MODEL_TIMEOUT_S="10")  # two jobs' tiles wait for one another, also on a slow machine
     ids = [await submitted(api, eye_jpeg) for _ in range(3)]
     await until_status(api, ids[0], "processing", progress=10)
     triton = stack.processes["triton"].pid
@@ -72,7 +72,7 @@ async def test_triton_killed_or_frozen_while_jobs_run(
         os.kill(triton, signal.SIGKILL)
     else:
         os.kill(triton, signal.SIGSTOP)
-        await asyncio.sleep(4)  # how long it is frozen, not a wait for something
+        await asyncio.sleep(12)  # how long it is frozen, not a wait for something
         os.kill(triton, signal.SIGCONT)
     for job_id in ids:
         assert (await ended(api, job_id, seconds=120))["status"] == "completed"
