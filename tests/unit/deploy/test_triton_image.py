@@ -111,7 +111,7 @@ def test_gpu_settings_keep_the_signature(name: str) -> None:
     cpu = read_signature(name, (REPOSITORY / name / "config.pbtxt").read_bytes())
     for kind, filename in (("gpu", "model.plan"), ("gpu-onnx", "model.onnx")):
         gpu = read_signature(name, (REPOSITORY / name / "configs" / f"{kind}.pbtxt").read_bytes())
-        assert (gpu.inputs, gpu.outputs, gpu.max_batch) == (cpu.inputs, cpu.outputs, cpu.max_batch)
+        assert (gpu.inputs, gpu.outputs) == (cpu.inputs, cpu.outputs) and gpu.max_batch >= cpu.max_batch
         assert gpu.filename == filename
 
 
