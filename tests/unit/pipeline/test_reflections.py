@@ -112,3 +112,19 @@ def test_no_cracks_around_the_pupil_and_no_outlines_of_reflections(seed: int) ->
 def _sharpness(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return np.abs(cv2.Laplacian(grey, cv2.CV_32F))
+
+
+def test_panes_on_a_dark_iris_leave_no_frames() -> None:
+    """Where a pane ends, what is subtracted ends with it; averaged over more, it would leave a dark line there."""
+    ys, xs = np.mgrid[0:400, 0:400]
+    distance = np.hypot(xs - 200, ys - 200)
+    iris, pupil = distance < 180, distance < 50
+    noise = np.random.default_rng(0).normal(0, 1.5, (400, 400, 1))
+    clean = np.clip(np.where(pupil, 10, 40)[..., None] + noise + np.zeros(3), 0, 255)
+    window = (np.abs(xs - 200) < 40) & (ys > 260) & (ys < 350)
+    panes = window & (np.abs(xs - 200) > 5)
+    photo = np.asarray(clean + 45 * panes[..., None], np.uint8)
+    circle = circle_at(200, 200, 180)
+    cleaned = remove_reflections(photo, IrisMasks(iris, pupil, window, circle, 1.0, 1.0, round_outline(circle))).photo
+    bar = window & (np.abs(xs - 200) < 4) & (ys > 275) & (ys < 335)
+    assert np.abs(cleaned[bar].mean() - 40) < 4 and np.abs(cleaned[panes].mean() - 40) < 4
